@@ -1,0 +1,55 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1alpha1
+
+// The condition types of a WebhookTrigger.
+const (
+	// ConditionReady sums up the others: True means that the trigger is valid, that all it refers to is there, and
+	// that a request with a right signature is accepted. It does not mean that every ingest replica has loaded the
+	// trigger yet; that takes well under a second.
+	//
+	// Reasons when True: Ready. When False: Suspended, FlowDisabled, or the reason of the condition that is False.
+	ConditionReady = "Ready"
+
+	// ConditionAccepted says whether Sluice can work with the spec as it is.
+	//
+	// Reasons when True: Accepted. When False: UnsupportedAlgorithm.
+	ConditionAccepted = "Accepted"
+
+	// ConditionResolvedRefs says whether what the spec refers to exists and can be used.
+	//
+	// Reasons when True: ResolvedRefs. When False: FlowNotFound, SecretNotFound, SecretKeyNotFound, SecretKeyEmpty,
+	// SecretKeyTooLong.
+	ConditionResolvedRefs = "ResolvedRefs"
+)
+
+// The reasons of a WebhookTrigger's conditions.
+const (
+	// ReasonReady is the reason of Ready=True.
+	ReasonReady = "Ready"
+	// ReasonAccepted is the reason of Accepted=True.
+	ReasonAccepted = "Accepted"
+	// ReasonResolvedRefs is the reason of ResolvedRefs=True.
+	ReasonResolvedRefs = "ResolvedRefs"
+
+	// ReasonSuspended means that spec.state is Suspended: requests get 503.
+	ReasonSuspended = "Suspended"
+	// ReasonFlowDisabled means that the Flow's spec.state is Disabled: requests get 503.
+	ReasonFlowDisabled = "FlowDisabled"
+	// ReasonUnsupportedAlgorithm means that this version of Sluice does not know spec.algorithm; the CustomResourceDefinition
+	// is newer than the operator.
+	ReasonUnsupportedAlgorithm = "UnsupportedAlgorithm"
+	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace.
+	ReasonFlowNotFound = "FlowNotFound"
+	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretKeyNotFound means that the Secret has no entry spec.secretRef.key.
+	ReasonSecretKeyNotFound = "SecretKeyNotFound"
+	// ReasonSecretKeyEmpty means that the entry is empty or nothing but white space: anybody could sign with it.
+	ReasonSecretKeyEmpty = "SecretKeyEmpty"
+	// ReasonSecretKeyTooLong means that the entry is longer than 4096 bytes.
+	ReasonSecretKeyTooLong = "SecretKeyTooLong"
+)
