@@ -1,0 +1,67 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Command manager is the operator.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+
+	"github.com/sluice-dev/sluice/internal/setup"
+)
+
+func main() {
+	err := run(ctrl.SetupSignalHandler(), os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "sluice:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	options := setup.DefaultOptions()
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	options.BindFlags(flags)
+	config.RegisterFlags(flags)
+	version := flags.Bool("version", false, "Print the version and exit.")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q; all options are flags", flags.Arg(0))
+	}
+	if *version {
+		fmt.Println(setup.Version())
+		return nil
+	}
+	if err := options.Validate(); err != nil {
+		return err
+	}
+
+	log := options.NewLogger(os.Stderr)
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+
+	restConfig, err := config.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the cluster: %w", err)
+	}
+	log.Info("Starting", "version", setup.Version(), "role", options.Role)
+	operator, err := setup.NewOperator(ctx, restConfig, options, log)
+	if err != nil {
+		return err
+	}
+	return operator.Start(ctx)
+}

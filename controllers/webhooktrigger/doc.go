@@ -1,0 +1,18 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package webhooktrigger reconciles WebhookTriggers, twice over.
+//
+// RouteReconciler runs on every replica that serves webhooks, writes nothing to the API server, and keeps the route
+// table. StatusReconciler runs on the elected leader and writes status and Events. Both gather the same objects and
+// hand them to Resolve, one pure function, so that what is served and what is reported follow the same rules.
+//
+// Secrets: only their metadata is watched, in a cache of its own (SecretCache) that can hold nothing else. The Secrets
+// that triggers refer to are read live while reconciling, never while serving, and what stays in memory is the HMAC
+// state made from the one referenced entry.
+//
+// Fail closed, fail static: a Secret that is missing or has no usable key takes the route's verifier away, and requests
+// get 503. If the API server cannot say, the last route stays as it is.
+package webhooktrigger

@@ -1,0 +1,129 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooktrigger
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/route"
+)
+
+// routeWorkers is how many routes are worked out at a time. Each mostly waits for one read of a Secret.
+const routeWorkers = 8
+
+// RouteReconciler keeps the route table of one replica in step with the triggers. It only reads.
+type RouteReconciler struct {
+	triggers client.Reader
+	secrets  *SecretCache
+	gatherer Gatherer
+	table    *route.Table
+	warmer   *warmer
+}
+
+// SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica.
+func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table) error {
+	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	r := &RouteReconciler{
+		triggers: mgr.GetClient(),
+		secrets:  secrets,
+		gatherer: gatherer,
+		table:    table,
+		warmer: &warmer{
+			triggers: mgr.GetClient(),
+			gatherer: gatherer,
+			table:    table,
+			recheck:  make(chan event.GenericEvent),
+			log:      mgr.GetLogger().WithName("warm-up"),
+		},
+	}
+	// The manager waits only for informers that exist when it starts, and the warm-up reads Flows before the controller
+	// would ask for theirs.
+	if _, err := mgr.GetCache().GetInformer(ctx, &sluicev1alpha1.Flow{}, cache.BlockUntilSynced(false)); err != nil {
+		return fmt.Errorf("watch flows: %w", err)
+	}
+	if err := mgr.Add(r.warmer); err != nil {
+		return fmt.Errorf("add the warm-up of the route table: %w", err)
+	}
+	return newController(mgr, "webhooktrigger-routes", secrets).
+		WatchesRawSource(source.Channel(r.warmer.recheck, &handler.EnqueueRequestForObject{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: routeWorkers, NeedLeaderElection: new(false)}).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	// The warm-up replaces the whole table by what it read a while ago; nothing newer must be in there by then.
+	select {
+	case <-r.table.Warm():
+	case <-ctx.Done():
+		return ctrl.Result{}, ctx.Err()
+	}
+	path := route.Path(request.Namespace, request.Name)
+	log := ctrl.LoggerFrom(ctx)
+
+	trigger := &sluicev1alpha1.WebhookTrigger{}
+	found, err := get(ctx, r.triggers, request.Namespace, request.Name, trigger)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("read the trigger: %w", err)
+	}
+	if !found || !trigger.DeletionTimestamp.IsZero() {
+		if _, ok := r.table.Lookup(path); ok {
+			r.table.Delete(path)
+			log.Info("Removed a route")
+		}
+		return ctrl.Result{}, nil
+	}
+
+	current, ok := r.table.Lookup(path)
+	if ok {
+		cached, err := r.cachedRevision(ctx, trigger)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		if current.Revision == cached {
+			return ctrl.Result{}, nil // saves reading the Secret, at start for every trigger
+		}
+	}
+	in, err := r.gatherer.Gather(ctx, trigger)
+	if err != nil {
+		return ctrl.Result{}, err // and the route stays as it is
+	}
+	next := Resolve(in).Route
+	r.table.Upsert(next)
+	if !ok || current.Unavailable != next.Unavailable {
+		log.Info("Changed a route", "unavailable", next.Unavailable)
+	}
+	return ctrl.Result{}, nil
+}
+
+// cachedRevision returns the revision that a route made from what the caches hold would have.
+func (r *RouteReconciler) cachedRevision(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (string, error) {
+	var flowMeta, secretMeta *metav1.ObjectMeta
+	flow := &sluicev1alpha1.Flow{}
+	if found, err := get(ctx, r.gatherer.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow); err != nil {
+		return "", fmt.Errorf("read Flow %q: %w", trigger.Spec.FlowRef.Name, err)
+	} else if found {
+		flowMeta = &flow.ObjectMeta
+	}
+	secret := secretMetadata()
+	if found, err := get(ctx, r.secrets, trigger.Namespace, trigger.Spec.SecretRef.Name, secret); err != nil {
+		return "", fmt.Errorf("read metadata of Secret %q: %w", trigger.Spec.SecretRef.Name, err)
+	} else if found {
+		secretMeta = &secret.ObjectMeta
+	}
+	return revision(trigger, flowMeta, secretMeta), nil
+}

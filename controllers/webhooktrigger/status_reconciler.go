@@ -1,0 +1,107 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooktrigger
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+)
+
+const (
+	statusWorkers = 4
+	// statusOwner is the field manager of what the controller writes.
+	statusOwner = client.FieldOwner("sluice-controller")
+	// actionReconcile is the action of the controller's Events.
+	actionReconcile = "Reconcile"
+)
+
+// StatusReconciler writes the status of triggers, and an Event when one becomes ready or stops being so.
+type StatusReconciler struct {
+	client      client.Client
+	gatherer    Gatherer
+	recorder    events.EventRecorder
+	externalURL string
+}
+
+// SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
+// trigger's path; if it is empty status.url stays absent.
+func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string) error {
+	r := &StatusReconciler{
+		client:      mgr.GetClient(),
+		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		recorder:    mgr.GetEventRecorder("sluice"),
+		externalURL: externalURL,
+	}
+	return newController(mgr, "webhooktrigger-status", secrets).
+		WithOptions(controller.Options{MaxConcurrentReconciles: statusWorkers}).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler. That a user's objects are wrong is reported in the status and is no error: their watches
+// will wake the controller.
+func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	trigger := &sluicev1alpha1.WebhookTrigger{}
+	found, err := get(ctx, r.client, request.Namespace, request.Name, trigger)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("read the trigger: %w", err)
+	}
+	if !found || !trigger.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	in, err := r.gatherer.Gather(ctx, trigger)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	resolution := Resolve(in)
+
+	before := trigger.DeepCopy()
+	trigger.Status.ObservedGeneration = new(trigger.Generation)
+	trigger.Status.Path = resolution.Route.Path()
+	trigger.Status.URL = ""
+	if r.externalURL != "" {
+		trigger.Status.URL = r.externalURL + trigger.Status.Path
+	}
+	for _, c := range resolution.Conditions {
+		apimeta.SetStatusCondition(&trigger.Status.Conditions, c)
+	}
+	if equality.Semantic.DeepEqual(before.Status, trigger.Status) {
+		return ctrl.Result{}, nil
+	}
+	err = r.client.Status().Patch(ctx, trigger, client.MergeFrom(before), statusOwner)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("write the status: %w", err)
+	}
+	if err == nil {
+		r.report(ctx, before, trigger)
+	}
+	return ctrl.Result{}, nil
+}
+
+// report says in an Event and in the log that the condition Ready has changed.
+func (r *StatusReconciler) report(ctx context.Context, before, after *sluicev1alpha1.WebhookTrigger) {
+	was := apimeta.FindStatusCondition(before.Status.Conditions, sluicev1alpha1.ConditionReady)
+	is := apimeta.FindStatusCondition(after.Status.Conditions, sluicev1alpha1.ConditionReady)
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	ctrl.LoggerFrom(ctx).Info("Readiness of a trigger changed", "ready", is.Status, "reason", is.Reason)
+	severity := corev1.EventTypeWarning
+	if is.Status == metav1.ConditionTrue || is.Reason == sluicev1alpha1.ReasonSuspended || is.Reason == sluicev1alpha1.ReasonFlowDisabled {
+		severity = corev1.EventTypeNormal // what the user asked for
+	}
+	r.recorder.Eventf(after, nil, severity, is.Reason, actionReconcile, "%s", is.Message)
+}

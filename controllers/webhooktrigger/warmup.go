@@ -1,0 +1,111 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooktrigger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/route"
+)
+
+const (
+	// warmUpReads is how many Secrets are read at a time. More only queue in the API server.
+	warmUpReads = 32
+	// warmUpPatience is how long reads may go on failing before the process gives up and says why.
+	warmUpPatience = 60 * time.Second
+)
+
+// warmer fills the route table once, when the caches have synced, so that the server listens with all routes or not
+// at all.
+type warmer struct {
+	triggers client.Reader
+	gatherer Gatherer
+	table    *route.Table
+	recheck  chan event.GenericEvent
+	log      logr.Logger
+}
+
+// NeedLeaderElection tells the manager that every replica warms up.
+func (w *warmer) NeedLeaderElection() bool { return false }
+
+// Start implements manager.Runnable.
+func (w *warmer) Start(ctx context.Context) error {
+	begin := time.Now()
+	var routes []*route.Route
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, time.Second, warmUpPatience, true, func(ctx context.Context) (bool, error) {
+		routes, last = w.resolveAll(ctx)
+		if last != nil {
+			w.log.Error(last, "Warm-up of the route table failed; trying again")
+		}
+		return last == nil, nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("warm up the route table within %s: %w", warmUpPatience, last)
+	}
+	w.table.Replace(routes)
+	w.log.Info("Warmed up the route table", "routes", len(routes), "took", time.Since(begin).String())
+
+	// A trigger that was deleted after it was listed above, but before the controller's event handler was registered,
+	// causes no event. Every route is therefore looked at once more by a worker; those run only once it is.
+	for _, r := range routes {
+		object := &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name}}
+		select {
+		case w.recheck <- event.GenericEvent{Object: object}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// resolveAll works out the routes of all triggers.
+func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
+	var triggers sluicev1alpha1.WebhookTriggerList
+	if err := w.triggers.List(ctx, &triggers, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list webhook triggers: %w", err)
+	}
+	resolved := make([]*route.Route, len(triggers.Items))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(warmUpReads)
+	for i := range triggers.Items {
+		trigger := &triggers.Items[i]
+		if !trigger.DeletionTimestamp.IsZero() {
+			continue
+		}
+		group.Go(func() error {
+			in, err := w.gatherer.Gather(ctx, trigger)
+			if err != nil {
+				return fmt.Errorf("resolve webhook trigger %s/%s: %w", trigger.Namespace, trigger.Name, err)
+			}
+			resolved[i] = Resolve(in).Route
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	routes := make([]*route.Route, 0, len(resolved))
+	for _, r := range resolved {
+		if r != nil {
+			routes = append(routes, r)
+		}
+	}
+	return routes, nil
+}

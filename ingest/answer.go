@@ -1,0 +1,142 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ingest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// An answer is one of the ways to end a request. All but accepted are problems (RFC 9457), written once at start.
+type answer struct {
+	result     string // the metric label
+	status     int
+	body       []byte // application/problem+json
+	retryAfter time.Duration
+}
+
+// problem is the body of an answer as RFC 9457 has it; type is left out, which means about:blank.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Limit is an extension member: the longest body in bytes.
+	Limit int64 `json:"limit,omitempty"`
+}
+
+const (
+	resultAccepted = "accepted"
+	// resultAborted is a request whose sender went away or that broke off before its body was complete.
+	resultAborted = "aborted"
+)
+
+// Retry-After values that do not come from the API server. They tell a sender that listens when to come back; the
+// unavailable ones wait for a person, the others do not.
+const (
+	retryUnavailable = 30 * time.Second
+	retryBusy        = time.Second
+	retryNotStored   = 5 * time.Second
+)
+
+var (
+	unknownPath      = newAnswer("unknown_path", http.StatusNotFound, "No webhook is served at this path.")
+	methodNotAllowed = newAnswer("method_not_allowed", http.StatusMethodNotAllowed, "Webhooks are sent with POST.")
+	unavailable      = newAnswer("unavailable", http.StatusServiceUnavailable, "This webhook is not accepting requests at present. Send the request again later.").after(retryUnavailable)
+	noCapacity       = newAnswer("no_capacity", http.StatusServiceUnavailable, "Too many requests are in flight. Send the request again later.").after(retryBusy)
+	slowBody         = newAnswer("slow_body", http.StatusRequestTimeout, "The body took too long to arrive. Send the request again.")
+	brokenBody       = newAnswer(resultAborted, http.StatusBadRequest, "The body is incomplete or its encoding is broken.")
+	// One answer for every cause: a sender that does not have the key learns nothing from it.
+	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
+	notStored    = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
+	refused      = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster's policy refuses it. Sending it again does not help.")
+	failed       = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
+)
+
+// results are the values of the label result, so that each exists from the start.
+var results = []string{
+	resultAccepted, resultTooLarge, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, slowBody.result,
+	brokenBody.result, unauthorized.result, notStored.result, refused.result, failed.result,
+}
+
+const resultTooLarge = "too_large"
+
+func newTooLarge(limit int64) answer {
+	return encodeAnswer(resultTooLarge, problem{
+		Title:  http.StatusText(http.StatusRequestEntityTooLarge),
+		Status: http.StatusRequestEntityTooLarge,
+		Detail: fmt.Sprintf("The body is longer than the limit of %d bytes.", limit),
+		Limit:  limit,
+	})
+}
+
+func newAnswer(result string, status int, detail string) answer {
+	return encodeAnswer(result, problem{Title: http.StatusText(status), Status: status, Detail: detail})
+}
+
+func encodeAnswer(result string, p problem) answer {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // a struct of strings and numbers
+	}
+	return answer{result: result, status: p.Status, body: append(body, '\n')}
+}
+
+// after returns the answer with another Retry-After.
+func (a answer) after(d time.Duration) answer {
+	a.retryAfter = d
+	return a
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	switch a.status {
+	case http.StatusUnauthorized:
+		// RFC 9110, section 11.6.1, asks for a challenge; there is no registered scheme for signed bodies.
+		header.Set("WWW-Authenticate", `HMAC realm="webhook"`)
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodPost)
+	}
+	if a.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))
+	}
+	writeBody(w, a.status, a.body)
+}
+
+// accepted is the body of a 202.
+type accepted struct {
+	Message string `json:"message"`
+	FlowRun struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"flowRun"`
+	// Duplicate says whether the FlowRun was there before; the status is 200 then.
+	Duplicate bool `json:"duplicate"`
+}
+
+func writeAccepted(w http.ResponseWriter, namespace, name string) {
+	var a accepted
+	a.Message = "The request is genuine and its FlowRun is stored."
+	a.FlowRun.Namespace, a.FlowRun.Name = namespace, name
+	body, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // a struct of strings and a bool
+	}
+	w.Header().Set("Content-Type", "application/json")
+	writeBody(w, http.StatusAccepted, append(body, '\n'))
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	header := w.Header()
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a sender that has gone away cannot be told
+}

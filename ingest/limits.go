@@ -1,0 +1,118 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ingest
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+)
+
+// Limits bound what a request, a connection and a shutdown may cost. Use DefaultLimits and change what must differ.
+type Limits struct {
+	// MaxBodyBytes is the longest body that is read; a longer one gets 413.
+	MaxBodyBytes int64
+	// MaxHeaderBytes bounds the request line and headers; more gets 431. net/http allows 4 KiB on top.
+	MaxHeaderBytes int
+	// MaxInFlight is how many requests may be held in memory at a time, from before their body is read until they are
+	// answered; one more gets 503. Together with MaxBodyBytes it bounds the server's memory: a request holds up to about
+	// 5 times its body.
+	MaxInFlight int
+
+	// ReadHeaderTimeout is how long the headers may take.
+	ReadHeaderTimeout time.Duration
+	// ReadTimeout is how long the headers and the body together may take; a slower body gets 408.
+	ReadTimeout time.Duration
+	// AcceptDeadline is how long after its last byte a request is answered at the latest, with 503 if the outcome of the
+	// create is not known by then. Slack waits 3 s for an answer, Shopify 5, GitHub 10.
+	AcceptDeadline time.Duration
+	// WriteTimeout bounds a request from the end of its headers to the end of the answer, the reading of the body
+	// included.
+	WriteTimeout time.Duration
+	// IdleTimeout is how long a connection is kept without a request.
+	IdleTimeout time.Duration
+
+	// ShutdownDelay is how long requests are served on after readiness has turned red, so that load balancers have
+	// time to notice.
+	ShutdownDelay time.Duration
+	// DrainTimeout is how long the requests that are then in flight may take.
+	DrainTimeout time.Duration
+}
+
+// DefaultLimits returns the limits that the flags default to.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxBodyBytes:      1 << 20,
+		MaxHeaderBytes:    16 << 10,
+		MaxInFlight:       512,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		AcceptDeadline:    2 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		ShutdownDelay:     5 * time.Second,
+		DrainTimeout:      20 * time.Second,
+	}
+}
+
+// BindFlags adds a flag for each limit, with its present value as the default.
+func (l *Limits) BindFlags(fs *flag.FlagSet) {
+	fs.Int64Var(&l.MaxBodyBytes, "max-body-bytes", l.MaxBodyBytes,
+		fmt.Sprintf("The longest request body in bytes; a longer one gets 413. At most %d, so that any body fits into etcd.", sluicev1alpha1.MaxPayloadBytes))
+	fs.IntVar(&l.MaxHeaderBytes, "max-header-bytes", l.MaxHeaderBytes,
+		"The longest request line and headers in bytes; longer ones get 431.")
+	fs.IntVar(&l.MaxInFlight, "max-in-flight", l.MaxInFlight,
+		"How many requests may be in flight; one more gets 503. Memory is bounded by about 5 times this times --max-body-bytes.")
+	fs.DurationVar(&l.ReadHeaderTimeout, "read-header-timeout", l.ReadHeaderTimeout,
+		"How long the headers of a request may take.")
+	fs.DurationVar(&l.ReadTimeout, "read-timeout", l.ReadTimeout,
+		"How long a request may take to arrive, headers and body; a slower body gets 408.")
+	fs.DurationVar(&l.AcceptDeadline, "accept-deadline", l.AcceptDeadline,
+		"How long after its last byte a request is answered at the latest, with 503 if its FlowRun is not known to be stored by then.")
+	fs.DurationVar(&l.WriteTimeout, "write-timeout", l.WriteTimeout,
+		"How long a request may take from its headers to the end of the answer. At least --read-timeout and --accept-deadline together.")
+	fs.DurationVar(&l.IdleTimeout, "idle-timeout", l.IdleTimeout,
+		"How long a connection without a request is kept.")
+	fs.DurationVar(&l.ShutdownDelay, "shutdown-delay", l.ShutdownDelay,
+		"How long requests are served on after readiness has turned red, so that load balancers notice. 0 is allowed.")
+	fs.DurationVar(&l.DrainTimeout, "drain-timeout", l.DrainTimeout,
+		"How long requests in flight may take after that.")
+}
+
+// Validate returns what is wrong with the limits, naming the flags.
+func (l *Limits) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(l.MaxBodyBytes >= 1 && l.MaxBodyBytes <= sluicev1alpha1.MaxPayloadBytes,
+		"--max-body-bytes must be from 1 to %d, not %d", sluicev1alpha1.MaxPayloadBytes, l.MaxBodyBytes)
+	check(l.MaxHeaderBytes >= 1024, "--max-header-bytes must be at least 1024, not %d", l.MaxHeaderBytes)
+	check(l.MaxInFlight >= 1, "--max-in-flight must be at least 1, not %d", l.MaxInFlight)
+	for _, timeout := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"read-header-timeout", l.ReadHeaderTimeout},
+		{"read-timeout", l.ReadTimeout},
+		{"accept-deadline", l.AcceptDeadline},
+		{"idle-timeout", l.IdleTimeout},
+		{"drain-timeout", l.DrainTimeout},
+	} {
+		check(timeout.value > 0, "--%s must be more than 0, not %s", timeout.flag, timeout.value)
+	}
+	check(l.ShutdownDelay >= 0, "--shutdown-delay must not be negative, as %s is", l.ShutdownDelay)
+	check(l.WriteTimeout >= l.ReadTimeout+l.AcceptDeadline,
+		"--write-timeout must be at least --read-timeout and --accept-deadline together (%s), not %s", l.ReadTimeout+l.AcceptDeadline, l.WriteTimeout)
+	check(l.DrainTimeout >= l.AcceptDeadline,
+		"--drain-timeout must be at least --accept-deadline (%s), not %s", l.AcceptDeadline, l.DrainTimeout)
+	return errors.Join(errs...)
+}

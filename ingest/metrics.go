@@ -1,0 +1,98 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ingest
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/signature"
+)
+
+// metrics has no label whose values a sender or the number of triggers could multiply: who refused whom is in the log.
+type metrics struct {
+	requests          *prometheus.CounterVec   // by result
+	duration          *prometheus.HistogramVec // by result
+	inFlight          prometheus.Gauge
+	signatureFailures *prometheus.CounterVec   // by cause
+	createDuration    *prometheus.HistogramVec // by outcome
+}
+
+// newMetrics registers the metrics of a server that serves from the table.
+func newMetrics(registerer prometheus.Registerer, table *route.Table) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_ingest_requests_total",
+			Help: "Requests answered, by result.",
+		}, []string{"result"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "sluice_ingest_request_duration_seconds",
+			Help:    "Time from the end of a request's headers to its answer, by result.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 15},
+		}, []string{"result"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_ingest_requests_in_flight",
+			Help: "Requests that are being answered.",
+		}),
+		signatureFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_ingest_signature_failures_total",
+			Help: "Requests answered 401, by cause.",
+		}, []string{"cause"}),
+		createDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "sluice_ingest_create_duration_seconds",
+			Help:    "Time that storing a FlowRun took, retries included, by outcome.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
+		}, []string{"outcome"}),
+	}
+	for _, r := range results {
+		m.requests.WithLabelValues(r)
+	}
+	for _, cause := range signature.Causes() {
+		m.signatureFailures.WithLabelValues(string(cause))
+	}
+	for _, c := range []prometheus.Collector{
+		m.requests, m.duration, m.inFlight, m.signatureFailures, m.createDuration, routeCollector{table},
+	} {
+		if err := registerer.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) answered(result string, took time.Duration) {
+	m.requests.WithLabelValues(result).Inc()
+	m.duration.WithLabelValues(result).Observe(took.Seconds())
+}
+
+func (m *metrics) created(outcome Outcome, took time.Duration) {
+	m.createDuration.WithLabelValues(string(outcome)).Observe(took.Seconds())
+}
+
+var routesDesc = prometheus.NewDesc("sluice_ingest_routes",
+	"Routes in this replica's table, by state: ready ones accept, unavailable ones answer 503.", []string{"state"}, nil)
+
+// routeCollector counts the routes when it is asked.
+type routeCollector struct{ table *route.Table }
+
+// Describe implements prometheus.Collector.
+func (c routeCollector) Describe(descs chan<- *prometheus.Desc) { descs <- routesDesc }
+
+// Collect implements prometheus.Collector.
+func (c routeCollector) Collect(collected chan<- prometheus.Metric) {
+	var ready, unavailable float64
+	for r := range c.table.All() {
+		if r.Verifier != nil {
+			ready++
+		} else {
+			unavailable++
+		}
+	}
+	collected <- prometheus.MustNewConstMetric(routesDesc, prometheus.GaugeValue, ready, "ready")
+	collected <- prometheus.MustNewConstMetric(routesDesc, prometheus.GaugeValue, unavailable, "unavailable")
+}

@@ -1,0 +1,193 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-dev/sluice/ingest/route"
+)
+
+// Options are what a Server is made of. All but Now are required.
+type Options struct {
+	// Address is where to listen, as host:port; port 0 takes a free one.
+	Address string
+	// Table is what is served. The server does not listen before it is warm.
+	Table *route.Table
+	// Creator stores the FlowRuns.
+	Creator FlowRunCreator
+	// Limits must be valid.
+	Limits Limits
+	// Registerer takes the server's metrics.
+	Registerer prometheus.Registerer
+	// Log is where the server logs.
+	Log logr.Logger
+	// Now is the clock; time.Now by default.
+	Now func() time.Time
+}
+
+// A Server is the webhook server, to be run by a manager, on every replica, after its caches have synced. It is none of the
+// servers that controller-runtime offers: those listen before the caches have synced, and at shutdown they cancel the
+// requests in flight.
+type Server struct {
+	address  string
+	table    *route.Table
+	limits   Limits
+	log      logr.Logger
+	handler  http.Handler
+	draining *atomic.Bool
+	listener atomic.Pointer[net.Listener] // nil unless it is accepting
+}
+
+// NewServer returns a server that is not running.
+func NewServer(o Options) (*Server, error) {
+	if err := o.Limits.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	m, err := newMetrics(o.Registerer, o.Table)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	draining := new(atomic.Bool)
+	return &Server{
+		address:  o.Address,
+		table:    o.Table,
+		limits:   o.Limits,
+		log:      o.Log,
+		handler:  newHandler(o, m, draining),
+		draining: draining,
+	}, nil
+}
+
+// NeedLeaderElection tells a manager that every replica serves.
+func (s *Server) NeedLeaderElection() bool { return false }
+
+// Start listens once the table is warm, and serves until ctx ends. Then it drains: Draining reports it, requests are
+// served on for the shutdown delay while connections are closed after their next answer, the listener is closed, and requests
+// in flight are finished within the drain timeout. ctx ending cancels none of them.
+func (s *Server) Start(ctx context.Context) error {
+	select { // a path that the table does not have yet may well exist
+	case <-s.table.Warm():
+	case <-ctx.Done():
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("listen for webhooks: %w", err)
+	}
+	inFlight := context.WithoutCancel(ctx)
+	server := &http.Server{
+		Handler:                      s.handler,
+		BaseContext:                  func(net.Listener) context.Context { return inFlight },
+		ReadHeaderTimeout:            s.limits.ReadHeaderTimeout,
+		ReadTimeout:                  s.limits.ReadTimeout,
+		WriteTimeout:                 s.limits.WriteTimeout,
+		IdleTimeout:                  s.limits.IdleTimeout,
+		MaxHeaderBytes:               s.limits.MaxHeaderBytes,
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
+		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	s.listener.Store(&listener)
+	s.log.Info("Listening for webhooks", "address", listener.Addr().String())
+
+	select {
+	case err := <-served:
+		s.listener.Store(nil)
+		return fmt.Errorf("serve webhooks: %w", err)
+	case <-ctx.Done():
+	}
+
+	s.draining.Store(true)
+	s.log.Info("Draining", "delay", s.limits.ShutdownDelay, "timeout", s.limits.DrainTimeout)
+	delay := time.NewTimer(s.limits.ShutdownDelay)
+	defer delay.Stop()
+	select {
+	case err := <-served:
+		s.listener.Store(nil)
+		return fmt.Errorf("serve webhooks: %w", err)
+	case <-delay.C:
+	}
+	s.listener.Store(nil)
+	drain, cancel := context.WithTimeout(inFlight, s.limits.DrainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		return fmt.Errorf("requests were still in flight after the drain timeout: %w", err)
+	}
+	s.log.Info("Drained")
+	return nil
+}
+
+// Address returns where the server listens, or nil while it does not.
+func (s *Server) Address() net.Addr {
+	if listener := s.listener.Load(); listener != nil {
+		return (*listener).Addr()
+	}
+	return nil
+}
+
+// The checks of readiness. Each is nil when all is well.
+var (
+	errNotWarm      = errors.New("the route table is not filled yet")
+	errNotListening = errors.New("the webhook server is not listening")
+	errDraining     = errors.New("the webhook server is shutting down")
+)
+
+// CheckRoutes is a health check that fails until the table is warm.
+func (s *Server) CheckRoutes(*http.Request) error {
+	select {
+	case <-s.table.Warm():
+		return nil
+	default:
+		return errNotWarm
+	}
+}
+
+// CheckListening is a health check that fails unless the server listens.
+func (s *Server) CheckListening(*http.Request) error {
+	if s.Address() == nil {
+		return errNotListening
+	}
+	return nil
+}
+
+// CheckDraining is a health check that fails from the moment that the server was told to stop.
+func (s *Server) CheckDraining(*http.Request) error {
+	if s.draining.Load() {
+		return errDraining
+	}
+	return nil
+}
+
+// connectionLog takes what net/http has to say about single connections. Anybody who can connect causes it, so it is
+// for debugging only.
+type connectionLog struct{ log logr.Logger }
+
+// Write implements io.Writer.
+func (c connectionLog) Write(line []byte) (int, error) {
+	c.log.V(1).Info("Trouble with a connection", "error", string(line))
+	return len(line), nil
+}
+
+var errPanic = errors.New("panic")
+
+// stack returns the goroutine's stack without the values of a panic: those stand in no frame.
+func stack() string { return string(debug.Stack()) }

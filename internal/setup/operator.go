@@ -1,0 +1,205 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
+	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/route"
+)
+
+const (
+	// leaderElectionID is the name of the lease.
+	leaderElectionID = "sluice-controller"
+	// shutdownMargin is what the manager gets on top of the time that the webhook server takes to drain.
+	shutdownMargin = 5 * time.Second
+)
+
+// NewScheme returns a scheme with Kubernetes' own types and Sluice's.
+func NewScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(sluicev1alpha1.AddToScheme(scheme))
+	return scheme
+}
+
+// An Operator is the whole of one process.
+type Operator struct {
+	Manager ctrl.Manager
+	// Table and Server are nil in role controller.
+	Table  *route.Table
+	Server *ingest.Server
+}
+
+// NewOperator puts an operator together. ctx bounds the setting up only.
+func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log logr.Logger) (*Operator, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	restConfig = rest.CopyConfig(restConfig)
+	restConfig.QPS = -1 // API Priority and Fairness is the limiter
+	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
+
+	scheme := NewScheme()
+	namespaces := watchedNamespaces(o.WatchNamespaces)
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme: scheme,
+		Logger: log,
+		Cache: cache.Options{
+			DefaultNamespaces:           namespaces,
+			DefaultTransform:            cache.TransformStripManagedFields(),
+			ReaderFailOnMissingInformer: true,
+		},
+		Client: client.Options{
+			// A cached read of a Secret would start a cache of all Secrets with their data.
+			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
+		},
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        o.HealthAddress,
+		PprofBindAddress:              o.PprofAddress,
+		LeaderElection:                o.Role.controller(),
+		LeaderElectionID:              leaderElectionID,
+		LeaderElectionNamespace:       o.LeaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true, // safe because the process exits when the manager has stopped
+		LeaseDuration:                 &o.LeaseDuration,
+		RenewDeadline:                 &o.RenewDeadline,
+		RetryPeriod:                   &o.RetryPeriod,
+		GracefulShutdownTimeout:       new(o.Limits.ShutdownDelay + o.Limits.DrainTimeout + shutdownMargin),
+		// Several operators in one process, as tests have them, are no mistake; two controllers of one name in one manager
+		// would fail to register their metrics anyway.
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), scheme, namespaces)
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(secrets); err != nil {
+		return nil, fmt.Errorf("add the cache of Secret metadata: %w", err)
+	}
+	if err := webhooktrigger.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	if err := addHealthChecks(mgr); err != nil {
+		return nil, err
+	}
+
+	operator := &Operator{Manager: mgr}
+	if o.Role.ingest() {
+		if err := operator.addIngest(ctx, secrets, o); err != nil {
+			return nil, err
+		}
+	}
+	if o.Role.controller() {
+		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL); err != nil {
+			return nil, fmt.Errorf("set up the status controller: %w", err)
+		}
+	}
+	return operator, nil
+}
+
+// Start runs the operator until ctx ends and its requests in flight are answered.
+func (o *Operator) Start(ctx context.Context) error { return o.Manager.Start(ctx) }
+
+func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
+	mgr := o.Manager
+	o.Table = route.NewTable()
+	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table); err != nil {
+		return fmt.Errorf("set up the route controller: %w", err)
+	}
+	creator, err := ingest.NewCreator(mgr.GetConfig())
+	if err != nil {
+		return err
+	}
+	registerer := options.Registerer
+	if registerer == nil {
+		registerer = metrics.Registry
+	}
+	o.Server, err = ingest.NewServer(ingest.Options{
+		Address:    options.IngestAddress,
+		Table:      o.Table,
+		Creator:    creator,
+		Limits:     options.Limits,
+		Registerer: registerer,
+		Log:        mgr.GetLogger().WithName("ingest"),
+	})
+	if err != nil {
+		return fmt.Errorf("set up the webhook server: %w", err)
+	}
+	if err := mgr.Add(o.Server); err != nil {
+		return fmt.Errorf("add the webhook server: %w", err)
+	}
+	return errors.Join(
+		mgr.AddReadyzCheck("routes", o.Server.CheckRoutes),
+		mgr.AddReadyzCheck("ingest", o.Server.CheckListening),
+		mgr.AddReadyzCheck("draining", o.Server.CheckDraining),
+	)
+}
+
+// addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not
+// bring it back.
+func addHealthChecks(mgr ctrl.Manager) error {
+	synced := &started{}
+	return errors.Join(
+		mgr.Add(synced),
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("caches", synced.check),
+	)
+}
+
+// started learns from the manager that the caches have synced: it is started after them.
+type started struct{ yes atomic.Bool }
+
+func (s *started) NeedLeaderElection() bool { return false }
+
+func (s *started) Start(context.Context) error {
+	s.yes.Store(true)
+	return nil
+}
+
+var errNotSynced = errors.New("the caches have not synced yet")
+
+func (s *started) check(*http.Request) error {
+	if !s.yes.Load() {
+		return errNotSynced
+	}
+	return nil
+}
+
+func watchedNamespaces(names []string) map[string]cache.Config {
+	if len(names) == 0 {
+		return nil
+	}
+	namespaces := make(map[string]cache.Config, len(names))
+	for _, name := range names {
+		namespaces[name] = cache.Config{}
+	}
+	return namespaces
+}

@@ -1,0 +1,145 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package setup
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/sluice-dev/sluice/ingest"
+)
+
+// Role is which of the operator's parts a process runs.
+type Role string
+
+// The roles.
+const (
+	// RoleAll runs everything in one process. If it loses its leader lease it exits at once, and with it go the requests
+	// in flight; their senders get no answer and have to send again.
+	RoleAll Role = "all"
+	// RoleIngest serves webhooks and writes nothing but FlowRuns.
+	RoleIngest Role = "ingest"
+	// RoleController writes status and Events.
+	RoleController Role = "controller"
+)
+
+func (r Role) ingest() bool     { return r == RoleAll || r == RoleIngest }
+func (r Role) controller() bool { return r == RoleAll || r == RoleController }
+
+// Options are what can be said on the command line. Use DefaultOptions and change what must differ.
+type Options struct {
+	Role            Role
+	ExternalURL     string
+	WatchNamespaces []string // none means all
+
+	IngestAddress  string
+	HealthAddress  string
+	MetricsAddress string // "0" means none
+	PprofAddress   string // empty means none
+
+	LeaderElectionNamespace string // empty means that of the pod
+	LeaseDuration           time.Duration
+	RenewDeadline           time.Duration
+	RetryPeriod             time.Duration
+
+	Limits ingest.Limits
+
+	LogLevel  slog.Level
+	LogFormat LogFormat
+
+	// Registerer takes the metrics of the webhook server; nil means the registry that is served at /metrics. No flag sets it.
+	Registerer prometheus.Registerer
+}
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+// The log formats.
+const (
+	LogJSON LogFormat = "json"
+	LogText LogFormat = "text"
+)
+
+// DefaultOptions returns what the flags default to.
+func DefaultOptions() Options {
+	return Options{
+		Role:           RoleAll,
+		IngestAddress:  ":8080",
+		HealthAddress:  ":8081",
+		MetricsAddress: ":8082",
+		// Longer than controller-runtime's defaults: the lease guards only status, and in role all a lease that is lost
+		// to a slow API server costs requests.
+		LeaseDuration: 60 * time.Second,
+		RenewDeadline: 40 * time.Second,
+		RetryPeriod:   5 * time.Second,
+		Limits:        ingest.DefaultLimits(),
+		LogLevel:      slog.LevelInfo,
+		LogFormat:     LogJSON,
+	}
+}
+
+// BindFlags adds a flag for each option, with its present value as the default.
+func (o *Options) BindFlags(fs *flag.FlagSet) {
+	fs.StringVar((*string)(&o.Role), "role", string(o.Role),
+		"Which parts to run: all, ingest (serves webhooks) or controller (writes status).")
+	fs.StringVar(&o.ExternalURL, "external-url", o.ExternalURL,
+		"What senders put before a trigger's path, such as https://hooks.example.com. status.url is left out if this is empty.")
+	fs.Func("watch-namespaces", "The namespaces to watch, separated by commas; all if this is empty.", func(value string) error {
+		o.WatchNamespaces = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	})
+	fs.StringVar(&o.IngestAddress, "ingest-bind-address", o.IngestAddress, "Where to serve webhooks.")
+	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress, "Where to serve /healthz and /readyz.")
+	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Where to serve /metrics; 0 for nowhere.")
+	fs.StringVar(&o.PprofAddress, "pprof-bind-address", o.PprofAddress,
+		"Where to serve /debug/pprof; nowhere if this is empty. Profiles can hold payloads and keys: use a loopback address.")
+	fs.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
+		"The namespace of the leader's lease; that of the pod if this is empty. Needed outside a cluster, except for role ingest.")
+	fs.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", o.LeaseDuration, "How long a lease that is not renewed is respected.")
+	fs.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline, "How long the leader tries to renew its lease before it gives up.")
+	fs.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod, "How long to wait between attempts to get or renew the lease.")
+	o.Limits.BindFlags(fs)
+	fs.TextVar(&o.LogLevel, "log-level", o.LogLevel, "The least severe level to log: debug, info, warn or error.")
+	fs.StringVar((*string)(&o.LogFormat), "log-format", string(o.LogFormat), "How to write the log: json or text.")
+}
+
+// Validate returns all that is wrong with the options, naming the flags. It also brings the external URL to its form
+// without a slash at the end.
+func (o *Options) Validate() error {
+	var errs []error
+	if !slices.Contains([]Role{RoleAll, RoleIngest, RoleController}, o.Role) {
+		errs = append(errs, fmt.Errorf("--role must be all, ingest or controller, not %q", o.Role))
+	}
+	if o.ExternalURL != "" {
+		o.ExternalURL = strings.TrimRight(o.ExternalURL, "/")
+		u, err := url.Parse(o.ExternalURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(o.ExternalURL) > 1024 {
+			errs = append(errs, fmt.Errorf("--external-url must be an http or https URL of at most 1024 characters without user, query and fragment, such as https://hooks.example.com, not %q", o.ExternalURL))
+		}
+	}
+	for _, namespace := range o.WatchNamespaces {
+		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+			errs = append(errs, fmt.Errorf("--watch-namespaces: %q is not the name of a namespace", namespace))
+		}
+	}
+	if o.RetryPeriod <= 0 || o.RenewDeadline <= o.RetryPeriod*6/5 || o.LeaseDuration <= o.RenewDeadline {
+		errs = append(errs, fmt.Errorf("--leader-election-lease-duration (%s) must be longer than --leader-election-renew-deadline (%s), and that longer than 1.2 times --leader-election-retry-period (%s)",
+			o.LeaseDuration, o.RenewDeadline, o.RetryPeriod))
+	}
+	if o.LogFormat != LogJSON && o.LogFormat != LogText {
+		errs = append(errs, fmt.Errorf("--log-format must be json or text, not %q", o.LogFormat))
+	}
+	return errors.Join(append(errs, o.Limits.Validate())...)
+}

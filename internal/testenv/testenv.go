@@ -1,0 +1,161 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package testenv gives tests a real kube-apiserver and etcd with Sluice's CustomResourceDefinitions installed.
+//
+// A test package starts one in TestMain and gives each test a namespace of its own. Nothing removes namespaces: no
+// controller of Kubernetes' own runs.
+package testenv
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/sluice-dev/sluice/internal/setup"
+)
+
+// Environment is a running control plane.
+type Environment struct {
+	// Config has every permission.
+	Config *rest.Config
+	// Client is for the objects of a test. It is not cached.
+	Client client.Client
+	// Control is what runs, to add users to and to stop.
+	Control *envtest.Environment
+}
+
+// Root returns the root folder of the project.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..")
+}
+
+// Start starts a control plane. It builds the binaries if there are none, which takes minutes; make test has done so before.
+func Start() (*Environment, error) {
+	assets, err := assets()
+	if err != nil {
+		return nil, err
+	}
+	control := &envtest.Environment{
+		BinaryAssetsDirectory:    assets,
+		CRDDirectoryPaths:        []string{filepath.Join(Root(), "config", "crd", "bases")},
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	config, err := control.Start()
+	if err != nil {
+		return nil, fmt.Errorf("start the control plane: %w", err)
+	}
+	config.QPS = -1
+	c, err := client.New(config, client.Options{Scheme: setup.NewScheme()})
+	if err != nil {
+		return nil, fmt.Errorf("set up a client: %w", err)
+	}
+	return &Environment{Config: config, Client: c, Control: control}, nil
+}
+
+// Main runs a package's tests with a control plane, which it stores in *env, and exits.
+func Main(m *testing.M, env **Environment) {
+	os.Exit(func() int {
+		started, err := Start()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		*env = started
+		code := m.Run()
+		if err := started.Control.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the control plane:", err)
+			return 1
+		}
+		return code
+	}())
+}
+
+// Namespace creates a namespace and returns its name.
+func (e *Environment) Namespace(tb testing.TB) string {
+	tb.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	e.Create(tb, namespace)
+	return namespace.Name
+}
+
+// Create creates objects, and fails the test if it cannot.
+func (e *Environment) Create(tb testing.TB, objects ...client.Object) {
+	tb.Helper()
+	for _, object := range objects {
+		if err := e.Client.Create(tb.Context(), object); err != nil {
+			tb.Fatalf("create %T %q: %v", object, object.GetName(), err)
+		}
+	}
+}
+
+// Kubectl runs kubectl against the control plane and returns what it prints.
+func (e *Environment) Kubectl(tb testing.TB, stdin string, args ...string) (stdout, stderr string, err error) {
+	tb.Helper()
+	admin, err := e.Control.AddUser(envtest.User{Name: "kubectl", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		tb.Fatalf("add a user: %v", err)
+	}
+	kubectl, err := admin.Kubectl()
+	if err != nil {
+		tb.Fatalf("set up kubectl: %v", err)
+	}
+	cmd := exec.CommandContext(tb.Context(), kubectl.Path, append(kubectl.Opts, args...)...) //nolint:gosec // the test says what to run
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+// Eventually calls check until it returns nil, and fails the test with its last error if that takes longer than the limit.
+func Eventually(tb testing.TB, limit time.Duration, check func() error) {
+	tb.Helper()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			tb.Fatalf("not within %s: %v", limit, err)
+		case <-tb.Context().Done():
+			tb.Fatalf("the test ended: %v", err)
+		}
+	}
+}
+
+// assets returns the folder of the binaries.
+func assets() (string, error) {
+	if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" {
+		return dir, nil
+	}
+	build := exec.Command(filepath.Join(Root(), "hack", "controlplane", "build.sh")) //nolint:gosec,noctx // our own script, before any test has a context
+	build.Stderr = os.Stderr
+	out, err := build.Output()
+	if err != nil {
+		return "", fmt.Errorf("build the control plane: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
