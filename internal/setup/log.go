@@ -12,9 +12,13 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// NewLogger returns a logger that writes to w as the options say. Level debug includes V(1) and up to V(4).
+// mostVerbose is the least severe level that is ever logged; it is V(4). From V(8) on client-go logs the bodies of
+// requests and answers, and with them Secrets and payloads.
+const mostVerbose = slog.LevelDebug
+
+// NewLogger returns a logger that writes to w as the options say.
 func (o Options) NewLogger(w io.Writer) logr.Logger {
-	options := &slog.HandlerOptions{Level: o.LogLevel}
+	options := &slog.HandlerOptions{Level: max(o.LogLevel, mostVerbose)}
 	if o.LogFormat == LogText {
 		return logr.FromSlogHandler(slog.NewTextHandler(w, options))
 	}

@@ -138,6 +138,9 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--leader-election-lease-duration (%s) must be longer than --leader-election-renew-deadline (%s), and that longer than 1.2 times --leader-election-retry-period (%s)",
 			o.LeaseDuration, o.RenewDeadline, o.RetryPeriod))
 	}
+	if o.LogLevel < mostVerbose {
+		errs = append(errs, fmt.Errorf("--log-level must not be below debug, as %s is: Secrets and payloads would be logged", o.LogLevel))
+	}
 	if o.LogFormat != LogJSON && o.LogFormat != LogText {
 		errs = append(errs, fmt.Errorf("--log-format must be json or text, not %q", o.LogFormat))
 	}
