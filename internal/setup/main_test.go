@@ -34,7 +34,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/setup"
@@ -132,7 +131,7 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 			tb.Errorf("the operator ended with: %v", o.err)
 		}
 		if tb.Failed() {
-			tb.Logf("log of the operator:\n%s", o.logs)
+			tb.Logf("the end of the operator's log:\n%s", o.logs.tail(40))
 		}
 	})
 	return o
@@ -159,10 +158,7 @@ func (o *operator) ready() error {
 func userConfig(tb testing.TB, options setup.Options) *rest.Config {
 	tb.Helper()
 	name := "operator-" + options.LeaderElectionNamespace + "-" + string(options.Role)
-	user, err := env.Control.AddUser(envtest.User{Name: name}, nil)
-	if err != nil {
-		tb.Fatalf("add a user: %v", err)
-	}
+	user := env.AddUser(tb, name)
 	roles := map[setup.Role][]string{
 		setup.RoleAll:        {"sluice-ingest", "sluice-controller"},
 		setup.RoleIngest:     {"sluice-ingest"},
@@ -257,6 +253,12 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// tail returns the last lines.
+func (b *logBuffer) tail(lines int) string {
+	all := strings.SplitAfter(b.String(), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "")
 }
 
 // The objects of the tests: a trigger "orders" of a Flow "import", with the Secret "key".

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,8 @@ type Environment struct {
 	Client client.Client
 	// Control is what runs, to add users to and to stop.
 	Control *envtest.Environment
+
+	users sync.Mutex // envtest adds users one at a time
 }
 
 // Root returns the root folder of the project.
@@ -106,14 +109,22 @@ func (e *Environment) Create(tb testing.TB, objects ...client.Object) {
 	}
 }
 
-// Kubectl runs kubectl against the control plane and returns what it prints.
-func (e *Environment) Kubectl(tb testing.TB, stdin string, args ...string) (stdout, stderr string, err error) {
+// AddUser makes a user of that name and returns its configuration.
+func (e *Environment) AddUser(tb testing.TB, name string, groups ...string) *envtest.AuthenticatedUser {
 	tb.Helper()
-	admin, err := e.Control.AddUser(envtest.User{Name: "kubectl", Groups: []string{"system:masters"}}, nil)
+	e.users.Lock()
+	defer e.users.Unlock()
+	user, err := e.Control.AddUser(envtest.User{Name: name, Groups: groups}, nil)
 	if err != nil {
 		tb.Fatalf("add a user: %v", err)
 	}
-	kubectl, err := admin.Kubectl()
+	return user
+}
+
+// Kubectl runs kubectl against the control plane and returns what it prints.
+func (e *Environment) Kubectl(tb testing.TB, stdin string, args ...string) (stdout, stderr string, err error) {
+	tb.Helper()
+	kubectl, err := e.AddUser(tb, "kubectl", "system:masters").Kubectl()
 	if err != nil {
 		tb.Fatalf("set up kubectl: %v", err)
 	}
