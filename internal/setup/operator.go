@@ -15,9 +15,6 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -27,10 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/internal/scheme"
 )
 
 const (
@@ -39,14 +36,6 @@ const (
 	// shutdownMargin is what the manager gets on top of the time that the webhook server takes to drain.
 	shutdownMargin = 5 * time.Second
 )
-
-// NewScheme returns a scheme with Kubernetes' own types and Sluice's.
-func NewScheme() *runtime.Scheme {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(sluicev1alpha1.AddToScheme(scheme))
-	return scheme
-}
 
 // An Operator is the whole of one process.
 type Operator struct {
@@ -65,10 +54,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
-	scheme := NewScheme()
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme: scheme,
+		Scheme: scheme.New(),
 		Logger: log,
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
@@ -97,7 +85,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
-	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), scheme, namespaces)
+	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces)
 	if err != nil {
 		return nil, err
 	}

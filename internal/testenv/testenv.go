@@ -27,7 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/sluice-dev/sluice/internal/setup"
+	"github.com/sluice-dev/sluice/internal/scheme"
 )
 
 // Environment is a running control plane.
@@ -66,7 +66,7 @@ func Start() (*Environment, error) {
 		return nil, fmt.Errorf("start the control plane: %w", err)
 	}
 	config.QPS = -1
-	c, err := client.New(config, client.Options{Scheme: setup.NewScheme()})
+	c, err := client.New(config, client.Options{Scheme: scheme.New()})
 	if err != nil {
 		return nil, fmt.Errorf("set up a client: %w", err)
 	}

@@ -1,0 +1,237 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooktrigger
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+)
+
+func testInputs() Inputs {
+	return Inputs{
+		Trigger: &sluicev1alpha1.WebhookTrigger{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "orders", UID: "trigger-uid", Generation: 3},
+			Spec: sluicev1alpha1.WebhookTriggerSpec{
+				FlowRef:   sluicev1alpha1.FlowReference{Name: "import"},
+				Algorithm: sluicev1alpha1.AlgorithmSHA256,
+				SecretRef: sluicev1alpha1.SecretKeyReference{Name: "webhook", Key: "secretKey"},
+				State:     sluicev1alpha1.TriggerActive,
+			},
+		},
+		Flow: &sluicev1alpha1.Flow{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "import", UID: "flow-uid", Generation: 1},
+			Spec:       sluicev1alpha1.FlowSpec{State: sluicev1alpha1.FlowEnabled},
+		},
+		Secret: &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "webhook", UID: "secret-uid", ResourceVersion: "7"},
+			Data:       map[string][]byte{"secretKey": []byte("a-key-of-more-than-sixteen-bytes")},
+		},
+	}
+}
+
+func TestResolve(t *testing.T) {
+	type summary struct{ Ready, Accepted, ResolvedRefs string }
+	good := summary{"True/Ready", "True/Accepted", "True/ResolvedRefs"}
+	key := func(value string) func(*Inputs) {
+		return func(in *Inputs) { in.Secret.Data["secretKey"] = []byte(value) }
+	}
+	cases := map[string]struct {
+		reason  string
+		change  func(*Inputs)
+		want    summary
+		message string // part of Ready's
+	}{
+		"Good":           {reason: "everything is there", change: func(*Inputs) {}, want: good, message: "Requests with a valid signature start the Flow."},
+		"DefaultsUnset":  {reason: "an object from before a default was added is as good", change: func(in *Inputs) { in.Trigger.Spec.State, in.Flow.Spec.State = "", "" }, want: good},
+		"KeyOf16Bytes":   {reason: "128 bits are not weak", change: key("0123456789abcdef"), want: good, message: "start the Flow."},
+		"WeakKey":        {reason: "a weak key is allowed, and said", change: key("0123456789abcde"), want: good, message: "is weak: shorter than 16 bytes"},
+		"Newline":        {reason: "a newline at the end is part of the key, and said", change: key("a-key-of-more-than-sixteen-bytes\n"), want: good, message: "ends in a newline"},
+		"CarriageReturn": {reason: "from another system too", change: key("a-key-of-more-than-sixteen-bytes\r\n"), want: good, message: "ends in a newline"},
+		"BlankAtEnd":     {reason: "other blanks are what they are", change: key("a-key-of-more-than-sixteen-bytes "), want: good, message: "start the Flow."},
+		"LongestKey":     {reason: "4096 bytes are the limit", change: key(strings.Repeat("k", 4096)), want: good},
+		"Suspended": {
+			reason: "the references are fine, but the user has switched the trigger off",
+			change: func(in *Inputs) { in.Trigger.Spec.State = sluicev1alpha1.TriggerSuspended },
+			want:   summary{"False/Suspended", "True/Accepted", "True/ResolvedRefs"}, message: "503",
+		},
+		"FlowDisabled": {
+			reason: "the Flow is there, but switched off",
+			change: func(in *Inputs) { in.Flow.Spec.State = sluicev1alpha1.FlowDisabled },
+			want:   summary{"False/FlowDisabled", "True/Accepted", "True/ResolvedRefs"}, message: `"import"`,
+		},
+		"SuspendedAndFlowDisabled": {
+			reason: "the trigger's own state comes first",
+			change: func(in *Inputs) {
+				in.Trigger.Spec.State, in.Flow.Spec.State = sluicev1alpha1.TriggerSuspended, sluicev1alpha1.FlowDisabled
+			},
+			want: summary{"False/Suspended", "True/Accepted", "True/ResolvedRefs"},
+		},
+		"NoFlow": {
+			reason: "a Flow that does not exist", change: func(in *Inputs) { in.Flow = nil },
+			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Flow "import"`,
+		},
+		"NoSecret": {
+			reason: "a Secret that does not exist", change: func(in *Inputs) { in.Secret = nil },
+			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `There is no Secret "webhook"`,
+		},
+		"NoFlowNoSecret": {
+			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Inputs) { in.Flow, in.Secret = nil, nil },
+			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Secret "webhook"`,
+		},
+		"NoKey": {
+			reason: "the Secret has other entries only", change: func(in *Inputs) { in.Secret.Data = map[string][]byte{"x": []byte("y")} },
+			want: summary{"False/SecretKeyNotFound", "True/Accepted", "False/SecretKeyNotFound"}, message: `no key "secretKey"`,
+		},
+		"NoData": {
+			reason: "the Secret has no entries", change: func(in *Inputs) { in.Secret.Data = nil },
+			want: summary{"False/SecretKeyNotFound", "True/Accepted", "False/SecretKeyNotFound"},
+		},
+		"EmptyKey": {
+			reason: "the empty key keeps no one out", change: key(""),
+			want: summary{"False/SecretKeyEmpty", "True/Accepted", "False/SecretKeyEmpty"}, message: "anybody could sign",
+		},
+		"BlankKey": {
+			reason: "nor does white space", change: key(" \t\r\n"),
+			want: summary{"False/SecretKeyEmpty", "True/Accepted", "False/SecretKeyEmpty"},
+		},
+		"KeyTooLong": {
+			reason: "one byte over the limit", change: key(strings.Repeat("k", 4097)),
+			want: summary{"False/SecretKeyTooLong", "True/Accepted", "False/SecretKeyTooLong"}, message: "4096",
+		},
+		"UnknownAlgorithm": {
+			reason: "a definition newer than the program", change: func(in *Inputs) { in.Trigger.Spec.Algorithm = "SHA-9000" },
+			want: summary{"False/UnsupportedAlgorithm", "False/UnsupportedAlgorithm", "True/ResolvedRefs"}, message: `"SHA-9000"`,
+		},
+		"UnknownAlgorithmNoSecret": {
+			reason: "what is wrong with the spec comes first", change: func(in *Inputs) { in.Trigger.Spec.Algorithm, in.Secret = "", nil },
+			want: summary{"False/UnsupportedAlgorithm", "False/UnsupportedAlgorithm", "False/SecretNotFound"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := testInputs()
+			tc.change(&in)
+			got := Resolve(in)
+			found := map[string]string{}
+			var ready metav1.Condition
+			for _, c := range got.Conditions {
+				found[c.Type] = string(c.Status) + "/" + c.Reason
+				if c.ObservedGeneration != 3 {
+					t.Errorf("%s: %s has generation %d, want 3", tc.reason, c.Type, c.ObservedGeneration)
+				}
+				if c.Message == "" || len(c.Message) > 1024 {
+					t.Errorf("%s: the message of %s has %d bytes", tc.reason, c.Type, len(c.Message))
+				}
+				if c.Type == sluicev1alpha1.ConditionReady {
+					ready = c
+				}
+			}
+			if diff := cmp.Diff(tc.want, summary{found["Ready"], found["Accepted"], found["ResolvedRefs"]}); diff != "" {
+				t.Errorf("%s: conditions (-want +got):\n%s", tc.reason, diff)
+			}
+			if !strings.Contains(ready.Message, tc.message) {
+				t.Errorf("%s: the message is %q, want %q in it", tc.reason, ready.Message, tc.message)
+			}
+			if serves := got.Route.Verifier != nil; serves != (ready.Status == metav1.ConditionTrue) {
+				t.Errorf("%s: the route can serve: %v, but Ready is %s", tc.reason, serves, ready.Status)
+			}
+			unavailable := ready.Reason
+			if ready.Status == metav1.ConditionTrue {
+				unavailable = ""
+			}
+			if got.Route.Unavailable != unavailable {
+				t.Errorf("%s: the route is unavailable for %q, want %q", tc.reason, got.Route.Unavailable, unavailable)
+			}
+		})
+	}
+}
+
+// TestResolveRoute shows what is in a route besides its verifier.
+func TestResolveRoute(t *testing.T) {
+	r := Resolve(testInputs()).Route
+	if r.Namespace != "shop" || r.Name != "orders" || r.UID != "trigger-uid" || r.Flow != "import" || r.Path() != "/hooks/shop/orders" {
+		t.Errorf("the route is %+v", r)
+	}
+}
+
+// TestRevision shows that anything that could change the route changes its revision, and that metadata gives the same.
+func TestRevision(t *testing.T) {
+	base := testInputs().revision()
+	if again := testInputs().revision(); again != base {
+		t.Errorf("equal inputs have revisions %q and %q", base, again)
+	}
+	in := testInputs()
+	if fromMeta := revision(in.Trigger, &in.Flow.ObjectMeta, &in.Secret.ObjectMeta); fromMeta != base {
+		t.Errorf("the revision from metadata is %q, want %q", fromMeta, base)
+	}
+	cases := map[string]struct {
+		reason string
+		change func(*Inputs)
+	}{
+		"TriggerChanged":   {"its spec changed", func(in *Inputs) { in.Trigger.Generation++ }},
+		"TriggerRecreated": {"generations begin anew", func(in *Inputs) { in.Trigger.UID = "other" }},
+		"FlowChanged":      {"its spec changed", func(in *Inputs) { in.Flow.Generation++ }},
+		"FlowRecreated":    {"generations begin anew", func(in *Inputs) { in.Flow.UID = "other" }},
+		"FlowGone":         {"nothing to start", func(in *Inputs) { in.Flow = nil }},
+		"SecretChanged":    {"its data may have changed", func(in *Inputs) { in.Secret.ResourceVersion = "8" }},
+		"SecretRecreated":  {"another Secret", func(in *Inputs) { in.Secret.UID = "other" }},
+		"SecretGone":       {"no key", func(in *Inputs) { in.Secret = nil }},
+	}
+	seen := map[string]string{base: "the base"}
+	for name, tc := range cases {
+		in := testInputs()
+		tc.change(&in)
+		got := in.revision()
+		if was, ok := seen[got]; ok {
+			t.Errorf("%s (%s): the revision is that of %s", name, tc.reason, was)
+		}
+		seen[got] = name
+	}
+}
+
+func TestIndexes(t *testing.T) {
+	in := testInputs()
+	if diff := cmp.Diff([]string{"webhook"}, indexSecretRef(in.Trigger)); diff != "" {
+		t.Errorf("by Secret (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"import"}, indexFlowRef(in.Trigger)); diff != "" {
+		t.Errorf("by Flow (-want +got):\n%s", diff)
+	}
+	if indexSecretRef(in.Flow) != nil || indexFlowRef(in.Secret) != nil {
+		t.Errorf("other objects are indexed")
+	}
+}
+
+// TestOnlyNameAndVersion shows what is left of a Secret's metadata, and that nothing but metadata gets through.
+func TestOnlyNameAndVersion(t *testing.T) {
+	full := secretMetadata()
+	full.ObjectMeta = metav1.ObjectMeta{
+		Namespace: "shop", Name: "webhook", UID: types.UID("uid"), ResourceVersion: "7", Generation: 1,
+		Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "the whole Secret"},
+		Labels:        map[string]string{"a": "b"},
+		Finalizers:    []string{"x/y"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+	}
+	got, err := onlyNameAndVersion(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := secretMetadata()
+	want.ObjectMeta = metav1.ObjectMeta{Namespace: "shop", Name: "webhook", UID: types.UID("uid"), ResourceVersion: "7"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metadata (-want +got):\n%s", diff)
+	}
+	if got, err := onlyNameAndVersion(testInputs().Secret); err == nil || got != nil {
+		t.Errorf("a Secret with its data gets through: %v, %v", got, err)
+	}
+}
