@@ -89,7 +89,7 @@ func NewCreator(config *rest.Config) (*Creator, error) {
 // An attempt whose outcome is unclear (a connection that broke, a timeout inside the API server) is repeated under the
 // same name until ctx ends, and AlreadyExists then means that an earlier attempt had arrived. If ctx ends first, the
 // FlowRun may be stored or not, and the error says NotStored.
-func (c *Creator) Create(ctx context.Context, namespace, name string, object []byte) error {
+func (c *Creator) Create(ctx context.Context, namespace string, object []byte) error {
 	unclear := false // whether an earlier attempt may have stored it
 	pause := firstPause
 	for {

@@ -41,7 +41,7 @@ var suffixEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").With
 // millisecond until the year 10889. Two names of one trigger and one millisecond are equal with a chance of 2^-52.
 func runName(trigger string, now time.Time) string {
 	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16) //nolint:gosec // a time before 1970 only sorts wrongly
+	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16) // a time before 1970 only sorts wrongly
 	_, _ = rand.Read(raw[6:])                                        // never fails, see crypto/rand
 	suffix := suffixEncoding.EncodeToString(raw[:])[:suffixLength]
 

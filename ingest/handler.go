@@ -25,7 +25,7 @@ import (
 
 // FlowRunCreator stores FlowRuns. Create returns nil only if the FlowRun is stored, and otherwise a *CreateError; see Creator.
 type FlowRunCreator interface {
-	Create(ctx context.Context, namespace, name string, object []byte) error
+	Create(ctx context.Context, namespace string, object []byte) error
 }
 
 const (
@@ -132,7 +132,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		return h.unauthorized(w, target, err)
 	}
 
-	buffer := h.buffers.Get().(*bytes.Buffer)
+	buffer := h.buffers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
 	defer func() {
 		if buffer.Cap() <= maxPooledBuffer {
 			buffer.Reset()
@@ -187,7 +187,7 @@ func (h *handler) create(ctx context.Context, target *route.Route, name string, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.limits.AcceptDeadline)
 	defer cancel()
 	begin := h.now()
-	err := h.creator.Create(ctx, target.Namespace, name, object)
+	err := h.creator.Create(ctx, target.Namespace, object)
 	outcome := Stored
 	if err != nil {
 		outcome = NotStored

@@ -50,7 +50,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		MaxBodyBytes:      1 << 20,
 		MaxHeaderBytes:    16 << 10,
-		MaxInFlight:       512,
+		MaxInFlight:       256,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		AcceptDeadline:    2 * time.Second,

@@ -20,7 +20,7 @@ import (
 // The indexes of triggers, named after the fields. Their values are names only, because references stay in the
 // namespace of the trigger.
 const (
-	secretRefIndex = "spec.secretRef.name"
+	secretRefIndex = "spec.secretRef.name" //nolint:gosec // the name of a field
 	flowRefIndex   = "spec.flowRef.name"
 )
 

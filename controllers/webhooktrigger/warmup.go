@@ -53,10 +53,10 @@ func (w *warmer) Start(ctx context.Context) error {
 		}
 		return last == nil, nil
 	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil //nolint:nilerr // being stopped is no failure
+	case err != nil:
 		return fmt.Errorf("warm up the route table within %s: %w", warmUpPatience, last)
 	}
 	w.table.Replace(routes)

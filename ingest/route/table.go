@@ -8,6 +8,7 @@ package route
 import (
 	"hash/maphash"
 	"iter"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -118,9 +119,7 @@ func (s *shard) write(change func(map[string]*Route)) {
 	defer s.mu.Unlock()
 	old := *s.routes.Load()
 	next := make(map[string]*Route, len(old)+1)
-	for path, r := range old {
-		next[path] = r
-	}
+	maps.Copy(next, old)
 	change(next)
 	s.routes.Store(&next)
 }

@@ -125,7 +125,7 @@ func BenchmarkWarmUp(b *testing.B) {
 		health := freeAddress(b)
 		process := exec.CommandContext(b.Context(), manager, "--role=ingest", "--kubeconfig="+filepath.Join(dir, "kubeconfig"),
 			"--watch-namespaces="+namespace, "--ingest-bind-address=127.0.0.1:0", "--health-probe-bind-address="+health,
-			"--metrics-bind-address=0", "--shutdown-delay=0") //nolint:gosec // our own program
+			"--metrics-bind-address=0", "--shutdown-delay=0")
 		process.Stderr = log
 		begin := time.Now()
 		if err := process.Start(); err != nil {

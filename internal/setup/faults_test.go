@@ -382,7 +382,7 @@ func TestCreatesAreNotThrottled(t *testing.T) {
 	answers := make(chan string, requests)
 	for range requests {
 		go func() {
-			r, err := o.post(t.Context(), namespace, triggerName, sign(keyText, "{}"), "{}")
+			r, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}")
 			answers <- fmt.Sprint(r.status, err)
 		}()
 	}
@@ -416,7 +416,7 @@ func TestCapacity(t *testing.T) {
 		})
 	first := make(chan reply, 1)
 	go func() {
-		r, err := o.post(t.Context(), namespace, triggerName, sign(keyText, "{}"), "{}")
+		r, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}")
 		if err != nil {
 			t.Errorf("the first request: %v", err)
 		}
@@ -487,7 +487,7 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 		})
 	answered := make(chan reply, 1)
 	go func() {
-		r, err := o.post(t.Context(), namespace, triggerName, sign(keyText, "{}"), "{}")
+		r, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}")
 		if err != nil {
 			t.Errorf("the request in flight: %v", err)
 		}
@@ -504,7 +504,7 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 		return nil
 	})
 	testenv.Eventually(t, patience, func() error { // the listener is closed, so new requests go elsewhere
-		if _, err := o.post(t.Context(), namespace, triggerName, sign(keyText, "{}"), "{}"); err == nil {
+		if _, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}"); err == nil {
 			return errors.New("a new connection is still served")
 		}
 		return nil
@@ -533,7 +533,7 @@ func TestSenderHangsUp(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_, err := o.post(ctx, namespace, triggerName, sign(keyText, "{}"), "{}")
+		_, err := o.post(ctx, namespace, sign(keyText, "{}"), "{}")
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("the request ended with %v", err)
 		}

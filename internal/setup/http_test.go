@@ -49,7 +49,7 @@ func dial(tb testing.TB, o *operator) net.Conn {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { connection.Close() })
+	tb.Cleanup(func() { _ = connection.Close() })
 	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		tb.Fatal(err)
 	}
@@ -465,7 +465,7 @@ func TestSlowSenders(t *testing.T) {
 		if _, err := io.WriteString(connection, rawRequest("POST", path, []string{contentLength(100), "X-HMAC-HASH: " + sign(keyText, "{}")}, "{}")); err != nil {
 			t.Fatal(err)
 		}
-		if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
+		if err := connection.(*net.TCPConn).CloseWrite(); err != nil { //nolint:errcheck // dialled as TCP
 			t.Fatal(err)
 		}
 		if r := readReply(t, connection, http.MethodPost); r.status != http.StatusBadRequest {

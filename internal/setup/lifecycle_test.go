@@ -71,7 +71,7 @@ func TestAcceptedRequest(t *testing.T) {
 		t.Errorf("the run's labels (-want +got):\n%s", diff)
 	}
 
-	tampered, err := o.post(t.Context(), namespace, triggerName, sign(keyText, body), strings.Replace(body, "1001", "1002", 1))
+	tampered, err := o.post(t.Context(), namespace, sign(keyText, body), strings.Replace(body, "1001", "1002", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestTriggerLifecycle(t *testing.T) {
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusUnauthorized)
 	mac := hmac.New(ripemd128.New, []byte(keyText))
 	mac.Write([]byte("{}"))
-	r, err := o.post(t.Context(), namespace, triggerName, hex.EncodeToString(mac.Sum(nil)), "{}")
+	r, err := o.post(t.Context(), namespace, hex.EncodeToString(mac.Sum(nil)), "{}")
 	if err != nil {
 		t.Fatal(err)
 	}

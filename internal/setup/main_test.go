@@ -62,7 +62,6 @@ type operator struct {
 type operatorConfig struct {
 	options   func(*setup.Options)
 	transport func(http.RoundTripper) http.RoundTripper
-	identity  string // of the user, if several operators are to share or not to share one
 }
 
 // startOperator runs an operator for one namespace until the test ends, and waits until it serves.
@@ -233,7 +232,7 @@ func freeAddress(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // it was only to find a port
 	return listener.Addr().String()
 }
 
@@ -315,8 +314,8 @@ type reply struct {
 }
 
 // post sends a body to a trigger with this signature.
-func (o *operator) post(ctx context.Context, namespace, name, signature, body string) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url+"/hooks/"+namespace+"/"+name, strings.NewReader(body))
+func (o *operator) post(ctx context.Context, namespace, signature, body string) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url+"/hooks/"+namespace+"/"+triggerName, strings.NewReader(body))
 	if err != nil {
 		return reply{}, err
 	}
@@ -338,7 +337,7 @@ func do(request *http.Request) (reply, error) {
 // mustPost sends a body signed with the key and expects an answer.
 func (o *operator) mustPost(tb testing.TB, namespace, key, body string) reply {
 	tb.Helper()
-	r, err := o.post(tb.Context(), namespace, triggerName, sign(key, body), body)
+	r, err := o.post(tb.Context(), namespace, sign(key, body), body)
 	if err != nil {
 		tb.Fatalf("post: %v", err)
 	}
@@ -349,7 +348,7 @@ func (o *operator) mustPost(tb testing.TB, namespace, key, body string) reply {
 func (o *operator) eventuallyAnswers(tb testing.TB, namespace, key string, status int) {
 	tb.Helper()
 	testenv.Eventually(tb, patience, func() error {
-		r, err := o.post(tb.Context(), namespace, triggerName, sign(key, "{}"), "{}")
+		r, err := o.post(tb.Context(), namespace, sign(key, "{}"), "{}")
 		if err == nil && r.status != status {
 			err = fmt.Errorf("answer is %d, want %d: %s", r.status, status, r.body)
 		}

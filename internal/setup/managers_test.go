@@ -125,9 +125,7 @@ func startLoad(t *testing.T, first *operator, namespace string, others ...*opera
 	l := &load{cancel: cancel}
 	t.Cleanup(l.stop)
 	for range 4 {
-		l.senders.Add(1)
-		go func() {
-			defer l.senders.Done()
+		l.senders.Go(func() {
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
 			target := append([]*operator{first}, others...)
@@ -140,7 +138,7 @@ func startLoad(t *testing.T, first *operator, namespace string, others ...*opera
 				l.answers = append(l.answers, answer)
 				l.mu.Unlock()
 			}
-		}()
+		})
 	}
 	return l
 }

@@ -165,8 +165,10 @@ func addHealthChecks(mgr ctrl.Manager) error {
 // started learns from the manager that the caches have synced: it is started after them.
 type started struct{ yes atomic.Bool }
 
+// NeedLeaderElection tells the manager that this holds on every replica.
 func (s *started) NeedLeaderElection() bool { return false }
 
+// Start implements manager.Runnable.
 func (s *started) Start(context.Context) error {
 	s.yes.Store(true)
 	return nil

@@ -73,22 +73,17 @@ func Start() (*Environment, error) {
 	return &Environment{Config: config, Client: c, Control: control}, nil
 }
 
-// Main runs a package's tests with a control plane, which it stores in *env, and exits.
+// Main runs a package's tests with a control plane, which it stores in *env. Call it last in TestMain.
 func Main(m *testing.M, env **Environment) {
-	os.Exit(func() int {
-		started, err := Start()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		*env = started
-		code := m.Run()
-		if err := started.Control.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the control plane:", err)
-			return 1
-		}
-		return code
-	}())
+	started, err := Start()
+	if err != nil {
+		panic(err) // there is no test yet that could fail
+	}
+	*env = started
+	m.Run()
+	if err := started.Control.Stop(); err != nil {
+		panic(fmt.Errorf("stop the control plane: %w", err))
+	}
 }
 
 // Namespace creates a namespace and returns its name.

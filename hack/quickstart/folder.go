@@ -1,0 +1,60 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// folder holds all that is written, below the project's root. It is in .gitignore.
+const folder = ".quickstart"
+
+// What is in the folder besides the logs.
+const (
+	lockFile       = "lock"
+	kubeconfigFile = "kubeconfig"
+	etcdFolder     = "etcd"
+	certFile       = "apiserver.crt"
+	keyFile        = "apiserver.key"
+	tokenFile      = "tokens.csv"
+)
+
+func inFolder(name string) string { return filepath.Join(folder, name) }
+
+// prepareFolder makes the folder, locks it for this process and removes what an earlier one that was killed has left.
+func prepareFolder() (unlock func(), err error) {
+	if _, err := os.Stat(crdFolder); err != nil {
+		return nil, fmt.Errorf("this is not the project's root folder: %w", err)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder for data: %w", err)
+	}
+	lock, err := os.OpenFile(inFolder(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor is small
+		_ = lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("a quickstart is running in this folder already (it holds %s); stop it first", inFolder(lockFile))
+		}
+		return nil, fmt.Errorf("lock %s: %w", inFolder(lockFile), err)
+	}
+	removeTemporary()
+	return func() { _ = lock.Close() }, nil
+}
+
+// removeTemporary removes data, keys and the way to a cluster that is no more; the logs stay. What cannot be removed is
+// overwritten at the next start.
+func removeTemporary() {
+	for _, name := range []string{kubeconfigFile, etcdFolder, certFile, keyFile, tokenFile} {
+		_ = os.RemoveAll(inFolder(name))
+	}
+}

@@ -1,0 +1,260 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+)
+
+const (
+	crdFolder    = "config/crd"
+	sampleFolder = "config/samples"
+	// operatorBinary is what make build makes.
+	operatorBinary = "bin/manager"
+	// fieldOwner is who manages, in the eyes of server-side apply, what is applied.
+	fieldOwner = client.FieldOwner("sluice-quickstart")
+	// applyLimit is how long the API server may take to serve a new kind.
+	applyLimit = 30 * time.Second
+	// operatorLimit is how long the operator may take to be ready. In a current cluster it may have to wait for the lease of one
+	// that was killed.
+	operatorLimit = time.Minute
+)
+
+// quickstart is what runs.
+type quickstart struct {
+	settings
+	children *children
+}
+
+// start starts everything, and returns when the samples are ready and the user has been told.
+func (q *quickstart) start(ctx context.Context) error {
+	begin := time.Now()
+	var config clientcmdapi.Config
+	var assets string
+	var err error
+	if q.cluster == clusterCurrent {
+		config, err = currentCluster(ctx)
+	} else {
+		config, assets, err = q.startControlPlane(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := clientcmd.WriteToFile(config, inFolder(kubeconfigFile)); err != nil {
+		return fmt.Errorf("write the kubeconfig: %w", err)
+	}
+	restConfig, err := toRest(config)
+	if err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	if err := sluicev1alpha1.AddToScheme(scheme); err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	c, err := client.New(restConfig, client.Options{Scheme: scheme})
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+
+	fmt.Println("Installing the CustomResourceDefinitions and the samples.")
+	definitions, err := readKustomization(crdFolder)
+	if err != nil {
+		return err
+	}
+	samples, err := readKustomization(sampleFolder)
+	if err != nil {
+		return err
+	}
+	for _, object := range samples {
+		object.SetNamespace(namespace)
+	}
+	for _, object := range append(definitions, samples...) {
+		// The API server takes a moment to serve a new kind.
+		if err := eventually(ctx, applyLimit, func(ctx context.Context) error { return apply(ctx, c, object) }); err != nil {
+			return fmt.Errorf("apply %s %q: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+
+	// The samples are there before it, so that it does not listen before it serves them.
+	if err := q.startOperator(ctx); err != nil {
+		return err
+	}
+	triggers, err := waitForTriggers(ctx, c)
+	if err != nil {
+		return err
+	}
+	commands, err := newReport(q.ingestURL(), triggers, samples)
+	if err != nil {
+		return err
+	}
+	commands.kubectl = findKubectl(assets)
+	commands.print(os.Stdout, time.Since(begin))
+	return nil
+}
+
+func (q *quickstart) ingestURL() string { return "http://" + address(q.ingestPort) }
+
+func (q *quickstart) startOperator(ctx context.Context) error {
+	fmt.Println("Starting Sluice.")
+	args := []string{
+		"--kubeconfig=" + inFolder(kubeconfigFile),
+		"--role=all",
+		"--external-url=" + q.ingestURL(),
+		"--ingest-bind-address=" + address(q.ingestPort),
+		"--health-probe-bind-address=" + address(q.healthPort),
+		"--metrics-bind-address=0",
+		"--leader-election-namespace=" + namespace,
+		"--log-format=text",
+		// No load balancer has to notice that it stops.
+		"--shutdown-delay=0s",
+		"--drain-timeout=5s",
+	}
+	if q.cluster == clusterCurrent {
+		args = append(args,
+			"--watch-namespaces="+namespace,
+			// After one that was killed, the next does not wait long. (An embedded cluster has no lease of an earlier one.)
+			"--leader-election-lease-duration=15s",
+			"--leader-election-renew-deadline=10s",
+			"--leader-election-retry-period=2s",
+		)
+	}
+	operator, err := q.children.start(ctx, "sluice", operatorBinary, args...)
+	if err != nil {
+		return err
+	}
+	err = eventually(ctx, operatorLimit, func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(q.healthPort)+"/readyz?verbose", http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return err
+		}
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %s", response.Status, body)
+		}
+		return nil
+	})
+	if err != nil {
+		return operator.describe(fmt.Errorf("sluice is not ready: %w", err))
+	}
+	return nil
+}
+
+// readKustomization reads the objects of a kustomization that is nothing but a list of files.
+func readKustomization(dir string) ([]*unstructured.Unstructured, error) {
+	name := filepath.Join(dir, "kustomization.yaml")
+	raw, err := os.ReadFile(name) //nolint:gosec // one of the project's folders
+	if err != nil {
+		return nil, fmt.Errorf("read a kustomization: %w", err)
+	}
+	var kustomization struct {
+		metav1.TypeMeta `json:",inline"`
+		Resources       []string `json:"resources"`
+	}
+	if err := yaml.UnmarshalStrict(raw, &kustomization); err != nil {
+		return nil, fmt.Errorf("%s: only resources are understood here: %w", name, err)
+	}
+	var objects []*unstructured.Unstructured
+	for _, resource := range kustomization.Resources {
+		file := filepath.Join(dir, resource)
+		raw, err := os.ReadFile(file) //nolint:gosec // as above
+		if err != nil {
+			return nil, fmt.Errorf("read a resource of %s: %w", name, err)
+		}
+		decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), len(raw))
+		for {
+			object := &unstructured.Unstructured{}
+			if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return nil, fmt.Errorf("read %s: %w", file, err)
+			}
+			if err := encodeStringData(object); err != nil {
+				return nil, fmt.Errorf("read %s: %w", file, err)
+			}
+			objects = append(objects, object)
+		}
+	}
+	return objects, nil
+}
+
+// encodeStringData turns stringData of a Secret into data, as the API server would: server-side apply notices a conflict
+// with somebody else's data only in data.
+func encodeStringData(object *unstructured.Unstructured) error {
+	text, found, err := unstructured.NestedStringMap(object.Object, "stringData")
+	if err != nil || !found {
+		return err
+	}
+	for key, value := range text {
+		if err := unstructured.SetNestedField(object.Object, base64.StdEncoding.EncodeToString([]byte(value)), "data", key); err != nil {
+			return err
+		}
+	}
+	unstructured.RemoveNestedField(object.Object, "stringData")
+	return nil
+}
+
+// apply applies without force: in a current cluster, what somebody else manages is not ours to change.
+func apply(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
+	// A fresh copy for each attempt: Apply stores the answer in it.
+	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()), fieldOwner)
+}
+
+// waitForTriggers returns the sample triggers when all are Ready, in the order of the samples.
+func waitForTriggers(ctx context.Context, c client.Client, samples []*unstructured.Unstructured) ([]sluicev1alpha1.WebhookTrigger, error) {
+	var triggers []sluicev1alpha1.WebhookTrigger
+	for _, sample := range samples {
+		if sample.GetKind() != "WebhookTrigger" {
+			continue
+		}
+		var trigger sluicev1alpha1.WebhookTrigger
+		err := eventually(ctx, operatorLimit, func(ctx context.Context) error {
+			if err := c.Get(ctx, client.ObjectKeyFromObject(sample), &trigger); err != nil {
+				return err
+			}
+			ready := apimeta.FindStatusCondition(trigger.Status.Conditions, sluicev1alpha1.ConditionReady)
+			switch {
+			case ready == nil || ready.ObservedGeneration != trigger.Generation:
+				return errors.New("no status yet")
+			case ready.Status != metav1.ConditionTrue:
+				return fmt.Errorf("%s: %s", ready.Reason, ready.Message)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("WebhookTrigger %q is not ready: %w", sample.GetName(), err)
+		}
+		triggers = append(triggers, trigger)
+	}
+	return triggers, nil
+}
