@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
@@ -24,7 +25,7 @@ import (
 const (
 	// warmUpReads is how many Secrets are read at a time. More only queue in the API server.
 	warmUpReads = 32
-	// warmUpPatience is how long reads may go on failing before the process gives up and says why.
+	// warmUpPatience is how long one trigger's reads may go on failing before the process gives up and says why.
 	warmUpPatience = 60 * time.Second
 )
 
@@ -44,20 +45,12 @@ func (w *warmer) NeedLeaderElection() bool { return false }
 // Start implements manager.Runnable.
 func (w *warmer) Start(ctx context.Context) error {
 	begin := time.Now()
-	var routes []*route.Route
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, time.Second, warmUpPatience, true, func(ctx context.Context) (bool, error) {
-		routes, last = w.resolveAll(ctx)
-		if last != nil {
-			w.log.Error(last, "Warm-up of the route table failed; trying again")
-		}
-		return last == nil, nil
-	})
+	routes, err := w.resolveAll(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil //nolint:nilerr // being stopped is no failure
 	case err != nil:
-		return fmt.Errorf("warm up the route table within %s: %w", warmUpPatience, last)
+		return fmt.Errorf("warm up the route table: %w", err)
 	}
 	w.table.Replace(routes)
 	w.log.Info("Warmed up the route table", "routes", len(routes), "took", time.Since(begin).String())
@@ -90,7 +83,7 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 			continue
 		}
 		group.Go(func() error {
-			in, err := w.gatherer.Gather(ctx, trigger)
+			in, err := w.gather(ctx, trigger)
 			if err != nil {
 				return fmt.Errorf("resolve webhook trigger %s/%s: %w", trigger.Namespace, trigger.Name, err)
 			}
@@ -108,4 +101,20 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 		}
 	}
 	return routes, nil
+}
+
+// gather reads what a trigger refers to, again and again until that succeeds or the patience is at its end.
+func (w *warmer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {
+	var in Inputs
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, time.Second, warmUpPatience, true, func(ctx context.Context) (bool, error) {
+		if in, last = w.gatherer.Gather(ctx, trigger); last != nil {
+			w.log.Error(last, "Cannot resolve a trigger; trying again", "trigger", klog.KObj(trigger))
+		}
+		return last == nil, nil
+	})
+	if err != nil && last != nil {
+		err = last // says more than that the time is up
+	}
+	return in, err
 }

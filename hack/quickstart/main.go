@@ -93,13 +93,12 @@ func run(ctx context.Context) error {
 	if err == nil {
 		<-ctx.Done()
 	}
-	children.stop()
-	removeTemporary()
-
 	// What ended the context is the reason; what the step in progress made of that is not.
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
+	children.stop()
+	removeTemporary()
 	if errors.Is(err, errSignalled) {
 		fmt.Println("Stopped.")
 		return nil

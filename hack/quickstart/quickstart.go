@@ -102,16 +102,15 @@ func (q *quickstart) start(ctx context.Context) error {
 	if err := q.startOperator(ctx); err != nil {
 		return err
 	}
-	triggers, err := waitForTriggers(ctx, c)
+	triggers, err := waitForTriggers(ctx, c, samples)
 	if err != nil {
 		return err
 	}
-	commands, err := newReport(q.ingestURL(), triggers, samples)
+	text, err := report(q.ingestURL(), findKubectl(assets), triggers, samples)
 	if err != nil {
 		return err
 	}
-	commands.kubectl = findKubectl(assets)
-	commands.print(os.Stdout, time.Since(begin))
+	fmt.Printf("\n%s\nSluice is ready after %.1f s. Ctrl-C stops it.\n", text, time.Since(begin).Seconds())
 	return nil
 }
 
