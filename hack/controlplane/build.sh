@@ -40,10 +40,13 @@ if complete "$dir"; then
 fi
 
 # Two commands that start at once must not build twice nor see half a folder: one holds the lock,
-# and the folder gets its name only when it is whole.
+# and the folder gets its name only when it is whole. What this script starts does not inherit the lock (9>&-): a process
+# that go leaves behind must not hold it.
 mkdir -p "$root/bin/controlplane"
 exec 9>"$root/bin/controlplane/.lock"
-if ! flock --nonblock 9; then
+if ! command -v flock >/dev/null; then
+	say "there is no flock here: do not start two of these at the same time"
+elif ! flock --nonblock 9; then
 	say "another command is preparing the control plane; waiting for it"
 	flock 9
 fi
@@ -54,13 +57,18 @@ fi
 rm -rf "$root"/bin/controlplane/.partial-*
 partial=$(mktemp -d "$root/bin/controlplane/.partial-XXXXXX")
 trap 'rm -rf "$partial"' EXIT
+# Not every command that is interrupted says so by its exit status, and the next one must not start then.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 download() {
 	local limit=${SLUICE_DOWNLOAD_TIMEOUT:-20} found
 	[ "$limit" != 0 ] || return 1
 	say "looking for prebuilt binaries of Kubernetes $kubernetes (for at most $limit s; SLUICE_DOWNLOAD_TIMEOUT=0 skips this)"
-	go build -modfile="$root/hack/tools/go.mod" -o "$partial/.setup-envtest" sigs.k8s.io/controller-runtime/tools/setup-envtest >&2 || return 1
-	found=$(timeout "$limit" "$partial/.setup-envtest" use "${kubernetes#v}" --bin-dir "$partial/.download" --print path 2>/dev/null) || return 1
+	go build -modfile="$root/hack/tools/go.mod" -o "$partial/.setup-envtest" sigs.k8s.io/controller-runtime/tools/setup-envtest >&2 9>&- || return 1
+	# In the foreground, so that Ctrl-C reaches it.
+	found=$(timeout --foreground "$limit" "$partial/.setup-envtest" use "${kubernetes#v}" --bin-dir "$partial/.download" --print path 2>/dev/null 9>&-) || return 1
 	[ -n "$found" ] && complete "$found" || return 1
 	local binary
 	for binary in "${binaries[@]}"; do
@@ -69,28 +77,43 @@ download() {
 	chmod -R u+w "$partial/.download" && rm -rf "$partial/.download"
 }
 
-# progress turns the package names that go build -v prints into one line every 15 seconds.
+# progress turns the package names that go build -v prints into one line every 15 seconds, which also comes when there
+# are none: linking takes long and prints nothing. Whatever else comes, such as errors, is passed on.
 progress() {
-	local what=$1 start=$SECONDS last=$SECONDS count=0 line
-	while IFS= read -r line; do
-		case "$line" in
-		\#* | *:* | *' '*) say "$line" ;; # not a package: what the compiler says, or a download
-		*) count=$((count + 1)) ;;
-		esac
-		if [ $((SECONDS - last)) -ge 15 ]; then
-			last=$SECONDS
+	local what=$1 start=$SECONDS next=$((SECONDS + 15)) count=0 line part='' status limit='-t 15'
+	[ "${BASH_VERSINFO[0]}" -ge 4 ] || limit='' # older ones cannot tell the end from time being up
+	while :; do
+		status=0
+		# shellcheck disable=SC2086 # two words, or none
+		IFS= read -r $limit line || status=$?
+		part+=$line
+		if [ "$status" -eq 0 ]; then
+			case "$part" in
+			\#* | *:* | *[[:space:]]*) say "$part" ;;
+			*) count=$((count + 1)) ;;
+			esac
+			part=''
+		elif [ "$status" -le 128 ]; then # the end; more than 128 means that the time was up
+			[ -z "$part" ] || say "$part"
+			return
+		fi
+		if [ "$SECONDS" -ge "$next" ]; then
+			next=$((SECONDS + 15))
 			say "  $what: $count packages compiled, $((SECONDS - start)) s"
 		fi
 	done
-	say "  $what: done, $count packages compiled, $((SECONDS - start)) s"
 }
 
 build() { # build NAME OUTPUT LDFLAGS PACKAGE...
-	local name=$1 output=$2 ldflags=$3
+	local name=$1 output=$2 ldflags=$3 start=$SECONDS
 	shift 3
 	say "building $name"
 	# Package names come on standard error, and the pipe keeps go's exit status by pipefail.
-	go build -v -trimpath -ldflags "-s -w $ldflags" -o "$output" "$@" 2>&1 | progress "$name"
+	if ! go build -v -trimpath -ldflags "-s -w $ldflags" -o "$output" "$@" 2>&1 9>&- | progress "$name"; then
+		say "building $name failed; see above"
+		exit 1
+	fi
+	say "  $name: done, $((SECONDS - start)) s"
 }
 
 if ! download; then

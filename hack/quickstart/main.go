@@ -29,6 +29,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 const usage = `Runs Sluice with a control plane of its own on this machine, until Ctrl-C.
@@ -71,6 +74,7 @@ func main() {
 
 // run runs everything until a signal comes or something fails.
 func run(ctx context.Context) error {
+	ctrllog.SetLogger(logr.Discard()) // the client complains if nobody says where it should log
 	settings, err := readSettings(os.Getenv)
 	if err != nil {
 		return err
@@ -97,7 +101,8 @@ func run(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	children.stop()
+	// Without one of them the others would not finish anything, but wait for it.
+	children.stop(!errors.Is(err, errChildEnded))
 	removeTemporary()
 	if errors.Is(err, errSignalled) {
 		fmt.Println("Stopped.")

@@ -30,33 +30,35 @@ const (
 	logLines = 20
 )
 
-var errSignalled = errors.New("stopped by a signal")
+var (
+	errSignalled  = errors.New("stopped by a signal")
+	errChildEnded = errors.New("stopped by itself")
+)
 
-// notify returns a context that ends, with errSignalled, when a signal asks the program to stop. hurry is closed when a
-// second one does.
-func notify(ctx context.Context) (_ context.Context, end context.CancelCauseFunc, hurry <-chan struct{}) {
-	ctx, end = context.WithCancelCause(ctx)
-	// Without this, a closed pipe at standard output would end the program on the spot.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+// notify returns a context that ends, with errSignalled, when a signal asks the program to stop, the function that ends it
+// for other reasons, and a channel that is closed when a second signal comes.
+func notify(ctx context.Context) (context.Context, context.CancelCauseFunc, <-chan struct{}) {
+	ctx, end := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	// Nobody reads what is printed any more: without SIGPIPE, that would end the program on the spot.
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	impatient := make(chan struct{})
+	hurry := make(chan struct{})
 	go func() {
 		<-signals
 		first := time.Now()
-		fmt.Println("\nStopping. Once more kills what is still running.")
+		fmt.Println("\nStopping. Another Ctrl-C kills what is still running.")
 		end(errSignalled)
 		for range signals {
 			if time.Since(first) > repetition {
-				close(impatient)
+				close(hurry)
 				return
 			}
 		}
 	}()
-	return ctx, end, impatient
+	return ctx, end, hurry
 }
 
 // children are the processes that were started and have to be stopped.
@@ -99,21 +101,24 @@ func (c *children) start(ctx context.Context, name, path string, args ...string)
 	go func() {
 		defer close(started.done)
 		_ = cmd.Wait() // the state says more
-		c.fail(started.describe(fmt.Errorf("%s stopped by itself (%s)", name, cmd.ProcessState)))
+		c.fail(started.describe(fmt.Errorf("%s %w (%s)", name, errChildEnded, cmd.ProcessState)))
 	}()
 	return started, nil
 }
 
-// stop stops the children in the reverse order of their start, and returns when all have ended.
-func (c *children) stop() {
+// stop stops the children in the reverse order of their start, and returns when all have ended. Gently, each may finish
+// what it is doing, unless the user is in a hurry.
+func (c *children) stop(gently bool) {
 	for _, child := range slices.Backward(c.running) {
-		child.stop()
-		select {
-		case <-child.done:
-		case <-c.hurry:
-			_ = child.process.Kill() // an error means that it has ended
-			<-child.done
+		if gently {
+			child.stop()
+			select {
+			case <-child.done:
+			case <-c.hurry:
+			}
 		}
+		_ = child.process.Kill() // an error means that it has ended
+		<-child.done
 	}
 }
 
@@ -132,8 +137,8 @@ func (c *child) describe(err error) error {
 func output(ctx context.Context, path string) (string, error) {
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = attributes(syscall.SIGTERM) // it has something to clean up
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.SysProcAttr = attributes(syscall.SIGINT) // it has something to clean up
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = stopLimit
 	out, err := cmd.Output()
 	if ctx.Err() != nil && cmd.Process != nil {

@@ -37,7 +37,7 @@ func report(ingestURL, kubectl string, triggers []sluicev1alpha1.WebhookTrigger,
 		if err != nil {
 			return "", err
 		}
-		switch trigger.Spec.Algorithm {
+		switch trigger.Spec.Algorithm { //nolint:exhaustive // the samples have these two
 		case sluicev1alpha1.AlgorithmSHA256:
 			fmt.Fprintf(&commands, "Send a request to %s, in another terminal. The answer is 202 and the name of a FlowRun:\n\n%s\n",
 				trigger.Name, sha256Command(url, key))
@@ -57,18 +57,19 @@ func sha256Command(url, key string) string {
 	return "body=" + quote(sha256Body) + "\n" +
 		// What comes before the digits depends on the version of OpenSSL.
 		`signature=$(printf '%s' "$body" | openssl dgst -sha256 -hmac ` + quote(key) + ` | sed 's/.* //')` + "\n" +
-		curl(`"$signature"`, `"$body"`, url)
+		curl(`"X-HMAC-HASH: $signature"`, `"$body"`, url)
 }
 
 func ripemd128Command(url, key string) string {
 	mac := hmac.New(ripemd128.New, []byte(key))
 	mac.Write([]byte(ripemd128Body))
-	return curl(hex.EncodeToString(mac.Sum(nil)), quote(ripemd128Body), url)
+	return curl(quote("X-HMAC-HASH: "+hex.EncodeToString(mac.Sum(nil))), quote(ripemd128Body), url)
 }
 
 // curl takes words as the shell is to read them. A proxy would not reach a loopback address.
-func curl(signature, body, url string) string {
-	return "curl -i --noproxy '*' -H 'Content-Type: application/json' -H X-HMAC-HASH:" + signature + " \\\n" +
+func curl(header, body, url string) string {
+	return "curl -i --noproxy '*' -H 'Content-Type: application/json' \\\n" +
+		"  -H " + header + " \\\n" +
 		"  --data-binary " + body + " \\\n" +
 		"  " + url + "\n"
 }
