@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/sluice-dev/sluice/ingest/route"
 )
 
 // An answer is one of the ways to end a request. All but accepted are problems (RFC 9457), written once at start.
@@ -32,6 +34,10 @@ type problem struct {
 
 const (
 	resultAccepted = "accepted"
+	// resultDuplicate is a request of a delivery that has a FlowRun already.
+	resultDuplicate = "duplicate"
+	// resultChallenge is a handshake that was answered.
+	resultChallenge = "challenge"
 	// resultAborted is a request whose sender went away or that broke off before its body was complete.
 	resultAborted = "aborted"
 )
@@ -54,13 +60,14 @@ var (
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
 	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
 	notStored    = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
-	refused      = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster's policy refuses it. Sending it again does not help.")
+	conflicting  = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
+	refused      = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
 	failed       = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
 )
 
 // results are the values of the label result, so that each exists from the start.
 var results = []string{
-	resultAccepted, resultTooLarge, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, slowBody.result,
+	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, slowBody.result,
 	brokenBody.result, unauthorized.result, notStored.result, refused.result, failed.result,
 }
 
@@ -98,8 +105,7 @@ func (a answer) write(w http.ResponseWriter) {
 	header.Set("Content-Type", "application/problem+json")
 	switch a.status {
 	case http.StatusUnauthorized:
-		// RFC 9110, section 11.6.1, asks for a challenge; there is no registered scheme for signed bodies.
-		header.Set("WWW-Authenticate", `HMAC realm="webhook"`)
+		header.Set("WWW-Authenticate", challenge)
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", http.MethodPost)
 	}
@@ -120,23 +126,57 @@ type accepted struct {
 	Duplicate bool `json:"duplicate"`
 }
 
-func writeAccepted(w http.ResponseWriter, namespace, name string) {
+// writeAccepted answers a request whose FlowRun is stored, by itself or by an earlier request of the same delivery.
+func writeAccepted(w http.ResponseWriter, response route.Response, namespace, name string, duplicate bool) {
+	status := http.StatusAccepted
+	if duplicate {
+		status = http.StatusOK
+	}
+	if response.Override {
+		if response.Status != 0 {
+			status = response.Status
+		}
+		if len(response.Body) > 0 {
+			w.Header().Set("Content-Type", response.ContentType)
+		}
+		writeBody(w, status, response.Body)
+		return
+	}
 	var a accepted
+	a.FlowRun.Namespace, a.FlowRun.Name, a.Duplicate = namespace, name, duplicate
 	a.Message = "The request is genuine and its FlowRun is stored."
-	a.FlowRun.Namespace, a.FlowRun.Name = namespace, name
+	if duplicate {
+		a.Message = "The request is genuine, and the FlowRun of its delivery was stored before."
+	}
 	body, err := json.Marshal(a)
 	if err != nil {
 		panic(err) // a struct of strings and a bool
 	}
 	w.Header().Set("Content-Type", "application/json")
-	writeBody(w, http.StatusAccepted, append(body, '\n'))
+	writeBody(w, status, append(body, '\n'))
 }
+
+// writeUnauthorized answers a request whose signature is not good.
+func writeUnauthorized(w http.ResponseWriter, response route.Response) {
+	if !response.EmptyUnauthorized {
+		unauthorized.write(w)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	writeBody(w, unauthorized.status, nil)
+}
+
+// challenge is for WWW-Authenticate. RFC 9110, section 11.6.1, asks for one; there is no registered scheme for signed
+// bodies.
+const challenge = `HMAC realm="webhook"`
 
 func writeBody(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header()
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if status != http.StatusNoContent {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a sender that has gone away cannot be told
+	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what is written comes with a type and nosniff
 }

@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -29,30 +30,45 @@ type Outcome string
 const (
 	// Stored means that the FlowRun is in etcd.
 	Stored Outcome = "stored"
+	// Duplicate means that a FlowRun of the same delivery with the same payload was there before.
+	Duplicate Outcome = "duplicate"
+	// Conflicting means that a FlowRun of the same delivery was there before, with another payload.
+	Conflicting Outcome = "conflicting"
 	// NotStored means that it is not known to be, and that it may help to send the request again later.
 	NotStored Outcome = "not_stored"
 	// Refused means that the API server will not have it, however often it is sent.
 	Refused Outcome = "refused"
 )
 
-// A CreateError says why a FlowRun is not known to be stored. Its text is fit for logs: it holds nothing of the FlowRun but its
-// name.
+// A CreateError says why a FlowRun is not known to be stored. Its text is fit for logs: it holds nothing of the FlowRun
+// but its name.
 type CreateError struct {
-	// Outcome is NotStored or Refused.
-	Outcome Outcome
 	// RetryAfter is how long the API server asks to wait; 0 if it does not say.
 	RetryAfter time.Duration
 
-	cause string
+	outcome Outcome // NotStored or Refused
+	cause   string
 }
 
 // Error implements error.
 func (e *CreateError) Error() string { return e.cause }
 
+// A NewRun is a FlowRun that is to be stored.
+type NewRun struct {
+	Namespace, Name string
+	// Object is the FlowRun as JSON for the API server.
+	Object []byte
+	// Digest is the SHA-256 of its payload in hexadecimal.
+	Digest string
+	// OfDelivery says that the name was made from the id of the delivery, so that a FlowRun of that name is one of the
+	// same delivery. Otherwise no one else can have chosen the name.
+	OfDelivery bool
+}
+
 // fieldManager is the name under which the API server records who set the fields of a FlowRun.
 const fieldManager = "sluice-ingest"
 
-// acceptMetadata asks the API server to leave the payload out of its answer. Plain JSON is for its errors.
+// acceptMetadata asks the API server to leave all but the metadata out of its answer. Plain JSON is for its errors.
 const acceptMetadata = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 
 // The pause between attempts doubles from the first to the second of these.
@@ -84,37 +100,58 @@ func NewCreator(config *rest.Config) (*Creator, error) {
 	return &Creator{client: client}, nil
 }
 
-// Create stores a FlowRun, given as JSON, whose name no one else can have chosen. It returns nil if it is stored, or a *CreateError.
+// Create stores a FlowRun. The error is nil unless the outcome is NotStored or Refused, and then a *CreateError.
 //
 // An attempt whose outcome is unclear (a connection that broke, a timeout inside the API server) is repeated under the
 // same name until ctx ends, and AlreadyExists then means that an earlier attempt had arrived. If ctx ends first, the
-// FlowRun may be stored or not, and the error says NotStored.
-func (c *Creator) Create(ctx context.Context, namespace string, object []byte) error {
+// FlowRun may be stored or not, and the outcome is NotStored.
+func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 	unclear := false // whether an earlier attempt may have stored it
 	pause := firstPause
 	for {
-		err := c.attempt(ctx, namespace, object)
-		switch {
-		case err == nil:
-			return nil
-		case apierrors.IsAlreadyExists(err) && unclear:
-			return nil
-		case !mayRetryNow(err):
-			return classify(err)
+		err := c.post(ctx, run)
+		exists := apierrors.IsAlreadyExists(err)
+		if exists {
+			if !run.OfDelivery {
+				if unclear {
+					return Stored, nil
+				}
+				return outcomeOf(err)
+			}
+			var digest string
+			digest, err = c.storedDigest(ctx, run)
+			switch {
+			case err == nil && digest != run.Digest:
+				return Conflicting, nil
+			case err == nil && unclear:
+				return Stored, nil // it may as well be a copy's that came at the same time; there is one FlowRun
+			case err == nil:
+				return Duplicate, nil
+			case apierrors.IsNotFound(err):
+				err = errDeletedMeanwhile // so try to create it again
+			}
 		}
-		unclear = true
+		if err == nil {
+			return Stored, nil
+		}
+		if !mayRetryNow(err) {
+			return outcomeOf(err)
+		}
+		unclear = unclear || !exists // what failed after that was a read
 		select {
 		case <-ctx.Done():
-			return classify(err)
+			return outcomeOf(err)
 		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter is no secret
 		}
 		pause = min(2*pause, lastPause)
 	}
 }
 
-func (c *Creator) attempt(ctx context.Context, namespace string, object []byte) error {
+var errDeletedMeanwhile = errors.New("the FlowRun of the same delivery was deleted meanwhile")
+
+func (c *Creator) post(ctx context.Context, run NewRun) error {
 	return c.client.Post().
-		Namespace(namespace).
+		Namespace(run.Namespace).
 		Resource("flowruns").
 		Param("fieldManager", fieldManager).
 		// A field that the installed CustomResourceDefinition does not know must not be dropped in silence.
@@ -122,9 +159,29 @@ func (c *Creator) attempt(ctx context.Context, namespace string, object []byte) 
 		SetHeader("Content-Type", "application/json").
 		SetHeader("Accept", acceptMetadata).
 		MaxRetries(0). // client-go would sleep for as long as Retry-After says; the deadline is shorter
-		Body(object).
+		Body(run.Object).
 		Do(ctx).
 		Error()
+}
+
+// storedDigest returns the digest that the FlowRun of that name carries.
+func (c *Creator) storedDigest(ctx context.Context, run NewRun) (string, error) {
+	raw, err := c.client.Get().
+		Namespace(run.Namespace).
+		Resource("flowruns").
+		Name(run.Name).
+		SetHeader("Accept", acceptMetadata).
+		MaxRetries(0).
+		Do(ctx).
+		Raw()
+	if err != nil {
+		return "", err
+	}
+	var stored metav1.PartialObjectMetadata
+	if err := json.Unmarshal(raw, &stored); err != nil {
+		return "", fmt.Errorf("read the metadata of the stored FlowRun: %w", err)
+	}
+	return stored.Annotations[sluicev1alpha1.AnnotationPayloadSHA256], nil
 }
 
 // mayRetryNow says whether an attempt failed in a way that another one, a moment later, may mend: no answer, or one that
@@ -139,14 +196,19 @@ func mayRetryNow(err error) bool {
 // the words change, a refusal is taken for something that will pass: the sender retries in vain, and nothing is lost.
 var admissionDenial = regexp.MustCompile(`(?:admission webhook "[^"]+"|ValidatingAdmissionPolicy '[^']+' with binding '[^']+') denied`)
 
-// classify makes a CreateError of what an attempt failed with. The messages of the API server can quote the object, so
-// of the ones that may only the part that names the policy is kept.
+// outcomeOf works out what an attempt's error means. The messages of the API server can quote the object, so of the
+// ones that may only the part that names the policy is kept.
+func outcomeOf(err error) (Outcome, *CreateError) {
+	e := classify(err)
+	return e.outcome, e
+}
+
 func classify(err error) *CreateError {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return &CreateError{Outcome: NotStored, cause: fmt.Sprintf("no answer from the API server: %v", err)}
+		return &CreateError{outcome: NotStored, cause: fmt.Sprintf("no answer from the API server: %v", err)}
 	}
-	e := &CreateError{Outcome: NotStored}
+	e := &CreateError{outcome: NotStored}
 	s := status.Status()
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second
@@ -154,10 +216,10 @@ func classify(err error) *CreateError {
 	denial := admissionDenial.FindString(s.Message)
 	switch {
 	case denial != "" && s.Code < http.StatusInternalServerError && s.Code != http.StatusTooManyRequests:
-		e.Outcome = Refused
+		e.outcome = Refused
 		e.cause = fmt.Sprintf("%s the FlowRun (%d %s)", denial, s.Code, s.Reason)
 	case apierrors.IsInvalid(err):
-		e.Outcome = Refused
+		e.outcome = Refused
 		e.cause = fmt.Sprintf("the API server finds the FlowRun invalid (%d %s)", s.Code, s.Reason)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), apierrors.IsNotFound(err):
 		// Permission, quota, a namespace or a CustomResourceDefinition that is gone: these name, but do not quote.

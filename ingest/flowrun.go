@@ -22,6 +22,7 @@ import (
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
 const (
@@ -37,33 +38,56 @@ const (
 // numbers of equal length sort like the numbers.
 var suffixEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// runName returns a name that no other run has: the trigger's, cut if need be, and a suffix that sorts by time to the
+// uniqueName returns a name that no other run has: the trigger's, cut if need be, and a suffix that sorts by time to the
 // millisecond until the year 10889. Two names of one trigger and one millisecond are equal with a chance of 2^-52.
-func runName(trigger string, now time.Time) string {
+func uniqueName(trigger string, now time.Time) string {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16) // a time before 1970 only sorts wrongly
 	_, _ = rand.Read(raw[6:])                                        // never fails, see crypto/rand
-	suffix := suffixEncoding.EncodeToString(raw[:])[:suffixLength]
+	return runName(trigger, raw[:])
+}
 
+// deliveryName returns the name that every request of a delivery has: the trigger's, cut if need be, and a suffix of 100
+// bits of the SHA-256 of the trigger's UID and the delivery id. A trigger that is made anew begins anew.
+func deliveryName(trigger, uid, deliveryID string) string {
+	h := sha256.New()
+	h.Write([]byte(uid))
+	h.Write([]byte{0}) // no UID has one, so that no two pairs run together to the same
+	h.Write([]byte(deliveryID))
+	return runName(trigger, h.Sum(nil))
+}
+
+func runName(trigger string, raw []byte) string {
 	const room = maxNameLength - suffixLength - 1
 	if len(trigger) > room {
 		trigger = strings.TrimRight(trigger[:room], "-")
 	}
-	return trigger + "-" + suffix
+	return trigger + "-" + suffixEncoding.EncodeToString(raw)[:suffixLength]
 }
 
-// encodeFlowRun returns the FlowRun of a request, as JSON for the API server. body is not kept.
-func encodeFlowRun(r *route.Route, name, contentType, signedBy string, receivedAt time.Time, body []byte) ([]byte, error) {
+// newRun returns the FlowRun of a verified request. body is not kept.
+func newRun(r *route.Route, result signature.Result, contentType string, receivedAt time.Time, body []byte) (NewRun, error) {
+	made := NewRun{Namespace: r.Namespace, OfDelivery: r.Deduplicate && result.DeliveryID != ""}
+	if made.OfDelivery {
+		made.Name = deliveryName(r.Name, r.UID, result.DeliveryID)
+	} else {
+		made.Name = uniqueName(r.Name, receivedAt)
+	}
 	size := int64(len(body))
 	digest := sha256.Sum256(body)
+	made.Digest = hex.EncodeToString(digest[:])
 	run := sluicev1alpha1.FlowRun{
 		TypeMeta: metav1.TypeMeta{APIVersion: sluicev1alpha1.GroupVersion.String(), Kind: "FlowRun"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: r.Namespace,
-			Name:      name,
+			Name:      made.Name,
 			Labels: map[string]string{
 				sluicev1alpha1.LabelTrigger: r.Name,
 				sluicev1alpha1.LabelFlow:    r.Flow,
+			},
+			Annotations: map[string]string{
+				sluicev1alpha1.AnnotationPayloadSHA256: made.Digest,
+				sluicev1alpha1.AnnotationSignedBy:      result.Key,
 			},
 		},
 		Spec: sluicev1alpha1.FlowRunSpec{
@@ -72,11 +96,12 @@ func encodeFlowRun(r *route.Route, name, contentType, signedBy string, receivedA
 			Payload: sluicev1alpha1.Payload{
 				ContentType: boundedText(contentType, maxContentTypeLength),
 				Size:        &size,
-				SHA256:      hex.EncodeToString(digest[:]),
+				SHA256:      made.Digest,
 			},
 			Request: sluicev1alpha1.Request{
 				ReceivedAt: &metav1.MicroTime{Time: receivedAt},
-				SignedBy:   signedBy,
+				SignedBy:   result.Key,
+				DeliveryID: boundedText(result.DeliveryID, signature.MaxDeliveryID),
 			},
 		},
 	}
@@ -91,9 +116,10 @@ func encodeFlowRun(r *route.Route, name, contentType, signedBy string, receivedA
 	encoder := json.NewEncoder(&encoded)
 	encoder.SetEscapeHTML(false) // 6 bytes for each of < > & would not matter to the API server, which escapes for itself
 	if err := encoder.Encode(run); err != nil {
-		return nil, err
+		return NewRun{}, err
 	}
-	return encoded.Bytes(), nil
+	made.Object = encoded.Bytes()
+	return made, nil
 }
 
 // storeAsText says whether the body is stored as a JSON string rather than as base64: where it is valid UTF-8, and

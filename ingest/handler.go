@@ -23,9 +23,9 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// FlowRunCreator stores FlowRuns. Create returns nil only if the FlowRun is stored, and otherwise a *CreateError; see Creator.
+// FlowRunCreator stores FlowRuns; see Creator.
 type FlowRunCreator interface {
-	Create(ctx context.Context, namespace string, object []byte) error
+	Create(ctx context.Context, run NewRun) (Outcome, error)
 }
 
 const (
@@ -54,23 +54,25 @@ type handler struct {
 	buffers  sync.Pool     // of *bytes.Buffer
 	draining *atomic.Bool
 
+	inquiries  *inquiries
 	refusals   *rate.Limiter
 	unreported atomic.Int64 // refusals that were not logged since the last that was
 }
 
-func newHandler(o Options, m *metrics, draining *atomic.Bool) *handler {
+func newHandler(o Options, m *metrics, q *inquiries, draining *atomic.Bool) *handler {
 	return &handler{
-		table:    o.Table,
-		creator:  o.Creator,
-		limits:   o.Limits,
-		metrics:  m,
-		log:      o.Log,
-		now:      o.Now,
-		tooLarge: newTooLarge(o.Limits.MaxBodyBytes),
-		slots:    make(chan struct{}, o.Limits.MaxInFlight),
-		buffers:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
-		draining: draining,
-		refusals: rate.NewLimiter(refusalLogRate, refusalLogBurst),
+		table:     o.Table,
+		creator:   o.Creator,
+		limits:    o.Limits,
+		metrics:   m,
+		log:       o.Log,
+		now:       o.Now,
+		tooLarge:  newTooLarge(o.Limits.MaxBodyBytes),
+		slots:     make(chan struct{}, o.Limits.MaxInFlight),
+		buffers:   sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		draining:  draining,
+		inquiries: q,
+		refusals:  rate.NewLimiter(refusalLogRate, refusalLogBurst),
 	}
 }
 
@@ -108,14 +110,19 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		return reject(unknownPath)
 	}
 	if r.Method != http.MethodPost {
+		if r.Method == http.MethodGet && target.Verifier != nil {
+			if answer, ok := target.Verifier.Challenge(r.URL.RawQuery); ok {
+				return h.answerChallenge(w, &answer)
+			}
+		}
 		return reject(methodNotAllowed)
 	}
 	if target.Verifier == nil {
-		h.logRefusal(target, "unavailable", "reason", target.Unavailable)
+		h.logRefusal(target, unavailable.result, "reason", target.Unavailable)
 		return reject(unavailable)
 	}
 	if r.ContentLength > h.limits.MaxBodyBytes {
-		h.logRefusal(target, "body too large", "declared", r.ContentLength, "limit", h.limits.MaxBodyBytes)
+		h.logRefusal(target, resultTooLarge, "declared", r.ContentLength, "limit", h.limits.MaxBodyBytes)
 		return reject(h.tooLarge)
 	}
 
@@ -123,13 +130,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
-		h.logRefusal(target, "too many requests in flight", "limit", h.limits.MaxInFlight)
+		h.logRefusal(target, noCapacity.result, "limit", h.limits.MaxInFlight)
 		return reject(noCapacity)
 	}
 
-	mac, err := target.Verifier.Parse(r.Header)
-	if err != nil {
-		return h.unauthorized(w, target, err)
+	if err := target.Verifier.Parse(r.Header, h.now()); err != nil {
+		return h.unauthorized(w, r, target, nil, err)
 	}
 
 	buffer := h.buffers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
@@ -143,25 +149,61 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		h.logRefusal(target, a.result, "limit", h.limits.MaxBodyBytes, "read", buffer.Len())
 		return reject(a)
 	}
+	deadline := time.Now().Add(h.limits.AcceptDeadline) // not by h.now: a context goes by the real time
 	receivedAt := h.now()
 	body := buffer.Bytes()
 
-	key, err := target.Verifier.Verify(mac, body)
+	result, err := target.Verifier.Verify(signedRequest(r, target), body, receivedAt)
 	if err != nil {
-		return h.unauthorized(w, target, err)
+		return h.unauthorized(w, r, target, body, err)
+	}
+	if result.Challenge != nil {
+		return h.answerChallenge(w, result.Challenge)
 	}
 
-	name := runName(target.Name, receivedAt)
-	object, err := encodeFlowRun(target, name, r.Header.Get("Content-Type"), key, receivedAt, body)
+	run, err := newRun(target, result, r.Header.Get("Content-Type"), receivedAt, body)
 	if err != nil {
 		h.log.Error(err, "Cannot encode a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name))
 		return reject(failed)
 	}
-	if err := h.create(r.Context(), target, name, object); err != nil {
-		return reject(h.storeFailure(target, name, err))
+	switch outcome, err := h.create(r.Context(), deadline, target, run); outcome {
+	case Stored:
+		writeAccepted(w, target.Response, run.Namespace, run.Name, false)
+		return resultAccepted
+	case Duplicate:
+		writeAccepted(w, target.Response, run.Namespace, run.Name, true)
+		return resultDuplicate
+	case Conflicting:
+		h.logRefusal(target, conflicting.result, "flowRun", klog.KRef(run.Namespace, run.Name))
+		return reject(conflicting)
+	case Refused:
+		return reject(refused)
+	default:
+		if e, ok := errors.AsType[*CreateError](err); ok && e.RetryAfter > 0 {
+			return reject(notStored.after(e.RetryAfter))
+		}
+		return reject(notStored)
 	}
-	writeAccepted(w, target.Namespace, name)
-	return resultAccepted
+}
+
+// signedRequest is what a signature can be about. The URL is the one that the sender has, not the one that a proxy made
+// of it.
+func signedRequest(r *http.Request, target *route.Route) signature.Request {
+	request := signature.Request{Method: r.Method, Headers: r.Header}
+	if target.Verifier.NeedsURL() {
+		request.URL = target.PublicURL
+		if r.URL.RawQuery != "" {
+			request.URL += "?" + r.URL.RawQuery
+		}
+	}
+	return request
+}
+
+// answerChallenge answers a handshake.
+func (h *handler) answerChallenge(w http.ResponseWriter, answer *signature.Answer) string {
+	w.Header().Set("Content-Type", answer.ContentType)
+	writeBody(w, answer.Status, answer.Body)
+	return resultChallenge
 }
 
 // readBody reads the body into the buffer. If that cannot be done it returns the answer and false.
@@ -182,44 +224,31 @@ func (h *handler) readBody(w http.ResponseWriter, r *http.Request, buffer *bytes
 	return brokenBody, false
 }
 
-// create stores the FlowRun within the accept deadline. A sender that hangs up does not cancel it, nor does a shutdown.
-func (h *handler) create(ctx context.Context, target *route.Route, name string, object []byte) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.limits.AcceptDeadline)
+// create stores the FlowRun before the deadline. A sender that hangs up does not cancel it, nor does a shutdown.
+func (h *handler) create(ctx context.Context, deadline time.Time, target *route.Route, run NewRun) (Outcome, error) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	begin := h.now()
-	err := h.creator.Create(ctx, target.Namespace, object)
-	outcome := Stored
-	if err != nil {
-		outcome = NotStored
-		if e, ok := errors.AsType[*CreateError](err); ok {
-			outcome = e.Outcome
-		}
-	} else {
-		h.log.V(1).Info("Stored a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name), "flowRun", klog.KRef(target.Namespace, name))
-	}
+	outcome, err := h.creator.Create(ctx, run)
 	h.metrics.created(outcome, h.now().Sub(begin))
-	return err
-}
-
-// storeFailure logs why a FlowRun was not stored and returns the answer.
-func (h *handler) storeFailure(target *route.Route, name string, err error) answer {
-	h.log.Error(err, "Could not store a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name), "flowRun", klog.KRef(target.Namespace, name))
-	e, ok := errors.AsType[*CreateError](err)
-	switch {
-	case ok && e.Outcome == Refused:
-		return refused
-	case ok && e.RetryAfter > 0:
-		return notStored.after(e.RetryAfter)
-	default:
-		return notStored
+	trigger, flowRun := klog.KRef(target.Namespace, target.Name), klog.KRef(run.Namespace, run.Name)
+	if err != nil {
+		h.log.Error(err, "Could not store a FlowRun", "trigger", trigger, "flowRun", flowRun)
+	} else {
+		h.log.V(1).Info("Stored a FlowRun", "trigger", trigger, "flowRun", flowRun, "outcome", outcome)
 	}
+	return outcome, err
 }
 
-func (h *handler) unauthorized(w http.ResponseWriter, target *route.Route, err error) string {
+// unauthorized answers a request whose signature is not good, and has the reason looked into. body is nil if it was not
+// read.
+func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *route.Route, body []byte, err error) string {
 	cause, _ := errors.AsType[signature.Cause](err)
 	h.metrics.signatureFailures.WithLabelValues(string(cause)).Inc()
-	h.logRefusal(target, "unauthorized", "cause", string(cause))
-	unauthorized.write(w)
+	if !h.inquiries.offer(r, target, body, cause) {
+		h.logRefusal(target, unauthorized.result, "cause", string(cause))
+	}
+	writeUnauthorized(w, target.Response)
 	return unauthorized.result
 }
 

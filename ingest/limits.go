@@ -109,8 +109,10 @@ func (l *Limits) Validate() error {
 	} {
 		check(timeout.value > 0, "--%s must be more than 0, not %s", timeout.flag, timeout.value)
 	}
+	check(l.ReadHeaderTimeout <= l.ReadTimeout || l.ReadTimeout <= 0,
+		"--read-header-timeout must be at most --read-timeout (%s), which includes it, not %s", l.ReadTimeout, l.ReadHeaderTimeout)
 	check(l.ShutdownDelay >= 0, "--shutdown-delay must not be negative, as %s is", l.ShutdownDelay)
-	check(l.WriteTimeout >= l.ReadTimeout+l.AcceptDeadline,
+	check(l.WriteTimeout-l.ReadTimeout >= l.AcceptDeadline, // a sum could overflow
 		"--write-timeout must be at least --read-timeout and --accept-deadline together (%s), not %s", l.ReadTimeout+l.AcceptDeadline, l.WriteTimeout)
 	check(l.DrainTimeout >= l.AcceptDeadline,
 		"--drain-timeout must be at least --accept-deadline (%s), not %s", l.AcceptDeadline, l.DrainTimeout)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but Now are required.
+// Options are what a Server is made of. All but Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
@@ -36,6 +37,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Log is where the server logs.
 	Log logr.Logger
+	// Reporter is told why requests were refused, at most once a minute and trigger; nil for nobody.
+	Reporter RefusalReporter
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
@@ -44,13 +47,19 @@ type Options struct {
 // servers that controller-runtime offers: those listen before the caches have synced, and at shutdown they cancel the
 // requests in flight.
 type Server struct {
-	address  string
-	table    *route.Table
-	limits   Limits
-	log      logr.Logger
-	handler  http.Handler
-	draining *atomic.Bool
-	listener atomic.Pointer[net.Listener] // nil unless it is accepting
+	address   string
+	table     *route.Table
+	limits    Limits
+	log       logr.Logger
+	handler   http.Handler
+	inquiries *inquiries
+	draining  *atomic.Bool
+	listener  atomic.Pointer[net.Listener] // nil unless it is accepting
+
+	stopOnce sync.Once
+	stop     chan struct{} // closed by Drain
+	started  atomic.Bool
+	done     chan struct{} // closed when Start returns
 }
 
 // NewServer returns a server that is not running.
@@ -66,26 +75,45 @@ func NewServer(o Options) (*Server, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	draining := new(atomic.Bool)
+	q := newInquiries(o.Reporter, o.Log, o.Now)
 	return &Server{
-		address:  o.Address,
-		table:    o.Table,
-		limits:   o.Limits,
-		log:      o.Log,
-		handler:  newHandler(o, m, draining),
-		draining: draining,
+		address:   o.Address,
+		table:     o.Table,
+		limits:    o.Limits,
+		log:       o.Log,
+		handler:   newHandler(o, m, q, draining),
+		inquiries: q,
+		draining:  draining,
+		stop:      make(chan struct{}),
+		done:      make(chan struct{}),
 	}, nil
 }
 
 // NeedLeaderElection tells a manager that every replica serves.
 func (s *Server) NeedLeaderElection() bool { return false }
 
-// Start listens once the table is warm, and serves until ctx ends. Then it drains: Draining reports it, requests are
-// served on for the shutdown delay while connections are closed after their next answer, the listener is closed, and requests
-// in flight are finished within the drain timeout. ctx ending cancels none of them.
+// Start listens once the table is warm, and serves until ctx ends or Drain is called. Then it drains: CheckDraining
+// reports it, requests are served on for the shutdown delay while connections are closed after their next answer, the
+// listener is closed, and requests in flight are finished within the drain timeout. ctx ending cancels none of them.
+// Start can be called once.
 func (s *Server) Start(ctx context.Context) error {
+	s.started.Store(true)
+	defer close(s.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+
 	select { // a path that the table does not have yet may well exist
 	case <-s.table.Warm():
 	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
 		return nil
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.address)
@@ -104,6 +132,9 @@ func (s *Server) Start(ctx context.Context) error {
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
+	inquiring, stopInquiring := context.WithCancel(inFlight)
+	defer stopInquiring()
+	go s.inquiries.run(inquiring)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	s.listener.Store(&listener)
@@ -117,7 +148,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 
 	s.draining.Store(true)
-	s.log.Info("Draining", "delay", s.limits.ShutdownDelay, "timeout", s.limits.DrainTimeout)
+	s.log.Info("Draining", "delay", s.limits.ShutdownDelay.String(), "timeout", s.limits.DrainTimeout.String())
 	delay := time.NewTimer(s.limits.ShutdownDelay)
 	defer delay.Stop()
 	select {
@@ -127,13 +158,22 @@ func (s *Server) Start(ctx context.Context) error {
 	case <-delay.C:
 	}
 	s.listener.Store(nil)
-	drain, cancel := context.WithTimeout(inFlight, s.limits.DrainTimeout)
-	defer cancel()
+	drain, stopDraining := context.WithTimeout(inFlight, s.limits.DrainTimeout)
+	defer stopDraining()
 	if err := server.Shutdown(drain); err != nil {
 		return fmt.Errorf("requests were still in flight after the drain timeout: %w", err)
 	}
 	s.log.Info("Drained")
 	return nil
+}
+
+// Drain makes Start drain and returns when that is done. Stopping a server so, before its manager, keeps its routes up to
+// date to the end: a key that is revoked meanwhile is refused, and a trigger that is new is served.
+func (s *Server) Drain() {
+	s.stopOnce.Do(func() { close(s.stop) })
+	if s.started.Load() {
+		<-s.done
+	}
 }
 
 // Address returns where the server listens, or nil while it does not.
@@ -183,7 +223,7 @@ type connectionLog struct{ log logr.Logger }
 
 // Write implements io.Writer.
 func (c connectionLog) Write(line []byte) (int, error) {
-	c.log.V(1).Info("Trouble with a connection", "error", string(line))
+	c.log.V(1).Info("Trouble with a connection", "err", string(line))
 	return len(line), nil
 }
 

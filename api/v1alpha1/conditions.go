@@ -16,13 +16,13 @@ const (
 
 	// ConditionAccepted says whether Sluice can work with the spec as it is.
 	//
-	// Reasons when True: Accepted. When False: UnsupportedAlgorithm.
+	// Reasons when True: Accepted. When False: InvalidScheme, PublicURLMissing.
 	ConditionAccepted = "Accepted"
 
 	// ConditionResolvedRefs says whether what the spec refers to exists and can be used.
 	//
 	// Reasons when True: ResolvedRefs. When False: FlowNotFound, SecretNotFound, SecretKeyNotFound, SecretKeyEmpty,
-	// SecretKeyTooLong.
+	// SecretKeyMalformed, SecretKeyTooLong. When True while an additional key is passed over: the reason why.
 	ConditionResolvedRefs = "ResolvedRefs"
 )
 
@@ -39,9 +39,12 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonFlowDisabled means that the Flow's spec.state is Disabled: requests get 503.
 	ReasonFlowDisabled = "FlowDisabled"
-	// ReasonUnsupportedAlgorithm means that this version of Sluice does not know spec.algorithm; the CustomResourceDefinition
-	// is newer than the operator.
-	ReasonUnsupportedAlgorithm = "UnsupportedAlgorithm"
+	// ReasonInvalidScheme means that this version of Sluice cannot work with the signature scheme, because the
+	// CustomResourceDefinition is newer than the operator, or with the delivery id for that scheme.
+	ReasonInvalidScheme = "InvalidScheme"
+	// ReasonPublicURLMissing means that the scheme signs the URL, and that neither spec.publicURL nor --external-url says
+	// what the URL is.
+	ReasonPublicURLMissing = "PublicURLMissing"
 	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace.
 	ReasonFlowNotFound = "FlowNotFound"
 	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace.
@@ -50,6 +53,8 @@ const (
 	ReasonSecretKeyNotFound = "SecretKeyNotFound"
 	// ReasonSecretKeyEmpty means that the entry is empty or nothing but white space: anybody could sign with it.
 	ReasonSecretKeyEmpty = "SecretKeyEmpty"
+	// ReasonSecretKeyMalformed means that the entry is not encoded as the scheme says.
+	ReasonSecretKeyMalformed = "SecretKeyMalformed"
 	// ReasonSecretKeyTooLong means that the entry is longer than 4096 bytes.
 	ReasonSecretKeyTooLong = "SecretKeyTooLong"
 )

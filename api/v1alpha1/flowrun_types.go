@@ -16,16 +16,20 @@ const MaxPayloadBytes = (1536*1024 - 64*1024) / 4 * 3
 
 // TriggerReference names the WebhookTrigger that made a FlowRun.
 type TriggerReference struct {
-	// name of the WebhookTrigger, in the namespace of the FlowRun.
+	// name of the WebhookTrigger, in the namespace of the FlowRun: at most 63 lower-case letters, digits and '-'. A longer or
+	// otherwise malformed name is refused.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="name must be the name of a WebhookTrigger: lower-case letters, digits and '-', beginning and ending with a letter or digit"
 	Name string `json:"name,omitempty"`
 
-	// uid of the WebhookTrigger, which tells it from a later one of the same name.
+	// uid of the WebhookTrigger, which tells it from a later one of the same name: at most 64 letters, digits and '-'. A
+	// longer or otherwise malformed one is refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-a-zA-Z0-9]+$')",message="uid must be the metadata.uid of a WebhookTrigger: letters, digits and '-'"
 	UID string `json:"uid,omitempty"`
 }
 
@@ -33,32 +37,43 @@ type TriggerReference struct {
 // both are absent for an empty body.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.text) && has(self.binary))",message="set text or binary, not both"
+// +kubebuilder:validation:XValidation:rule="self.size == (has(self.text) ? bytes(self.text).size() : has(self.binary) ? self.binary.size() / 4 * 3 - (self.binary.endsWith('==') ? 2 : self.binary.endsWith('=') ? 1 : 0) : 0)",message="size must be the number of bytes of text (in UTF-8) or of binary (decoded), and 0 if neither is set"
 type Payload struct {
-	// contentType is the request's Content-Type header, cut after 256 characters; absent when the request had none.
+	// contentType is the request's Content-Type header, cut after 256 characters; absent when the request had none. A longer
+	// one is refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	ContentType string `json:"contentType,omitempty"`
 
-	// text is the body where that is valid UTF-8 and not longer than base64 once it is escaped for JSON.
+	// text is the body where that is valid UTF-8 and not longer than base64 once it is escaped for JSON. A text of more than
+	// 1130496 bytes, or together with binary, is refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1130496
 	Text string `json:"text,omitempty"`
 
-	// binary is the body in base64 (RFC 4648, section 4) in every other case.
+	// The schema has no format "byte", which is usual for []byte: the CEL of the API server takes that for base64url, cannot
+	// evaluate a rule over a '+' or '/', and so would refuse every update of the run, of its status and labels too.
+
+	// binary is the body in base64 (RFC 4648, section 4) in every other case. Anything but base64, more than 1130496 bytes
+	// once decoded, or binary together with text is refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1507328
+	// +kubebuilder:validation:Format=""
+	// +kubebuilder:validation:XValidation:rule="self.size() % 4 == 0 && self.matches('^[A-Za-z0-9+/]+=?=?$')",message="binary must be base64: in one line, padded, and with '+' and '/' in the alphabet (RFC 4648, section 4)"
+	// +kubebuilder:validation:XValidation:rule="!self.endsWith('=') || self.size() < 4 || self.substring(self.size() - 3).matches('^([AQgw]=|.[AEIMQUYcgkosw048])=$')",message="binary must be base64 as encoders write it: its last character has bits that belong to no byte and are not zero; encode the bytes again"
 	Binary []byte `json:"binary,omitempty"`
 
-	// size of the body in bytes; at most 1130496.
+	// size of the body in bytes: from 0 to 1130496. A size that is not that of text or binary is refused.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1130496
 	Size *int64 `json:"size,omitempty"`
 
-	// sha256 of the body: 64 lower-case hexadecimal digits.
+	// sha256 of the body: 64 lower-case hexadecimal digits; anything else is refused. The API server does not work it out
+	// for itself.
 	// +required
 	// +kubebuilder:validation:MinLength=64
 	// +kubebuilder:validation:MaxLength=64
@@ -68,14 +83,28 @@ type Payload struct {
 
 // Request is what is kept of the request besides its body.
 type Request struct {
-	// receivedAt is when the last byte of the request had arrived, by the clock of the ingest server.
+	// What the format date-time lets through and MicroTime cannot decode would break everybody who lists FlowRuns; the pattern
+	// lets nothing of that through. It is the same for the times of the status.
+
+	// receivedAt is when the last byte of the request had arrived, by the clock of the ingest server: an RFC 3339 time in UTC
+	// with six decimals, such as 2026-01-31T12:00:00.000000Z. Anything else is refused.
 	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$`
 	ReceivedAt *metav1.MicroTime `json:"receivedAt,omitempty"`
 
-	// signedBy names the key that the signature was made with: <Secret>/<entry>.
+	// deliveryID is the sender's id of the delivery, if it has one: at most 256 characters. A longer one is refused.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	DeliveryID string `json:"deliveryID,omitempty"`
+
+	// signedBy names the key that the signature was made with: <Secret>/<entry>, at most 512 characters. Anything else is
+	// refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-.a-z0-9]+/[-._a-zA-Z0-9]+$')",message="signedBy must be <Secret>/<entry>, such as orders-webhook/secretKey"
 	SignedBy string `json:"signedBy,omitempty"`
 }
 
@@ -110,16 +139,20 @@ type FlowRunStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// startTime is when the run was first acted on.
+	// startTime is when the run was first acted on: an RFC 3339 time. Anything else is refused.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
-	// completionTime is when the run had succeeded or failed.
+	// completionTime is when the run had succeeded or failed: an RFC 3339 time. Anything else is refused.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 }
 
-// FlowRun is one request that passed its trigger's check: it exists if and only if the sender may have been told so.
+// FlowRun is one request that passed its trigger's check. A sender gets a 2xx only once it is stored.
 // It outlives its trigger. A FlowRun has no owner, so that deleting a trigger keeps its history.
 //
 // +kubebuilder:object:root=true

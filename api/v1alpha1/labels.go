@@ -10,4 +10,10 @@ const (
 	LabelTrigger = "sluice.dev/trigger"
 	// LabelFlow is the label of a FlowRun that holds the name of its Flow.
 	LabelFlow = "sluice.dev/flow"
+
+	// AnnotationPayloadSHA256 is the annotation of a FlowRun that holds the SHA-256 of its payload in hexadecimal, so that
+	// copies of a delivery can be told from forgeries without reading the payload.
+	AnnotationPayloadSHA256 = "sluice.dev/payload-sha256"
+	// AnnotationSignedBy is the annotation of a FlowRun that holds the name of the key it was signed with.
+	AnnotationSignedBy = "sluice.dev/signed-by"
 )

@@ -9,16 +9,21 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Algorithm names the hash function of an HMAC.
+// Algorithm names the hash function of an HMAC (RFC 2104).
 //
-// +kubebuilder:validation:Enum=SHA-256;RIPEMD-128
+// +kubebuilder:validation:Enum=SHA-1;SHA-256;SHA-384;SHA-512;SHA3-256;SHA3-512;RIPEMD-128;RIPEMD-160
 type Algorithm string
 
+// The algorithms, with the length of a signature in bytes; in hexadecimal it has twice as many digits.
 const (
-	// AlgorithmSHA256 is HMAC with SHA-256 (RFC 2104, FIPS 180-4): 32 bytes, 64 hexadecimal digits.
-	AlgorithmSHA256 Algorithm = "SHA-256"
-	// AlgorithmRIPEMD128 is HMAC with RIPEMD-128 (RFC 2286): 16 bytes, 32 hexadecimal digits.
-	AlgorithmRIPEMD128 Algorithm = "RIPEMD-128"
+	AlgorithmSHA1      Algorithm = "SHA-1"      // 20 bytes; FIPS 180-4. Good for an HMAC, if for nothing else any more.
+	AlgorithmSHA256    Algorithm = "SHA-256"    // 32 bytes; FIPS 180-4
+	AlgorithmSHA384    Algorithm = "SHA-384"    // 48 bytes; FIPS 180-4
+	AlgorithmSHA512    Algorithm = "SHA-512"    // 64 bytes; FIPS 180-4
+	AlgorithmSHA3256   Algorithm = "SHA3-256"   // 32 bytes; FIPS 202
+	AlgorithmSHA3512   Algorithm = "SHA3-512"   // 64 bytes; FIPS 202
+	AlgorithmRIPEMD128 Algorithm = "RIPEMD-128" // 16 bytes; RFC 2286
+	AlgorithmRIPEMD160 Algorithm = "RIPEMD-160" // 20 bytes; RFC 2286
 )
 
 // TriggerState says whether a WebhookTrigger accepts requests.
@@ -35,8 +40,8 @@ const (
 
 // FlowReference names a Flow in the same namespace.
 type FlowReference struct {
-	// name of the Flow: at most 63 characters, lower-case letters, digits and '-'. A longer or otherwise malformed name
-	// is refused; the name of a Flow that does not exist (yet) is accepted and reported in the condition ResolvedRefs.
+	// name of the Flow: at most 63 lower-case letters, digits and '-'. A longer or otherwise malformed name is refused; the
+	// name of a Flow that does not exist (yet) is accepted, and a trigger reports it in its condition ResolvedRefs.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -55,16 +60,27 @@ type SecretKeyReference struct {
 	Name string `json:"name,omitempty"`
 
 	// key is the entry of the Secret's data whose bytes, exactly as they are, are the HMAC key: at most 253 letters,
-	// digits, '-', '_' and '.'. There is no default. An entry that is missing, empty, blank or longer than 4096 bytes
-	// is reported in the condition ResolvedRefs, and requests get 503 until it is mended.
+	// digits, '-', '_' and '.', but neither '.' alone nor '..' at the beginning, as for every Secret. There is no default. A
+	// malformed key is refused. An entry that is missing, empty, blank or longer than 4096 bytes is reported in the
+	// condition ResolvedRefs, and requests get 503 until it is mended.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="key must be a key of the Secret's data: letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="key must be a key of the Secret's data: letters, digits, '-', '_' and '.', but neither '.' alone nor '..' at the beginning"
 	Key string `json:"key,omitempty"`
 }
 
 // WebhookTriggerSpec says how a request must be signed, and what it starts.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.algorithm), has(self.provider), has(self.signature)].filter(x, x).size() == 1",message="set exactly one of algorithm (the default scheme), provider (a preset) and signature (a scheme of your own)"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source != 'Provider' || has(self.provider)",message="deduplication.source Provider needs provider"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source != 'Header' || has(self.deduplication.header) || (has(self.signature) && has(self.signature.idHeader))",message="deduplication.source Header needs deduplication.header"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || !has(self.deduplication.header) || !has(self.signature) || !has(self.signature.idHeader)",message="signature.idHeader is the delivery id already: leave deduplication.header out"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source in ['Provider', 'Header', 'None'] || !has(self.signature) || !has(self.signature.idHeader)",message="signature.idHeader is the delivery id already: deduplication.source must be Header or None"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source in ['Provider', 'None'] || !has(self.provider) || !(self.provider in ['GitLab', 'StandardWebhooks', 'StandardWebhooksEd25519', 'Svix'])",message="the provider signs the delivery id: deduplication.source must be Provider or None"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source != 'Signature' || !has(self.signature) || self.signature.algorithm != 'Token'",message="deduplication.source Signature is not for the algorithm Token: a token is the same in every request"
+// +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source != 'Signature' || !has(self.provider) || !(self.provider in ['AdyenStandard', 'GitLabToken', 'Mailgun'])",message="deduplication.source Signature is not for this provider, which has no signature in a header"
+// +kubebuilder:validation:XValidation:rule="!has(self.additionalSecretRefs) || !self.additionalSecretRefs.exists(r, r.name == self.secretRef.name && r.key == self.secretRef.key)",message="additionalSecretRefs must not repeat secretRef"
 type WebhookTriggerSpec struct {
 	// flowRef names the Flow, in the namespace of the trigger, that an accepted request starts a run of. Required. May be
 	// changed at any time: runs that exist keep the Flow they were made for. While the Flow is missing or Disabled,
@@ -72,23 +88,77 @@ type WebhookTriggerSpec struct {
 	// +required
 	FlowRef FlowReference `json:"flowRef,omitzero"`
 
-	// algorithm is the hash function of the HMAC that the sender makes over the request's body: SHA-256 or RIPEMD-128.
-	// Required; there is no default. Another value is refused. May be changed at any time; requests signed with the
-	// former one then get 401.
-	// +required
+	// algorithm chooses the default scheme: the header X-HMAC-HASH holds the HMAC of the body in hexadecimal, made with this
+	// hash function: SHA-256, RIPEMD-128, SHA-1, SHA-384, SHA-512, SHA3-256, SHA3-512 or RIPEMD-160. Exactly one of algorithm,
+	// provider and signature is required. Another value is refused. May be changed at any time; requests signed with
+	// the former one then get 401.
+	// +optional
 	Algorithm Algorithm `json:"algorithm,omitempty"`
 
-	// secretRef names the Secret, in the namespace of the trigger, and its entry that holds the HMAC key. Required. The
-	// bytes are used exactly as they are stored, a newline at the end included; the condition ResolvedRefs says so when
-	// there is one.
+	// provider chooses the scheme of a well-known sender, its handshake and delivery ids included. docs/providers.md lists
+	// them. Exactly one of algorithm, provider and signature is required. Another value is refused.
+	// +optional
+	Provider Provider `json:"provider,omitempty"`
+
+	// signature describes any other scheme. Exactly one of algorithm, provider and signature is required.
+	// +optional
+	Signature SignatureScheme `json:"signature,omitzero"`
+
+	// secretRef names the Secret, in the namespace of the trigger, and its entry that holds the key. Required. The bytes are
+	// used exactly as they are stored, a newline at the end included; the condition ResolvedRefs says so when there is one.
 	// +required
 	SecretRef SecretKeyReference `json:"secretRef,omitzero"`
+
+	// additionalSecretRefs name up to 8 more keys that requests may be signed with, so that a key can be replaced while
+	// senders still use the former one. One that is missing or unusable is passed over and reported in the condition
+	// ResolvedRefs. status.keys says when each key was last used.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +listMapKey=key
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	AdditionalSecretRefs []SecretKeyReference `json:"additionalSecretRefs,omitempty"`
+
+	// publicURL is the URL that the sender posts to, as it is configured there, for schemes that sign the URL (Square, Twilio,
+	// HubSpot, or a template with {url}). If it is absent it is status.url. At most 1024 characters; http or https, without a
+	// query. It is ignored by other schemes.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][!$-.0-;=@-Z_a-z~]+(/[!$-;=@-Z_a-z~]*)?$')",message="publicURL must be an http or https URL without a query, such as https://hooks.example.com/hooks/shop/orders"
+	PublicURL string `json:"publicURL,omitempty"`
+
+	// deduplication says what makes two requests one delivery. If it is absent, the provider's delivery id counts, where
+	// provider is set and its preset knows one; otherwise every request becomes a FlowRun.
+	// +optional
+	Deduplication Deduplication `json:"deduplication,omitzero"`
+
+	// response overrides the answer to accepted requests. If it is absent they get 202 and JSON that names the FlowRun.
+	// +optional
+	Response Response `json:"response,omitzero"`
 
 	// state is Active (the default) or Suspended. While it is Suspended every request gets 503 with Retry-After, so that
 	// senders try again later.
 	// +optional
 	// +kubebuilder:default=Active
 	State TriggerState `json:"state,omitempty"`
+}
+
+// KeyStatus says when a key was last used.
+type KeyStatus struct {
+	// name of the key: <Secret>/<entry>.
+	// +required
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=512
+	Name string `json:"name,omitempty"`
+
+	// lastMatchedTime is when the newest FlowRun that exists and was signed with the key was received. It is brought up to
+	// date at most once a minute, and stays when the FlowRuns are deleted. Absent if there was none.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	LastMatchedTime *metav1.Time `json:"lastMatchedTime,omitempty"`
 }
 
 // WebhookTriggerStatus is what the controller found out about a WebhookTrigger. It is written by the elected leader
@@ -116,6 +186,14 @@ type WebhookTriggerStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	Path string `json:"path,omitempty"`
 
+	// keys are the keys that requests may be signed with, and when each was last used.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=9
+	Keys []KeyStatus `json:"keys,omitempty"`
+
 	// url is the URL that the sender posts to. It is absent when the operator runs without --external-url; the path is
 	// then all that it knows.
 	// +optional
@@ -124,9 +202,9 @@ type WebhookTriggerStatus struct {
 	URL string `json:"url,omitempty"`
 }
 
-// WebhookTrigger accepts requests at /hooks/<namespace>/<name> that carry, in the header X-HMAC-HASH, the hexadecimal
-// HMAC of their body made with the key of a Secret, and stores a FlowRun for each. Anybody may know the path; security
-// rests on the signature.
+// WebhookTrigger accepts requests at /hooks/<namespace>/<name> that are signed with a key of a Secret, and stores a FlowRun
+// for each. By default the header X-HMAC-HASH carries the hexadecimal HMAC of the body. Anybody may know the path;
+// security rests on the signature.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -137,6 +215,7 @@ type WebhookTriggerStatus struct {
 // +kubebuilder:printcolumn:name="Path",type=string,JSONPath=`.status.path`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Algorithm",type=string,priority=1,JSONPath=`.spec.algorithm`
+// +kubebuilder:printcolumn:name="Provider",type=string,priority=1,JSONPath=`.spec.provider`
 // +kubebuilder:printcolumn:name="URL",type=string,priority=1,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 63 lower-case letters, digits and '-', because the names and labels of its FlowRuns are made from it; choose a shorter name without '.'"

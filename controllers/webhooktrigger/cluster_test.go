@@ -33,7 +33,7 @@ func createInputs(t *testing.T) (namespace string) {
 	t.Helper()
 	namespace = env.Namespace(t)
 	in := testInputs()
-	for _, object := range []client.Object{in.Trigger, in.Flow, in.Secret} {
+	for _, object := range []client.Object{in.Trigger, in.Flow, in.Secrets["webhook"]} {
 		object.SetNamespace(namespace)
 		object.SetUID("")
 		object.SetResourceVersion("")

@@ -22,12 +22,14 @@ type Gatherer struct {
 	Cached client.Reader
 	// Live reads Secrets, from the API server: no cache holds their data.
 	Live client.Reader
+	// ExternalURL is what senders put before a trigger's path; empty if it is not known.
+	ExternalURL string
 }
 
 // Gather reads what the trigger refers to. That something does not exist is no error; that the API server cannot say
 // whether it does, is.
 func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {
-	in := Inputs{Trigger: trigger}
+	in := Inputs{Trigger: trigger, ExternalURL: g.ExternalURL}
 	flow := &sluicev1alpha1.Flow{}
 	found, err := get(ctx, g.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow)
 	if err != nil {
@@ -36,13 +38,16 @@ func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 	if found {
 		in.Flow = flow
 	}
-	secret := &corev1.Secret{}
-	found, err = get(ctx, g.Live, trigger.Namespace, trigger.Spec.SecretRef.Name, secret)
-	if err != nil {
-		return Inputs{}, fmt.Errorf("read Secret %q: %w", trigger.Spec.SecretRef.Name, err)
-	}
-	if found {
-		in.Secret = secret
+	in.Secrets = make(map[string]*corev1.Secret, 1)
+	for _, name := range secretNames(trigger) {
+		secret := &corev1.Secret{}
+		found, err = get(ctx, g.Live, trigger.Namespace, name, secret)
+		if err != nil {
+			return Inputs{}, fmt.Errorf("read Secret %q: %w", name, err)
+		}
+		if found {
+			in.Secrets[name] = secret
+		}
 	}
 	return in, nil
 }

@@ -42,7 +42,7 @@ func indexSecretRef(object client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return []string{trigger.Spec.SecretRef.Name}
+	return secretNames(trigger)
 }
 
 func indexFlowRef(object client.Object) []string {

@@ -7,6 +7,7 @@ package webhooktrigger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,8 +19,8 @@ import (
 )
 
 const (
-	// maxKeyBytes bounds what a trigger can make every replica hold. A key longer than the hash's block (64 bytes) is
-	// hashed first anyway (RFC 2104, section 2), so nothing is gained by one.
+	// maxKeyBytes bounds what a trigger can make every replica hold. A key longer than the hash's block is hashed first
+	// anyway (RFC 2104, section 2), so nothing is gained by one.
 	maxKeyBytes = 4096
 	// weakKeyBytes is the length of a key under which the condition message advises a longer one: 128 bits.
 	weakKeyBytes = 16
@@ -31,20 +32,32 @@ type Inputs struct {
 	Trigger *sluicev1alpha1.WebhookTrigger
 	// Flow is the one that spec.flowRef names; nil if there is none.
 	Flow *sluicev1alpha1.Flow
-	// Secret is the one that spec.secretRef names; nil if there is none.
-	Secret *corev1.Secret
+	// Secrets are those that secret references name, by name. One that does not exist is missing.
+	Secrets map[string]*corev1.Secret
+	// ExternalURL is what senders put before the trigger's path; empty if it is not known.
+	ExternalURL string
 }
 
 func (in Inputs) revision() string {
-	var flow, secret *metav1.ObjectMeta
+	var flow *metav1.ObjectMeta
 	if in.Flow != nil {
 		flow = &in.Flow.ObjectMeta
 	}
-	if in.Secret != nil {
-		secret = &in.Secret.ObjectMeta
-	}
-	return revision(in.Trigger, flow, secret)
+	return revision(in.Trigger, flow, func(name string) *metav1.ObjectMeta {
+		if secret := in.Secrets[name]; secret != nil {
+			return &secret.ObjectMeta
+		}
+		return nil
+	})
 }
+
+// secretRefs returns all references to keys, the first of which is the primary one.
+func secretRefs(trigger *sluicev1alpha1.WebhookTrigger) []sluicev1alpha1.SecretKeyReference {
+	return append([]sluicev1alpha1.SecretKeyReference{trigger.Spec.SecretRef}, trigger.Spec.AdditionalSecretRefs...)
+}
+
+// keyName is the name of a key in records, status and logs.
+func keyName(ref sluicev1alpha1.SecretKeyReference) string { return ref.Name + "/" + ref.Key }
 
 // Resolution is what follows from Inputs.
 type Resolution struct {
@@ -61,8 +74,26 @@ type problem struct{ reason, message string }
 // conditions, and routes that accept the same requests.
 func Resolve(in Inputs) Resolution {
 	trigger := in.Trigger
-	unaccepted := checkSpec(trigger)
-	unresolved, remark := checkRefs(in)
+	r := &route.Route{
+		Namespace: trigger.Namespace,
+		Name:      trigger.Name,
+		UID:       string(trigger.UID),
+		Flow:      trigger.Spec.FlowRef.Name,
+		PublicURL: publicURL(in),
+		Response:  response(trigger.Spec.Response),
+		Revision:  in.revision(),
+	}
+
+	scheme, unaccepted := checkScheme(trigger, r.PublicURL)
+	r.Deduplicate = deduplicates(trigger, scheme)
+	keys, unresolved, skipped, remarks := checkRefs(in, scheme)
+	if scheme.Algorithm == signature.Token {
+		remarks = append([]string{"A token is no signature: it does not protect the body, and whoever sees one request can send others."}, remarks...)
+	}
+
+	if trigger.Spec.Deduplication.Source == sluicev1alpha1.DeduplicateByProvider && !r.Deduplicate {
+		remarks = append(remarks, fmt.Sprintf("Requests are not deduplicated: deliveries of %s have no id.", trigger.Spec.Provider))
+	}
 
 	ready := unaccepted
 	if ready == nil {
@@ -71,29 +102,23 @@ func Resolve(in Inputs) Resolution {
 	if ready == nil {
 		ready = checkState(in)
 	}
-
-	r := &route.Route{
-		Namespace: trigger.Namespace,
-		Name:      trigger.Name,
-		UID:       string(trigger.UID),
-		Flow:      trigger.Spec.FlowRef.Name,
-		Revision:  in.revision(),
-	}
 	if ready == nil {
-		ref := trigger.Spec.SecretRef
-		verifier, err := signature.NewVerifier(
-			signature.Scheme{Algorithm: signature.Algorithm(trigger.Spec.Algorithm)},
-			signature.Key{Name: ref.Name + "/" + ref.Key, Secret: in.Secret.Data[ref.Key]},
-		)
-		if err != nil { // checkSpec and checkRefs leave no way to get here; without a verifier nothing is accepted
-			ready = &problem{sluicev1alpha1.ReasonUnsupportedAlgorithm, fmt.Sprintf("The signature cannot be checked: %v.", err)}
+		verifier, err := signature.NewVerifier(scheme, keys...)
+		if err != nil { // the checks leave no way to get here; without a verifier nothing is accepted
+			ready = &problem{sluicev1alpha1.ReasonInvalidScheme, fmt.Sprintf("Signatures cannot be checked: %v.", err)}
 		}
-		r.Verifier = verifier
+		r.Verifier, r.Keys = verifier, keys
 	}
 	if ready != nil {
 		r.Unavailable = ready.reason
 	}
 
+	remark := strings.Join(remarks, " ")
+	resolvedReason := sluicev1alpha1.ReasonResolvedRefs
+	if skipped != nil {
+		resolvedReason = skipped.reason
+		remark = join(skipped.message, remark)
+	}
 	return Resolution{
 		Route: r,
 		Conditions: []metav1.Condition{
@@ -101,69 +126,87 @@ func Resolve(in Inputs) Resolution {
 				join("Requests with a valid signature start the Flow.", remark)),
 			condition(trigger, sluicev1alpha1.ConditionAccepted, unaccepted, sluicev1alpha1.ReasonAccepted,
 				"The spec is valid."),
-			condition(trigger, sluicev1alpha1.ConditionResolvedRefs, unresolved, sluicev1alpha1.ReasonResolvedRefs,
-				join("The Flow and the Secret's key are there.", remark)),
+			condition(trigger, sluicev1alpha1.ConditionResolvedRefs, unresolved, resolvedReason,
+				join("The Flow and a key are there.", remark)),
 		},
 	}
 }
 
-// checkSpec finds what is wrong with the spec alone. The API server has seen to most of it; what is left is a
-// CustomResourceDefinition that is newer than this program.
-func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
-	if !signature.Algorithm(trigger.Spec.Algorithm).Supported() {
-		return &problem{sluicev1alpha1.ReasonUnsupportedAlgorithm,
-			fmt.Sprintf("This version of Sluice does not know the algorithm %q; upgrade it, or choose another algorithm.", trigger.Spec.Algorithm)}
+// publicURL returns the URL that the sender posts to; empty if it is not known.
+func publicURL(in Inputs) string {
+	switch {
+	case in.Trigger.Spec.PublicURL != "":
+		return in.Trigger.Spec.PublicURL
+	case in.ExternalURL != "":
+		return in.ExternalURL + route.Path(in.Trigger.Namespace, in.Trigger.Name)
 	}
-	return nil
+	return ""
 }
 
-// checkRefs finds what is wrong with the objects that the spec refers to, and otherwise returns a remark on the key, if there is
-// one to make. Several things that are wrong are all in the message, under the reason of the first.
-func checkRefs(in Inputs) (*problem, string) {
-	var found []problem
+// checkRefs finds the keys, what is wrong with the objects that the spec refers to, an additional key that is passed
+// over, and remarks on the keys. Several things that are wrong are all in the message, under the reason of the first.
+func checkRefs(in Inputs, scheme signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
+	var found, passed []problem
 	if in.Flow == nil {
 		found = append(found, problem{sluicev1alpha1.ReasonFlowNotFound,
 			fmt.Sprintf("There is no Flow %q in this namespace; create it or correct spec.flowRef.name.", in.Trigger.Spec.FlowRef.Name)})
 	}
-	p, remark := checkKey(in.Trigger.Spec.SecretRef, in.Secret)
-	if p != nil {
-		found = append(found, *p)
+	for i, ref := range secretRefs(in.Trigger) {
+		secret, p, remark := checkKey(ref, in.Secrets[ref.Name], scheme)
+		switch {
+		case p == nil:
+			keys = append(keys, signature.Key{Name: keyName(ref), Secret: secret})
+			remarks = append(remarks, remark...)
+		case i == 0:
+			found = append(found, *p)
+		default:
+			passed = append(passed, problem{p.reason, "This additional key is passed over: " + p.message})
+		}
 	}
+	return keys, merge(found), merge(passed), remarks
+}
+
+// merge makes one problem of several.
+func merge(found []problem) *problem {
 	if len(found) == 0 {
-		return nil, remark
+		return nil
 	}
 	messages := make([]string, len(found))
 	for i := range found {
 		messages[i] = found[i].message
 	}
-	return &problem{found[0].reason, strings.Join(messages, " ")}, ""
+	return &problem{found[0].reason, strings.Join(messages, " ")}
 }
 
-func checkKey(ref sluicev1alpha1.SecretKeyReference, secret *corev1.Secret) (*problem, string) {
+func checkKey(ref sluicev1alpha1.SecretKeyReference, secret *corev1.Secret, scheme signature.Scheme) (key []byte, p *problem, remarks []string) {
 	if secret == nil {
-		return &problem{sluicev1alpha1.ReasonSecretNotFound,
-			fmt.Sprintf("There is no Secret %q in this namespace; create it or correct spec.secretRef.name.", ref.Name)}, ""
+		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)}, nil
 	}
 	key, ok := secret.Data[ref.Key]
 	switch {
 	case !ok:
-		return &problem{sluicev1alpha1.ReasonSecretKeyNotFound,
-			fmt.Sprintf("The Secret %q has no key %q; add it or correct spec.secretRef.key.", ref.Name, ref.Key)}, ""
+		return nil, &problem{sluicev1alpha1.ReasonSecretKeyNotFound,
+			fmt.Sprintf("The Secret %q has no key %q; add it or correct the reference.", ref.Name, ref.Key)}, nil
 	case signature.Blank(key):
-		return &problem{sluicev1alpha1.ReasonSecretKeyEmpty,
-			fmt.Sprintf("The key %q of the Secret %q is empty or white space; anybody could sign with it. Store a key there.", ref.Key, ref.Name)}, ""
+		return nil, &problem{sluicev1alpha1.ReasonSecretKeyEmpty,
+			fmt.Sprintf("The key %q of the Secret %q is empty or white space; anybody could sign with it. Store a key there.", ref.Key, ref.Name)}, nil
 	case len(key) > maxKeyBytes:
-		return &problem{sluicev1alpha1.ReasonSecretKeyTooLong,
-			fmt.Sprintf("The key %q of the Secret %q is longer than %d bytes; is it the right one?", ref.Key, ref.Name, maxKeyBytes)}, ""
+		return nil, &problem{sluicev1alpha1.ReasonSecretKeyTooLong,
+			fmt.Sprintf("The key %q of the Secret %q is longer than %d bytes; is it the right one?", ref.Key, ref.Name, maxKeyBytes)}, nil
 	}
-	var remarks []string
+	decoded, err := scheme.DecodeSecret(key)
+	if err != nil {
+		return nil, &problem{sluicev1alpha1.ReasonSecretKeyMalformed,
+			fmt.Sprintf("The key %q of the Secret %q %v.", ref.Key, ref.Name, err)}, nil
+	}
 	if last := key[len(key)-1]; last == '\n' || last == '\r' {
 		remarks = append(remarks, fmt.Sprintf("The key %q of the Secret %q ends in a newline, which is part of the key; if signatures do not match, store it without (printf instead of echo).", ref.Key, ref.Name))
 	}
-	if len(key) < weakKeyBytes {
+	if len(decoded) < weakKeyBytes {
 		remarks = append(remarks, fmt.Sprintf("The key %q of the Secret %q is weak: shorter than %d bytes. Use a longer random one.", ref.Key, ref.Name, weakKeyBytes))
 	}
-	return nil, strings.Join(remarks, " ")
+	return key, nil, remarks
 }
 
 // checkState finds out whether someone has switched the trigger or its Flow off.
@@ -199,15 +242,28 @@ func join(sentence, remark string) string {
 	return sentence + " " + remark
 }
 
-// revision names the states of the three objects. Metadata of the Flow and the Secret is enough for it, so that it can be
-// worked out from caches; nil stands for an object that does not exist.
-func revision(trigger *sluicev1alpha1.WebhookTrigger, flow, secret *metav1.ObjectMeta) string {
+// revision names the states of the objects. Metadata of the Flow and the Secrets is enough for it, so that it can be worked
+// out from caches; nil stands for an object that does not exist.
+func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, secret func(name string) *metav1.ObjectMeta) string {
 	b := fmt.Appendf(nil, "trigger %s/%d", trigger.UID, trigger.Generation)
 	if flow != nil {
 		b = fmt.Appendf(b, " flow %s/%d", flow.UID, flow.Generation)
 	}
-	if secret != nil { // Secrets have no generation
-		b = fmt.Appendf(b, " secret %s/%s", secret.UID, secret.ResourceVersion)
+	for _, name := range secretNames(trigger) {
+		if meta := secret(name); meta != nil { // Secrets have no generation
+			b = fmt.Appendf(b, " secret %s/%s", meta.UID, meta.ResourceVersion)
+		}
 	}
 	return string(b)
+}
+
+// secretNames returns the names of the Secrets that the trigger refers to, each once.
+func secretNames(trigger *sluicev1alpha1.WebhookTrigger) []string {
+	var names []string
+	for _, ref := range secretRefs(trigger) {
+		if !slices.Contains(names, ref.Name) {
+			names = append(names, ref.Name)
+		}
+	}
+	return names
 }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
@@ -32,10 +33,10 @@ func testInputs() Inputs {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "import", UID: "flow-uid", Generation: 1},
 			Spec:       sluicev1alpha1.FlowSpec{State: sluicev1alpha1.FlowEnabled},
 		},
-		Secret: &corev1.Secret{
+		Secrets: map[string]*corev1.Secret{"webhook": {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "webhook", UID: "secret-uid", ResourceVersion: "7"},
 			Data:       map[string][]byte{"secretKey": []byte("a-key-of-more-than-sixteen-bytes")},
-		},
+		}},
 	}
 }
 
@@ -43,7 +44,7 @@ func TestResolve(t *testing.T) {
 	type summary struct{ Ready, Accepted, ResolvedRefs string }
 	good := summary{"True/Ready", "True/Accepted", "True/ResolvedRefs"}
 	key := func(value string) func(*Inputs) {
-		return func(in *Inputs) { in.Secret.Data["secretKey"] = []byte(value) }
+		return func(in *Inputs) { in.Secrets["webhook"].Data["secretKey"] = []byte(value) }
 	}
 	cases := map[string]struct {
 		reason  string
@@ -81,19 +82,19 @@ func TestResolve(t *testing.T) {
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Flow "import"`,
 		},
 		"NoSecret": {
-			reason: "a Secret that does not exist", change: func(in *Inputs) { in.Secret = nil },
+			reason: "a Secret that does not exist", change: func(in *Inputs) { in.Secrets = nil },
 			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `There is no Secret "webhook"`,
 		},
 		"NoFlowNoSecret": {
-			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Inputs) { in.Flow, in.Secret = nil, nil },
+			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Inputs) { in.Flow, in.Secrets = nil, nil },
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Secret "webhook"`,
 		},
 		"NoKey": {
-			reason: "the Secret has other entries only", change: func(in *Inputs) { in.Secret.Data = map[string][]byte{"x": []byte("y")} },
+			reason: "the Secret has other entries only", change: func(in *Inputs) { in.Secrets["webhook"].Data = map[string][]byte{"x": []byte("y")} },
 			want: summary{"False/SecretKeyNotFound", "True/Accepted", "False/SecretKeyNotFound"}, message: `no key "secretKey"`,
 		},
 		"NoData": {
-			reason: "the Secret has no entries", change: func(in *Inputs) { in.Secret.Data = nil },
+			reason: "the Secret has no entries", change: func(in *Inputs) { in.Secrets["webhook"].Data = nil },
 			want: summary{"False/SecretKeyNotFound", "True/Accepted", "False/SecretKeyNotFound"},
 		},
 		"EmptyKey": {
@@ -110,11 +111,11 @@ func TestResolve(t *testing.T) {
 		},
 		"UnknownAlgorithm": {
 			reason: "a definition newer than the program", change: func(in *Inputs) { in.Trigger.Spec.Algorithm = "SHA-9000" },
-			want: summary{"False/UnsupportedAlgorithm", "False/UnsupportedAlgorithm", "True/ResolvedRefs"}, message: `"SHA-9000"`,
+			want: summary{"False/InvalidScheme", "False/InvalidScheme", "True/ResolvedRefs"}, message: `"SHA-9000"`,
 		},
 		"UnknownAlgorithmNoSecret": {
-			reason: "what is wrong with the spec comes first", change: func(in *Inputs) { in.Trigger.Spec.Algorithm, in.Secret = "", nil },
-			want: summary{"False/UnsupportedAlgorithm", "False/UnsupportedAlgorithm", "False/SecretNotFound"},
+			reason: "what is wrong with the spec comes first", change: func(in *Inputs) { in.Trigger.Spec.Algorithm, in.Secrets = "SHA-9000", nil },
+			want: summary{"False/InvalidScheme", "False/InvalidScheme", "False/SecretNotFound"},
 		},
 	}
 	for name, tc := range cases {
@@ -171,7 +172,7 @@ func TestRevision(t *testing.T) {
 		t.Errorf("equal inputs have revisions %q and %q", base, again)
 	}
 	in := testInputs()
-	if fromMeta := revision(in.Trigger, &in.Flow.ObjectMeta, &in.Secret.ObjectMeta); fromMeta != base {
+	if fromMeta := revision(in.Trigger, &in.Flow.ObjectMeta, func(name string) *metav1.ObjectMeta { return &in.Secrets[name].ObjectMeta }); fromMeta != base {
 		t.Errorf("the revision from metadata is %q, want %q", fromMeta, base)
 	}
 	cases := map[string]struct {
@@ -183,9 +184,9 @@ func TestRevision(t *testing.T) {
 		"FlowChanged":      {"its spec changed", func(in *Inputs) { in.Flow.Generation++ }},
 		"FlowRecreated":    {"generations begin anew", func(in *Inputs) { in.Flow.UID = "other" }},
 		"FlowGone":         {"nothing to start", func(in *Inputs) { in.Flow = nil }},
-		"SecretChanged":    {"its data may have changed", func(in *Inputs) { in.Secret.ResourceVersion = "8" }},
-		"SecretRecreated":  {"another Secret", func(in *Inputs) { in.Secret.UID = "other" }},
-		"SecretGone":       {"no key", func(in *Inputs) { in.Secret = nil }},
+		"SecretChanged":    {"its data may have changed", func(in *Inputs) { in.Secrets["webhook"].ResourceVersion = "8" }},
+		"SecretRecreated":  {"another Secret", func(in *Inputs) { in.Secrets["webhook"].UID = "other" }},
+		"SecretGone":       {"no key", func(in *Inputs) { in.Secrets = nil }},
 	}
 	seen := map[string]string{base: "the base"}
 	for name, tc := range cases {
@@ -207,7 +208,7 @@ func TestIndexes(t *testing.T) {
 	if diff := cmp.Diff([]string{"import"}, indexFlowRef(in.Trigger)); diff != "" {
 		t.Errorf("by Flow (-want +got):\n%s", diff)
 	}
-	if indexSecretRef(in.Flow) != nil || indexFlowRef(in.Secret) != nil {
+	if indexSecretRef(in.Flow) != nil || indexFlowRef(in.Secrets["webhook"]) != nil {
 		t.Errorf("other objects are indexed")
 	}
 }
@@ -231,7 +232,31 @@ func TestOnlyNameAndVersion(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
 	}
-	if got, err := onlyNameAndVersion(testInputs().Secret); err == nil || got != nil {
+	if got, err := onlyNameAndVersion(testInputs().Secrets["webhook"]); err == nil || got != nil {
 		t.Errorf("a Secret with its data gets through: %v, %v", got, err)
+	}
+}
+
+// TestSpecChanged shows which updates wake the controllers. A trigger that was deleted and made anew while the watch was
+// interrupted comes as an update from generation 1 to generation 1.
+func TestSpecChanged(t *testing.T) {
+	object := func(uid types.UID, generation int64, version string) *sluicev1alpha1.WebhookTrigger {
+		return &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{UID: uid, Generation: generation, ResourceVersion: version}}
+	}
+	cases := map[string]struct {
+		reason   string
+		old, new *sluicev1alpha1.WebhookTrigger
+		want     bool
+	}{
+		"Spec":    {"its spec changed", object("a", 1, "1"), object("a", 2, "2"), true},
+		"Remade":  {"it is another object", object("a", 1, "1"), object("b", 1, "2"), true},
+		"Resync":  {"heals what was missed", object("a", 1, "1"), object("a", 1, "1"), true},
+		"Status":  {"our own writes", object("a", 1, "1"), object("a", 1, "2"), false},
+		"Shrinks": {"generations begin anew with another object", object("a", 5, "1"), object("b", 1, "2"), true},
+	}
+	for name, tc := range cases {
+		if got := specChanged.Update(event.UpdateEvent{ObjectOld: tc.old, ObjectNew: tc.new}); got != tc.want {
+			t.Errorf("%s (%s): wakes them: %v, want %v", name, tc.reason, got, tc.want)
+		}
 	}
 }

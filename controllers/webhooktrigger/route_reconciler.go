@@ -7,19 +7,21 @@ package webhooktrigger
 
 import (
 	"context"
+	"crypto/hmac"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
 // routeWorkers is how many routes are worked out at a time. Each mostly waits for one read of a Secret.
@@ -34,9 +36,10 @@ type RouteReconciler struct {
 	warmer   *warmer
 }
 
-// SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica.
-func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table) error {
-	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader()}
+// SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica. externalURL is what senders
+// put before a trigger's path; it may be empty.
+func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) error {
+	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), ExternalURL: externalURL}
 	r := &RouteReconciler{
 		triggers: mgr.GetClient(),
 		secrets:  secrets,
@@ -58,9 +61,11 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 	if err := mgr.Add(r.warmer); err != nil {
 		return fmt.Errorf("add the warm-up of the route table: %w", err)
 	}
+	options := controllerOptions(routeWorkers)
+	options.NeedLeaderElection = new(false)
 	return newController(mgr, "webhooktrigger-routes", secrets).
 		WatchesRawSource(source.Channel(r.warmer.recheck, &handler.EnqueueRequestForObject{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: routeWorkers, NeedLeaderElection: new(false)}).
+		WithOptions(options).
 		Complete(r)
 }
 
@@ -103,6 +108,13 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 		return ctrl.Result{}, err // and the route stays as it is
 	}
 	next := Resolve(in).Route
+	if ok {
+		// The keys may be what has changed. Only one generation is remembered.
+		next.Former = current.Keys
+		if slices.EqualFunc(current.Keys, next.Keys, equalKeys) {
+			next.Former = current.Former
+		}
+	}
 	r.table.Upsert(next)
 	if !ok || current.Unavailable != next.Unavailable {
 		log.Info("Changed a route", "unavailable", next.Unavailable)
@@ -112,18 +124,23 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 
 // cachedRevision returns the revision that a route made from what the caches hold would have.
 func (r *RouteReconciler) cachedRevision(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (string, error) {
-	var flowMeta, secretMeta *metav1.ObjectMeta
+	var flowMeta *metav1.ObjectMeta
 	flow := &sluicev1alpha1.Flow{}
 	if found, err := get(ctx, r.gatherer.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow); err != nil {
 		return "", fmt.Errorf("read Flow %q: %w", trigger.Spec.FlowRef.Name, err)
 	} else if found {
 		flowMeta = &flow.ObjectMeta
 	}
-	secret := secretMetadata()
-	if found, err := get(ctx, r.secrets, trigger.Namespace, trigger.Spec.SecretRef.Name, secret); err != nil {
-		return "", fmt.Errorf("read metadata of Secret %q: %w", trigger.Spec.SecretRef.Name, err)
-	} else if found {
-		secretMeta = &secret.ObjectMeta
+	secretMetas := make(map[string]*metav1.ObjectMeta, 1)
+	for _, name := range secretNames(trigger) {
+		secret := secretMetadata()
+		if found, err := get(ctx, r.secrets, trigger.Namespace, name, secret); err != nil {
+			return "", fmt.Errorf("read metadata of Secret %q: %w", name, err)
+		} else if found {
+			secretMetas[name] = &secret.ObjectMeta
+		}
 	}
-	return revision(trigger, flowMeta, secretMeta), nil
+	return revision(trigger, flowMeta, func(name string) *metav1.ObjectMeta { return secretMetas[name] }), nil
 }
+
+func equalKeys(a, b signature.Key) bool { return a.Name == b.Name && hmac.Equal(a.Secret, b.Secret) }

@@ -8,15 +8,18 @@ package webhooktrigger
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
@@ -25,6 +28,8 @@ const (
 	statusWorkers = 4
 	// statusOwner is the field manager of what the controller writes.
 	statusOwner = client.FieldOwner("sluice-controller")
+	// conflictPause is how long to wait when the cache had an older trigger than the API server.
+	conflictPause = 100 * time.Millisecond
 	// actionReconcile is the action of the controller's Events.
 	actionReconcile = "Reconcile"
 )
@@ -35,19 +40,26 @@ type StatusReconciler struct {
 	gatherer    Gatherer
 	recorder    events.EventRecorder
 	externalURL string
+	usage       *keyUsage
 }
 
 // SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
-// trigger's path; if it is empty status.url stays absent.
-func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string) error {
+// trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod but in tests.
+func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) error {
+	usage := newKeyUsage(mgr.GetCache(), usagePeriod)
+	if err := mgr.Add(usage); err != nil {
+		return fmt.Errorf("add the watch of keys' use: %w", err)
+	}
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
-		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), ExternalURL: externalURL},
 		recorder:    mgr.GetEventRecorder("sluice"),
 		externalURL: externalURL,
+		usage:       usage,
 	}
 	return newController(mgr, "webhooktrigger-status", secrets).
-		WithOptions(controller.Options{MaxConcurrentReconciles: statusWorkers}).
+		WatchesRawSource(source.Channel(usage.wake, &handler.EnqueueRequestForObject{})).
+		WithOptions(controllerOptions(statusWorkers)).
 		Complete(r)
 }
 
@@ -60,6 +72,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, fmt.Errorf("read the trigger: %w", err)
 	}
 	if !found || !trigger.DeletionTimestamp.IsZero() {
+		r.usage.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	in, err := r.gatherer.Gather(ctx, trigger)
@@ -71,6 +84,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	before := trigger.DeepCopy()
 	trigger.Status.ObservedGeneration = new(trigger.Generation)
 	trigger.Status.Path = resolution.Route.Path()
+	trigger.Status.Keys = r.usage.keyStatuses(trigger)
 	trigger.Status.URL = ""
 	if r.externalURL != "" {
 		trigger.Status.URL = r.externalURL + trigger.Status.Path
@@ -81,8 +95,12 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if equality.Semantic.DeepEqual(before.Status, trigger.Status) {
 		return ctrl.Result{}, nil
 	}
-	err = r.client.Status().Patch(ctx, trigger, client.MergeFrom(before), statusOwner)
-	if client.IgnoreNotFound(err) != nil {
+	// With the resource version, so that nothing is written to a trigger that is another one by now.
+	err = r.client.Status().Patch(ctx, trigger, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), statusOwner)
+	switch {
+	case apierrors.IsConflict(err):
+		return ctrl.Result{RequeueAfter: conflictPause}, nil // for the cache to catch up
+	case client.IgnoreNotFound(err) != nil:
 		return ctrl.Result{}, fmt.Errorf("write the status: %w", err)
 	}
 	if err == nil {

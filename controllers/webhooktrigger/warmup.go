@@ -25,8 +25,8 @@ import (
 const (
 	// warmUpReads is how many Secrets are read at a time. More only queue in the API server.
 	warmUpReads = 32
-	// warmUpPatience is how long one trigger's reads may go on failing before the process gives up and says why.
-	warmUpPatience = 60 * time.Second
+	// warmUpPatience is how long one trigger's reads may go on failing before the others are served without it.
+	warmUpPatience = 15 * time.Second
 )
 
 // warmer fills the route table once, when the caches have synced, so that the server listens with all routes or not
@@ -84,10 +84,17 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 		}
 		group.Go(func() error {
 			in, err := w.gather(ctx, trigger)
-			if err != nil {
-				return fmt.Errorf("resolve webhook trigger %s/%s: %w", trigger.Namespace, trigger.Name, err)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				// One trigger that cannot be read, whatever the reason, must not keep all others from being served. It
+				// answers 503 until the controller, which goes on trying, has read it.
+				w.log.Error(err, "Serving without a trigger that cannot be resolved", "trigger", klog.KObj(trigger))
+				resolved[i] = unresolved(trigger)
+			default:
+				resolved[i] = Resolve(in).Route
 			}
-			resolved[i] = Resolve(in).Route
 			return nil
 		})
 	}
@@ -101,6 +108,17 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 		}
 	}
 	return routes, nil
+}
+
+// unresolved is the route of a trigger of which nothing more is known than that it exists.
+func unresolved(trigger *sluicev1alpha1.WebhookTrigger) *route.Route {
+	return &route.Route{
+		Namespace:   trigger.Namespace,
+		Name:        trigger.Name,
+		UID:         string(trigger.UID),
+		Flow:        trigger.Spec.FlowRef.Name,
+		Unavailable: "Unresolved",
+	}
 }
 
 // gather reads what a trigger refers to, again and again until that succeeds or the patience is at its end.

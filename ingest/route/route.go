@@ -32,8 +32,29 @@ type Route struct {
 	// Unavailable says, in one word for logs, why the route cannot accept: "Suspended", "SecretNotFound" … It is empty
 	// when the route can.
 	Unavailable string
+	// Keys are the keys of Verifier, and Former those that it had before they were last changed. Former accept nothing: they
+	// are there to say of a refused request that it was signed with one of them.
+	Keys, Former []signature.Key
+	// PublicURL is the URL that senders post to, without a query, for schemes that sign it.
+	PublicURL string
+	// Deduplicate says that requests of one delivery id become one FlowRun.
+	Deduplicate bool
+	// Response is how an accepted request is answered.
+	Response Response
 	// Revision names the state of everything the route was made from. Two routes of equal, non-empty revisions are equal.
 	Revision string
+}
+
+// A Response is how the answers of a trigger differ from those of others.
+type Response struct {
+	// Override says that Status, ContentType and Body are the answer to an accepted request. A Status of 0 is the one
+	// that the answer has without: 202, or 200 for a duplicate.
+	Override    bool
+	Status      int
+	ContentType string
+	Body        []byte
+	// EmptyUnauthorized says that a 401 has no body.
+	EmptyUnauthorized bool
 }
 
 // Path returns the path of the route.

@@ -68,10 +68,10 @@ func (t *Table) Replace(routes []*Route) {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		if next[i] == nil {
+		if routes := next[i]; routes == nil {
 			s.routes.Store(noRoutes)
 		} else {
-			s.routes.Store(&next[i])
+			s.routes.Store(&routes) // not &next[i]: that would keep all of next for as long as one shard is not written
 		}
 		s.mu.Unlock()
 	}

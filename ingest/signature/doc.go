@@ -5,12 +5,20 @@ SPDX-License-Identifier: Apache-2.0
 
 // Package signature tells whether a request was signed with a key.
 //
-// A Scheme is data: which algorithm, which header. A Verifier is a scheme with its keys, made once and used for every
-// request. Checking has two steps, because the first needs no body: Parse reads the signature from the headers, and
-// Verify compares it with the HMAC (RFC 2104) of the body as it was received.
+// A Scheme is data: which algorithm, which headers, how they are written, what is signed, when, and what tells one delivery
+// from another. A Preset is a Scheme with the name of a provider; presets.go is the table of them. What fields cannot say is
+// a Special: a function that finds what is signed, a file each.
 //
-// What the package holds to: every comparison is hmac.Equal over decoded bytes of full length; nothing of the body is
-// parsed; no key without content makes a Verifier; and no error says more than its Cause, which holds nothing of the
-// request or of a key. The package knows nothing of Kubernetes, and of HTTP no more than that headers have names and
-// values.
+// A Verifier is a scheme with its keys, made once and used for every request. Checking has two steps: Parse needs the
+// headers alone and refuses what cannot be good before a body is read; Verify takes the whole request. Challenge answers the
+// handshakes that are a GET, Result.Challenge those that are a signed POST. Explain looks for the reason of a refusal, for
+// the owner of the key.
+//
+// What the package holds to: every comparison of signatures is hmac.Equal, or ed25519.Verify, over decoded bytes of full
+// length; no key without content makes a Verifier; nothing of a body is interpreted before its signature is found good, but
+// in the special schemes that have something of it signed, and there within bounds; what cannot be read counts as not there;
+// and no error or hint holds anything of a key, and no Cause anything of the request.
+//
+// The clock is an argument. The package knows nothing of Kubernetes, and of HTTP no more than that requests have a method, a
+// URL and headers with names and values.
 package signature

@@ -6,157 +6,466 @@ SPDX-License-Identifier: Apache-2.0
 package signature
 
 import (
-	"bytes"
-	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"net/textproto"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
+	"time"
 )
 
-// DefaultHeader is the header of the default scheme, in the form that the keys of a header map have.
-var DefaultHeader = textproto.CanonicalMIMEHeaderKey("X-HMAC-HASH")
-
-// A Scheme says how requests are signed: the header Header holds the HMAC of the body in hexadecimal digits of either
-// case, with nothing but blanks around them.
-type Scheme struct {
-	// Algorithm is the hash function of the HMAC.
-	Algorithm Algorithm
-	// Header is the name of the header in canonical form; DefaultHeader if empty.
-	Header string
+// A Request is what a signature can be about, but for the body.
+type Request struct {
+	// Method is the request's method.
+	Method string
+	// URL is where the sender believes to have sent it, query and all. It is read only if the scheme's NeedsURL.
+	URL string
+	// Headers is an http.Header: its keys are in canonical form.
+	Headers map[string][]string
 }
 
-// A Key is one of the keys that a request may be signed with.
-type Key struct {
-	// Name says which key it is, in records and logs. It is no secret.
-	Name string
-	// Secret is the key itself.
-	Secret []byte
-}
-
-// Blank says whether there is nothing in a key but white space. Such a key keeps no one out, and it is what a template
-// that was filled with nothing leaves behind.
-func Blank(secret []byte) bool { return len(bytes.TrimSpace(secret)) == 0 }
-
-// Cause says why a request was refused. It holds nothing of the request or of a key, so that it may go to logs and
-// metrics; the sender is not told.
-type Cause string
-
-// The causes.
-const (
-	ErrHeaderMissing   Cause = "header missing"     // no such header, or nothing in it
-	ErrHeaderRepeated  Cause = "header repeated"    // the header stands there more than once
-	ErrHeaderLength    Cause = "header length"      // not as many characters as the algorithm's MAC has hexadecimal digits
-	ErrHeaderMalformed Cause = "header malformed"   // not hexadecimal
-	ErrMismatch        Cause = "signature mismatch" // another key, or another body
-)
-
-// Causes returns every Cause.
-func Causes() []Cause {
-	return []Cause{ErrHeaderMissing, ErrHeaderRepeated, ErrHeaderLength, ErrHeaderMalformed, ErrMismatch}
-}
-
-// Error makes a Cause an error.
-func (c Cause) Error() string { return string(c) }
-
-// MAC is the message authentication code that a request carries. It is a value, so that it needs no allocation.
-type MAC struct {
-	bytes [maxMACSize]byte
-	size  int
+// A Result is what is known of a request whose signature is good.
+type Result struct {
+	// Key is the name of the key that the request was signed with.
+	Key string
+	// DeliveryID tells the delivery from others. It is empty if the scheme has none, or the request. It is valid UTF-8 and
+	// at most MaxDeliveryID bytes.
+	DeliveryID string
+	// Signed says whether the DeliveryID is under the signature. If it is not, somebody who saw the request can send it
+	// again under another id.
+	Signed bool
+	// Challenge is the answer that the sender is waiting for, if the request is no delivery but a handshake.
+	Challenge *Answer
 }
 
 // A Verifier checks signatures of one scheme against a set of keys. It is immutable and may be used concurrently.
 type Verifier struct {
-	header string
-	size   int // of a MAC in bytes
-	keys   []*key
-}
+	given     Scheme
+	scheme    Scheme // as given, but with canonical header names and without empty values that stand for something
+	algorithm algorithm
+	template  template // nil if there is a special
+	special   special
+	handshake handshake
 
-// key holds a key as HMAC states that are ready to use, so that a request pays neither for their allocation nor for the
-// hashing of the padded key.
-type key struct {
-	name   string
-	states sync.Pool // of *state
-}
+	timestampPointer pointer
+	idPointers       []pointer
+	signsID          bool // the delivery id is under the signature
+	needsID          bool // and stands in a header that the template has
 
-type state struct {
-	hmac hash.Hash
-	sum  [maxMACSize]byte
+	keys []*key
 }
 
 // NewVerifier returns a verifier that accepts what was signed with any one of the keys, which it copies. It is an error
-// if the algorithm is not known, if there is no key, or if a key is Blank.
+// if the scheme is not valid, if there is no key, or if one of the keys is Blank or can't be decoded. The errors say nothing
+// of a secret.
 func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
-	algorithm, ok := algorithms[scheme.Algorithm]
-	if !ok {
-		return nil, fmt.Errorf("unknown algorithm %q", scheme.Algorithm)
+	if err := scheme.Validate(); err != nil {
+		return nil, err
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("no key")
 	}
-	v := &Verifier{header: scheme.Header, size: algorithm.size}
-	if v.header == "" {
-		v.header = DefaultHeader
+	v := &Verifier{
+		given:     scheme.clone(),
+		scheme:    normalise(scheme.clone()),
+		special:   scheme.Special.lookup(),
+		handshake: scheme.Handshake.lookup(),
+		signsID:   scheme.SignsDeliveryID(),
+		needsID:   scheme.signs(partID),
+	}
+	v.algorithm, _ = scheme.Algorithm.lookup()
+	if scheme.Special == "" {
+		v.template, _ = parseTemplate(v.scheme.Template) // as Validate did
+	}
+	if scheme.Timestamp.BodyPointer != "" {
+		v.timestampPointer, _ = parsePointer(scheme.Timestamp.BodyPointer)
+	}
+	for _, text := range scheme.DeliveryID.BodyPointers {
+		p, _ := parsePointer(text)
+		v.idPointers = append(v.idPointers, p)
 	}
 	for _, k := range keys {
-		if Blank(k.Secret) {
-			return nil, fmt.Errorf("key %q is blank", k.Name)
+		key, err := newKey(scheme, k)
+		if err != nil {
+			return nil, fmt.Errorf("key %q %w", k.Name, err)
 		}
-		secret := bytes.Clone(k.Secret)
-		v.keys = append(v.keys, &key{
-			name:   k.Name,
-			states: sync.Pool{New: func() any { return &state{hmac: hmac.New(algorithm.new, secret)} }},
-		})
+		v.keys = append(v.keys, key)
 	}
 	return v, nil
 }
 
-// Parse returns the MAC that the headers carry. headers is an http.Header: its keys are in canonical form. The error is
-// a Cause other than ErrMismatch.
-func (v *Verifier) Parse(headers map[string][]string) (MAC, error) {
-	var mac MAC
-	values := headers[v.header]
-	if len(values) == 0 {
-		return mac, ErrHeaderMissing
-	}
-	if len(values) > 1 {
-		return mac, ErrHeaderRepeated
-	}
-	digits := strings.Trim(values[0], " \t") // RFC 9110, section 5.5
-	switch len(digits) {
-	case 0:
-		return mac, ErrHeaderMissing
-	case hex.EncodedLen(v.size):
-	default:
-		return mac, ErrHeaderLength
-	}
-	var text [2 * maxMACSize]byte // a copy on the stack, so that decoding needs no allocation
-	if _, err := hex.Decode(mac.bytes[:], text[:copy(text[:], digits)]); err != nil {
-		return MAC{}, ErrHeaderMalformed
-	}
-	mac.size = v.size
-	return mac, nil
+// clone returns a copy that shares nothing that could be changed.
+func (s Scheme) clone() Scheme {
+	s.Headers = slices.Clone(s.Headers)
+	s.SignatureFields = slices.Clone(s.SignatureFields)
+	s.Timestamp.Headers = slices.Clone(s.Timestamp.Headers)
+	s.DeliveryID.Headers = slices.Clone(s.DeliveryID.Headers)
+	s.DeliveryID.BodyPointers = slices.Clone(s.DeliveryID.BodyPointers)
+	return s
 }
 
-// Verify returns the name of the key with which the body has that MAC, and ErrMismatch if there is none. The body is
-// hashed as it is, once for each key that is tried.
-func (v *Verifier) Verify(mac MAC, body []byte) (string, error) {
-	for _, k := range v.keys {
-		if k.made(mac, body) {
-			return k.name, nil
+// normalise returns the scheme with everything spelled out.
+func normalise(s Scheme) Scheme {
+	if len(s.Headers) == 0 && !s.Special.inBody() {
+		s.Headers = []string{DefaultHeader}
+	}
+	s.Headers = canonicalHeaders(s.Headers)
+	if s.NumberedHeaders {
+		var numbered []string
+		for _, name := range s.Headers {
+			for n := 1; n <= maxNumbered; n++ {
+				numbered = append(numbered, textproto.CanonicalMIMEHeaderKey(name+strconv.Itoa(n)))
+			}
+		}
+		s.Headers = numbered
+	}
+	s.Timestamp.Headers = canonicalHeaders(s.Timestamp.Headers)
+	s.DeliveryID.Headers = canonicalHeaders(s.DeliveryID.Headers)
+	if s.Encoding == "" {
+		s.Encoding = Hex
+	}
+	if s.Timestamp.Unit == "" {
+		s.Timestamp.Unit = Seconds
+	}
+	if s.Template == "" {
+		s.Template = defaultTemplate
+	}
+	return s
+}
+
+// NeedsURL says whether Verify reads Request.URL.
+func (v *Verifier) NeedsURL() bool { return v.scheme.NeedsURL() }
+
+// carried is what the headers of a request hold besides signatures. What the scheme doesn't ask for is empty.
+type carried struct{ timestamp, id string }
+
+// Parse refuses a request that cannot be good, whatever its body: one without a signature, with none that is well
+// formed, or with a timestamp that is out of tolerance. It is for use before a body is read. The error is a Cause other
+// than ErrMismatch; nil means that there is something to verify, and no more.
+func (v *Verifier) Parse(headers map[string][]string, now time.Time) error {
+	if _, cause := v.parse(headers, now); cause != "" {
+		return cause
+	}
+	return nil
+}
+
+func (v *Verifier) parse(headers map[string][]string, now time.Time) (carried, Cause) {
+	if !v.scheme.Special.inBody() {
+		if cause := v.checkSignatures(headers); cause != "" {
+			return carried{}, cause
 		}
 	}
-	return "", ErrMismatch
+	var c carried
+	if t := v.scheme.Timestamp; len(t.Headers) > 0 || t.Field != "" {
+		var cause Cause
+		if t.Field != "" {
+			c.timestamp, cause = v.timestampField(headers)
+		} else {
+			c.timestamp, cause = firstHeader(headers, t.Headers)
+		}
+		switch {
+		case cause != "":
+			return c, cause
+		case c.timestamp == "":
+			return c, ErrTimestampMissing
+		}
+		if cause := t.check(c.timestamp, now); cause != "" {
+			return c, cause
+		}
+	}
+	if names := v.scheme.DeliveryID.Headers; len(names) > 0 {
+		var cause Cause
+		c.id, cause = firstHeader(headers, names)
+		switch {
+		case cause != "":
+			return c, cause
+		case c.id == "" && v.needsID:
+			return c, ErrIDMissing
+		case v.needsID && v.template.movable(c.id):
+			return c, ErrHeaderMalformed
+		}
+	}
+	return c, ""
 }
 
-func (k *key) made(mac MAC, body []byte) bool {
-	s := k.states.Get().(*state) //nolint:errcheck // the pool has nothing else
-	defer k.states.Put(s)
-	s.hmac.Reset()
-	s.hmac.Write(body) // never returns an error, see hash.Hash
-	// A MAC that Parse did not make has size 0, which equals no sum.
-	return hmac.Equal(mac.bytes[:mac.size], s.hmac.Sum(s.sum[:0]))
+// Verify checks a request, with the body as it was received. Nothing of the body is interpreted before its signature was
+// found good, but in the special schemes that have the signature, or something that is signed, in it. The error is a Cause.
+//
+// The body is hashed once for each key that is tried, so the time this takes tells which key was used, but nothing of it.
+func (v *Verifier) Verify(r Request, body []byte, now time.Time) (Result, error) {
+	c, cause := v.parse(r.Headers, now)
+	if cause != "" {
+		return Result{}, cause
+	}
+	matched, id, cause := v.match(r, c, body)
+	if cause != "" {
+		return Result{}, cause
+	}
+	result := Result{Key: matched.Name, DeliveryID: id}
+	// The body is the sender's from here on.
+	var doc document
+	if v.timestampPointer != nil || v.idPointers != nil {
+		doc, _ = newDocument(body)
+	}
+	if v.timestampPointer != nil {
+		text, ok := doc.scalarAt(v.timestampPointer)
+		if !ok {
+			return Result{}, ErrTimestampMissing
+		}
+		if cause := v.scheme.Timestamp.check(text, now); cause != "" {
+			return Result{}, cause
+		}
+	}
+	switch {
+	case c.id != "":
+		result.DeliveryID = boundedID(c.id)
+	case v.idPointers != nil:
+		result.DeliveryID = boundedID(doc.joinedID(v.idPointers))
+	}
+	result.Signed = v.signsID && result.DeliveryID != ""
+	if v.handshake.post != nil && len(body) <= maxHandshakeBody {
+		result.Challenge = v.handshake.post(matched, body)
+	}
+	return result, nil
 }
+
+// match finds the key that the request was signed with. It returns a digest of the signed content if that is the
+// delivery id.
+func (v *Verifier) match(r Request, c carried, body []byte) (*key, string, Cause) {
+	var messages []message
+	if v.special.find != nil {
+		var cause Cause
+		if messages, cause = v.special.find(r, c, body); cause != "" {
+			return nil, "", cause
+		}
+	}
+	for _, k := range v.keys {
+		if id, ok := v.matchKey(k, r, c, body, messages); ok {
+			return k, id, ""
+		}
+	}
+	return nil, "", ErrMismatch
+}
+
+// matchKey says whether the request, or each of the messages that a special scheme found in it, was signed with the key. It
+// returns a digest of the signed content if that is the delivery id. Neither the key nor the signature may be part of it: a
+// request that was signed twice, as while a key is replaced, would be two deliveries.
+func (v *Verifier) matchKey(k *key, r Request, c carried, body []byte, messages []message) (id string, ok bool) {
+	s := k.acquire()
+	defer k.release(s)
+	if v.special.find == nil {
+		s.reset()
+		v.template.write(s, r, c, body)
+		s.finish()
+		ok = v.matchState(s, r.Headers, "")
+		if ok && v.scheme.DeliveryID.Signature {
+			digest := &state{hmac: sha256.New()}
+			v.template.write(digest, r, c, body)
+			id = digest.id()
+		}
+		return id, ok
+	}
+	for _, m := range messages {
+		ok = false
+		for _, content := range m.contents {
+			s.reset()
+			s.write(content)
+			s.finish()
+			if ok = v.matchState(s, r.Headers, m.signature); !ok {
+				continue
+			}
+			if v.scheme.DeliveryID.Signature {
+				id = digestID(content)
+			}
+			break
+		}
+		if !ok {
+			return "", false
+		}
+	}
+	return id, ok
+}
+
+// matchState looks for a good signature of the content that was written to s: text, or one in the headers if that is
+// empty.
+func (v *Verifier) matchState(s *state, headers map[string][]string, text string) (ok bool) {
+	try := func(text string) bool {
+		var buffer [maxEncoded]byte
+		var signature []byte
+		if v.algorithm.kind == kindToken {
+			signature = []byte(text)
+		} else {
+			var cause Cause
+			if signature, cause = v.decode(&buffer, text); cause != "" {
+				return true
+			}
+		}
+		ok = s.accepts(signature)
+		return !ok
+	}
+	if text != "" {
+		try(text)
+	} else {
+		v.eachSignature(headers, try)
+	}
+	return ok
+}
+
+// checkSignatures says what is wrong if there's no signature that could be good.
+func (v *Verifier) checkSignatures(headers map[string][]string) Cause {
+	empty := true
+	for _, name := range v.scheme.Headers {
+		switch values := headers[name]; {
+		case len(values) > 1:
+			return ErrHeaderRepeated
+		case len(values) == 1 && trim(values[0]) != "":
+			empty = false
+		}
+	}
+	if empty {
+		return ErrHeaderMissing
+	}
+	first := ErrHeaderMalformed // no item is marked as a signature
+	seen := false
+	v.eachSignature(headers, func(text string) bool {
+		var cause Cause
+		if v.algorithm.kind != kindToken {
+			var buffer [maxEncoded]byte
+			_, cause = v.decode(&buffer, text)
+		}
+		if !seen || cause == "" {
+			first, seen = cause, true
+		}
+		return first != ""
+	})
+	return first
+}
+
+// eachSignature calls visit for the signatures in the headers, without what marks them, until it returns false.
+func (v *Verifier) eachSignature(headers map[string][]string, visit func(text string) bool) {
+	v.eachItem(headers, func(name, value string) bool {
+		if v.scheme.FieldSeparator != "" {
+			return !slices.Contains(v.scheme.SignatureFields, name) || visit(value)
+		}
+		text, ok := strings.CutPrefix(value, v.scheme.Prefix)
+		return !ok || visit(text)
+	})
+}
+
+// maxItems is how many items of the headers are looked at. Senders have one for each key that is in use; without a limit,
+// a header full of them would cost a signature check each.
+const maxItems = 16
+
+// eachItem calls visit for the first maxItems items of the headers, until it returns false. Where items have names, those
+// without are left out.
+func (v *Verifier) eachItem(headers map[string][]string, visit func(name, value string) bool) {
+	left := maxItems
+	for _, header := range v.scheme.Headers {
+		values := headers[header]
+		if len(values) != 1 {
+			continue
+		}
+		for rest, more := trim(values[0]), true; more; {
+			item := rest
+			if v.scheme.ItemSeparator == "" {
+				more = false
+			} else {
+				item, rest, more = strings.Cut(rest, v.scheme.ItemSeparator)
+				item = trim(item)
+			}
+			name, value := "", item
+			if v.scheme.FieldSeparator != "" {
+				var ok bool
+				if name, value, ok = strings.Cut(item, v.scheme.FieldSeparator); !ok {
+					continue
+				}
+			}
+			if left--; left < 0 || !visit(name, value) {
+				return
+			}
+		}
+	}
+}
+
+func (v *Verifier) timestampField(headers map[string][]string) (text string, cause Cause) {
+	v.eachItem(headers, func(name, value string) bool {
+		if name != v.scheme.Timestamp.Field {
+			return true
+		}
+		if text != "" { // which one was signed is anybody's guess
+			cause = ErrTimestampMalformed
+			return false
+		}
+		text = value
+		return true
+	})
+	return text, cause
+}
+
+// maxEncoded is the length of the longest text that can stand for a signature.
+const maxEncoded = 2 * maxSize
+
+// Strict, because otherwise some texts differ in bits that mean nothing.
+var (
+	strictBase64       = base64.StdEncoding.Strict()
+	strictBase64URL    = base64.URLEncoding.Strict()
+	strictRawBase64URL = base64.RawURLEncoding.Strict()
+)
+
+// decode returns the signature that the text stands for, in the buffer.
+func (v *Verifier) decode(buffer *[maxEncoded]byte, text string) ([]byte, Cause) {
+	size := v.algorithm.size
+	var encoding *base64.Encoding
+	length := hex.EncodedLen(size)
+	switch v.scheme.Encoding {
+	case Base64:
+		encoding = strictBase64
+		length = encoding.EncodedLen(size)
+	case Base64URL:
+		encoding = strictBase64URL
+		if length = encoding.EncodedLen(size); len(text) != length {
+			encoding = strictRawBase64URL
+			length = encoding.EncodedLen(size)
+		}
+	case Hex:
+	}
+	if len(text) != length {
+		return nil, ErrHeaderLength
+	}
+	var source [maxEncoded]byte // a copy on the stack, so that decoding needs no allocation
+	copied := source[:copy(source[:], text)]
+	var (
+		n   int
+		err error
+	)
+	if encoding == nil {
+		n, err = hex.Decode(buffer[:], copied)
+	} else {
+		// Line breaks are skipped by encoding/base64. They leave fewer bytes than there must be.
+		n, err = encoding.Decode(buffer[:], copied)
+	}
+	if err != nil || n != size {
+		return nil, ErrHeaderMalformed
+	}
+	return buffer[:n], ""
+}
+
+// firstHeader returns the value of the first of the headers that the request has, or "".
+func firstHeader(headers map[string][]string, names []string) (string, Cause) {
+	for _, name := range names {
+		switch values := headers[name]; {
+		case len(values) > 1:
+			return "", ErrHeaderRepeated
+		case len(values) == 1 && trim(values[0]) != "":
+			return trim(values[0]), ""
+		}
+	}
+	return "", ""
+}
+
+// trim removes what is not part of a header's value (RFC 9110, section 5.5).
+func trim(s string) string { return strings.Trim(s, " \t") }

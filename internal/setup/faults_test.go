@@ -519,6 +519,28 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	<-o.done
 }
 
+// TestDrainingFollowsChanges shows that a replica which is going does not serve yesterday's routes until it is gone.
+func TestDrainingFollowsChanges(t *testing.T) {
+	t.Parallel()
+	namespace := newWorld(t)
+	o := startOperator(t, namespace, func(c *operatorConfig) {
+		c.options = func(options *setup.Options) { options.Limits.ShutdownDelay = 5 * time.Second }
+	})
+	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
+	o.stop()
+	testenv.Eventually(t, patience, func() error {
+		if err := o.ready(); err == nil || !strings.Contains(err.Error(), "[-]draining") {
+			return fmt.Errorf("readyz does not say that it is draining: %w", err)
+		}
+		return nil
+	})
+	const newKey = "the-key-after-the-rotation-of-it"
+	update(t, makeSecret(namespace, ""), func(s *corev1.Secret) { s.Data = map[string][]byte{secretKey: []byte(newKey)} })
+	o.eventuallyAnswers(t, namespace, keyText, http.StatusUnauthorized)
+	o.eventuallyAnswers(t, namespace, newKey, http.StatusAccepted)
+	<-o.done
+}
+
 // TestSenderHangsUp shows that a sender which does not wait for the answer does not take its request back.
 func TestSenderHangsUp(t *testing.T) {
 	t.Parallel()

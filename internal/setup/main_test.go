@@ -33,6 +33,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -413,14 +414,17 @@ func eventuallyCondition(tb testing.TB, namespace, kind string, status metav1.Co
 	return message
 }
 
-// update changes an object.
+// update changes an object. The operator may write to it at the same time.
 func update[T client.Object](tb testing.TB, object T, change func(T)) {
 	tb.Helper()
-	if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(object), object); err != nil {
-		tb.Fatalf("read %T: %v", object, err)
-	}
-	change(object)
-	if err := env.Client.Update(tb.Context(), object); err != nil {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+			return err
+		}
+		change(object)
+		return env.Client.Update(tb.Context(), object)
+	})
+	if err != nil {
 		tb.Fatalf("update %T: %v", object, err)
 	}
 }

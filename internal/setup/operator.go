@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
@@ -61,6 +62,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
 			DefaultTransform:            cache.TransformStripManagedFields(),
+			ByObject:                    map[client.Object]cache.ByObject{&sluicev1alpha1.FlowRun{}: {Transform: webhooktrigger.StripFlowRun}},
 			ReaderFailOnMissingInformer: true,
 		},
 		Client: client.Options{
@@ -106,20 +108,36 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		}
 	}
 	if o.Role.controller() {
-		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL); err != nil {
+		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
 	}
 	return operator, nil
 }
 
-// Start runs the operator until ctx ends and its requests in flight are answered.
-func (o *Operator) Start(ctx context.Context) error { return o.Manager.Start(ctx) }
+// Start runs the operator until ctx ends and its requests in flight are answered. The webhook server is drained before
+// the manager stops, so that controllers and caches keep its routes up to date until then.
+func (o *Operator) Start(ctx context.Context) error {
+	if o.Server == nil {
+		return o.Manager.Start(ctx)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() {
+		select {
+		case <-ctx.Done():
+			o.Server.Drain()
+			stop()
+		case <-running.Done(): // the manager has stopped by itself
+		}
+	}()
+	return o.Manager.Start(running)
+}
 
 func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
 	mgr := o.Manager
 	o.Table = route.NewTable()
-	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table); err != nil {
+	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
 		return fmt.Errorf("set up the route controller: %w", err)
 	}
 	creator, err := ingest.NewCreator(mgr.GetConfig())
@@ -137,6 +155,8 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Limits:     options.Limits,
 		Registerer: registerer,
 		Log:        mgr.GetLogger().WithName("ingest"),
+		Now:        options.Now,
+		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
 	})
 	if err != nil {
 		return fmt.Errorf("set up the webhook server: %w", err)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 )
 
@@ -59,6 +60,12 @@ type Options struct {
 	LogLevel  slog.Level
 	LogFormat LogFormat
 
+	// KeyUsagePeriod is how often the use of keys is written to triggers' status. No flag sets it.
+	KeyUsagePeriod time.Duration
+
+	// Now is the clock by which timestamps of requests are judged; nil means time.Now. No flag sets it.
+	Now func() time.Time
+
 	// Registerer takes the metrics of the webhook server; nil means the registry that is served at /metrics. No flag sets it.
 	Registerer prometheus.Registerer
 }
@@ -87,6 +94,8 @@ func DefaultOptions() Options {
 		Limits:        ingest.DefaultLimits(),
 		LogLevel:      slog.LevelInfo,
 		LogFormat:     LogJSON,
+
+		KeyUsagePeriod: webhooktrigger.KeyUsagePeriod,
 	}
 }
 
@@ -98,6 +107,9 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 		"What senders put before a trigger's path, such as https://hooks.example.com. status.url is left out if this is empty.")
 	fs.Func("watch-namespaces", "The namespaces to watch, separated by commas; all if this is empty.", func(value string) error {
 		o.WatchNamespaces = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		if value != "" && len(o.WatchNamespaces) == 0 {
+			return errors.New("it names no namespace; leave it empty to watch all")
+		}
 		return nil
 	})
 	fs.StringVar(&o.IngestAddress, "ingest-bind-address", o.IngestAddress, "Where to serve webhooks.")
@@ -123,9 +135,10 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--role must be all, ingest or controller, not %q", o.Role))
 	}
 	if o.ExternalURL != "" {
-		o.ExternalURL = strings.TrimRight(o.ExternalURL, "/")
-		u, err := url.Parse(o.ExternalURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(o.ExternalURL) > 1024 {
+		trimmed := strings.TrimRight(o.ExternalURL, "/")
+		if validExternalURL(trimmed) {
+			o.ExternalURL = trimmed
+		} else {
 			errs = append(errs, fmt.Errorf("--external-url must be an http or https URL of at most 1024 characters without user, query and fragment, such as https://hooks.example.com, not %q", o.ExternalURL))
 		}
 	}
@@ -134,9 +147,12 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--watch-namespaces: %q is not the name of a namespace", namespace))
 		}
 	}
-	if o.RetryPeriod <= 0 || o.RenewDeadline <= o.RetryPeriod*6/5 || o.LeaseDuration <= o.RenewDeadline {
+	switch {
+	case o.RetryPeriod <= 0 || o.RenewDeadline <= o.RetryPeriod*6/5 || o.LeaseDuration <= o.RenewDeadline:
 		errs = append(errs, fmt.Errorf("--leader-election-lease-duration (%s) must be longer than --leader-election-renew-deadline (%s), and that longer than 1.2 times --leader-election-retry-period (%s)",
 			o.LeaseDuration, o.RenewDeadline, o.RetryPeriod))
+	case o.LeaseDuration < time.Second:
+		errs = append(errs, fmt.Errorf("--leader-election-lease-duration must be at least 1s, because leases count whole seconds, not %s", o.LeaseDuration))
 	}
 	if o.LogLevel < mostVerbose {
 		errs = append(errs, fmt.Errorf("--log-level must not be below debug, as %s is: Secrets and payloads would be logged", o.LogLevel))
@@ -145,4 +161,11 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--log-format must be json or text, not %q", o.LogFormat))
 	}
 	return errors.Join(append(errs, o.Limits.Validate())...)
+}
+
+// validExternalURL says whether a path can be appended to the URL.
+func validExternalURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
+		!strings.ContainsAny(text, "?# ") && len(text) <= 1024
 }

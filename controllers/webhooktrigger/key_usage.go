@@ -1,0 +1,195 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooktrigger
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+)
+
+// KeyUsagePeriod is how often what is known of the use of keys is written to the status of triggers, at most.
+const KeyUsagePeriod = time.Minute
+
+const (
+	// maxKeyName is the length of the longest name of a key.
+	maxKeyName = 512
+	// maxKeysObserved bounds what is remembered of one trigger, which has at most 9 keys.
+	maxKeysObserved = 32
+)
+
+// keyUsage learns from the metadata of FlowRuns when each key of each trigger was last used. It runs on the elected
+// leader. The status lags behind on purpose: a write for each FlowRun would cost more than the FlowRun.
+type keyUsage struct {
+	cache  cache.Cache
+	period time.Duration
+	wake   chan event.GenericEvent // the triggers whose keys were used
+
+	mu        sync.Mutex
+	pending   map[types.NamespacedName]map[string]time.Time // by trigger and key
+	published map[types.NamespacedName]map[string]time.Time
+}
+
+func newKeyUsage(c cache.Cache, period time.Duration) *keyUsage {
+	return &keyUsage{
+		cache:     c,
+		period:    period,
+		wake:      make(chan event.GenericEvent),
+		pending:   map[types.NamespacedName]map[string]time.Time{},
+		published: map[types.NamespacedName]map[string]time.Time{},
+	}
+}
+
+// Start implements manager.Runnable. Without a method NeedLeaderElection it is for the leader.
+func (u *keyUsage) Start(ctx context.Context) error {
+	informer, err := u.cache.GetInformer(ctx, flowRunMetadata())
+	if err != nil {
+		return fmt.Errorf("watch flow runs: %w", err)
+	}
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: u.observe})
+	if err != nil {
+		return fmt.Errorf("watch flow runs: %w", err)
+	}
+	defer func() { _ = informer.RemoveEventHandler(registration) }() // the informer is ending as well
+
+	ticker := time.NewTicker(u.period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		for _, trigger := range u.publish() {
+			object := &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{Namespace: trigger.Namespace, Name: trigger.Name}}
+			select {
+			case u.wake <- event.GenericEvent{Object: object}:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// observe takes note of a FlowRun.
+func (u *keyUsage) observe(object any) {
+	run, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return
+	}
+	name, key := run.Labels[sluicev1alpha1.LabelTrigger], run.Annotations[sluicev1alpha1.AnnotationSignedBy]
+	if name == "" || key == "" || len(key) > maxKeyName {
+		return
+	}
+	trigger := types.NamespacedName{Namespace: run.Namespace, Name: name}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.pending[trigger] == nil {
+		u.pending[trigger] = map[string]time.Time{}
+	}
+	// Whoever may create FlowRuns can write any name there.
+	if _, ok := u.pending[trigger][key]; !ok && len(u.pending[trigger]) >= maxKeysObserved {
+		return
+	}
+	if at := run.CreationTimestamp.Time; at.After(u.pending[trigger][key]) {
+		u.pending[trigger][key] = at
+	}
+}
+
+// publish makes what was observed visible to lastMatched, and returns the triggers that it is about.
+func (u *keyUsage) publish() []types.NamespacedName {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	triggers := make([]types.NamespacedName, 0, len(u.pending))
+	for trigger, keys := range u.pending {
+		triggers = append(triggers, trigger)
+		if u.published[trigger] == nil {
+			u.published[trigger] = map[string]time.Time{}
+		}
+		if len(u.published[trigger]) > maxKeysObserved {
+			clear(u.published[trigger])
+		}
+		for key, at := range keys { // what was published before stays: a write of the status may have failed
+			if at.After(u.published[trigger][key]) {
+				u.published[trigger][key] = at
+			}
+		}
+	}
+	clear(u.pending)
+	return triggers
+}
+
+// forget drops what is known of a trigger that is gone.
+func (u *keyUsage) forget(trigger types.NamespacedName) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.pending, trigger)
+	delete(u.published, trigger)
+}
+
+// lastMatched returns when a key was last used as far as was observed up to the last publication, or the zero time.
+func (u *keyUsage) lastMatched(trigger types.NamespacedName, key string) time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.published[trigger][key]
+}
+
+// keyStatuses returns the status of the keys that the trigger refers to. What the present status knows is kept: a
+// FlowRun that has been deleted was used all the same.
+func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev1alpha1.KeyStatus {
+	known := map[string]*metav1.Time{}
+	for _, k := range trigger.Status.Keys {
+		known[k.Name] = k.LastMatchedTime
+	}
+	var statuses []sluicev1alpha1.KeyStatus
+	for _, ref := range secretRefs(trigger) {
+		status := sluicev1alpha1.KeyStatus{Name: keyName(ref), LastMatchedTime: known[keyName(ref)]}
+		at := u.lastMatched(types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}, status.Name)
+		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {
+			status.LastMatchedTime = &metav1.Time{Time: at}
+		}
+		statuses = append(statuses, status)
+	}
+	return statuses
+}
+
+// flowRunMetadata is an object that stands for the metadata of a FlowRun, for watching.
+func flowRunMetadata() *metav1.PartialObjectMetadata {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(sluicev1alpha1.GroupVersion.WithKind("FlowRun"))
+	return object
+}
+
+// StripFlowRun is a cache transform that leaves of a FlowRun's metadata what keyUsage needs: a controller holds one for
+// every FlowRun that exists.
+func StripFlowRun(object any) (any, error) {
+	run, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return nil, fmt.Errorf("the cache of FlowRun metadata must not hold a %T", object)
+	}
+	stripped := metav1.ObjectMeta{
+		Namespace:         run.Namespace,
+		Name:              run.Name,
+		UID:               run.UID,
+		ResourceVersion:   run.ResourceVersion,
+		CreationTimestamp: run.CreationTimestamp,
+		Labels:            map[string]string{sluicev1alpha1.LabelTrigger: run.Labels[sluicev1alpha1.LabelTrigger]},
+	}
+	if key := run.Annotations[sluicev1alpha1.AnnotationSignedBy]; len(key) <= maxKeyName {
+		stripped.Annotations = map[string]string{sluicev1alpha1.AnnotationSignedBy: key}
+	}
+	run.ObjectMeta = stripped
+	return run, nil
+}

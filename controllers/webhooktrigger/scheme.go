@@ -1,0 +1,132 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooktrigger
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/signature"
+)
+
+// checkScheme returns the scheme of a trigger, and what is wrong with it. The API server has seen to most of it; what is
+// left is a CustomResourceDefinition that is newer than this program, and what its rules cannot say.
+func checkScheme(trigger *sluicev1alpha1.WebhookTrigger, publicURL string) (signature.Scheme, *problem) {
+	spec := &trigger.Spec
+	var scheme signature.Scheme
+	switch {
+	case spec.Provider != "":
+		preset, ok := signature.PresetByName(string(spec.Provider))
+		if !ok {
+			return scheme, &problem{sluicev1alpha1.ReasonInvalidScheme,
+				fmt.Sprintf("This version of Sluice does not know the provider %q; upgrade it, or describe the scheme in spec.signature.", spec.Provider)}
+		}
+		scheme = preset.Scheme
+	case spec.Signature.Algorithm != "":
+		scheme = schemeOf(spec.Signature)
+	default:
+		scheme = signature.Scheme{Algorithm: signature.Algorithm(spec.Algorithm)}
+	}
+	applyDeduplication(&scheme, spec.Deduplication)
+
+	if err := scheme.Validate(); err != nil {
+		return scheme, &problem{sluicev1alpha1.ReasonInvalidScheme,
+			fmt.Sprintf("This version of Sluice cannot work with the signature scheme: %s.", strings.ReplaceAll(err.Error(), "\n", "; "))}
+	}
+	if scheme.NeedsURL() && publicURL == "" {
+		return scheme, &problem{sluicev1alpha1.ReasonPublicURLMissing,
+			"The scheme signs the URL: set spec.publicURL to the URL that the sender posts to, as it is configured there."}
+	}
+	return scheme, nil
+}
+
+// schemeOf makes a scheme of its description in the API.
+func schemeOf(s sluicev1alpha1.SignatureScheme) signature.Scheme {
+	return signature.Scheme{
+		Algorithm:       signature.Algorithm(s.Algorithm),
+		Headers:         headerNames(s.Headers...),
+		ItemSeparator:   s.ItemSeparator,
+		FieldSeparator:  s.FieldSeparator,
+		SignatureFields: s.Fields,
+		Prefix:          s.Prefix,
+		Encoding:        signature.Encoding(s.Encoding),
+		Template:        s.Template,
+		Timestamp: signature.Timestamp{
+			Headers:     headerNames(s.Timestamp.Header),
+			Field:       s.Timestamp.Field,
+			BodyPointer: string(s.Timestamp.BodyPointer),
+			Unit:        signature.Unit(s.Timestamp.Unit),
+			Tolerance:   time.Duration(s.Timestamp.ToleranceSeconds) * time.Second,
+		},
+		Secret: signature.Secret{
+			StripPrefix: s.SecretPrefix,
+			Encoding:    signature.SecretEncoding(s.SecretEncoding),
+		},
+		DeliveryID: signature.DeliveryID{Headers: headerNames(s.IDHeader)},
+	}
+}
+
+// headerNames returns the names that are set.
+func headerNames(names ...sluicev1alpha1.HeaderName) []string {
+	var set []string
+	for _, name := range names {
+		if name != "" {
+			set = append(set, string(name))
+		}
+	}
+	return set
+}
+
+// applyDeduplication makes what the trigger says of delivery ids a part of the scheme.
+func applyDeduplication(scheme *signature.Scheme, d sluicev1alpha1.Deduplication) {
+	switch d.Source {
+	case sluicev1alpha1.DeduplicateByHeader:
+		if d.Header != "" {
+			scheme.DeliveryID = signature.DeliveryID{Headers: headerNames(d.Header)}
+		}
+	case sluicev1alpha1.DeduplicateByBody:
+		pointers := make([]string, len(d.BodyPointers))
+		for i, p := range d.BodyPointers {
+			pointers[i] = string(p)
+		}
+		scheme.DeliveryID = signature.DeliveryID{BodyPointers: pointers}
+	case sluicev1alpha1.DeduplicateBySignature:
+		scheme.DeliveryID = signature.DeliveryID{Signature: true}
+	case sluicev1alpha1.DeduplicateByProvider, sluicev1alpha1.DeduplicateNone, "":
+	}
+}
+
+// deduplicates says whether requests of one delivery id are to become one FlowRun.
+func deduplicates(trigger *sluicev1alpha1.WebhookTrigger, scheme signature.Scheme) bool {
+	switch trigger.Spec.Deduplication.Source {
+	case sluicev1alpha1.DeduplicateNone:
+		return false
+	case sluicev1alpha1.DeduplicateByProvider, "":
+		id := scheme.DeliveryID
+		return trigger.Spec.Provider != "" && (len(id.Headers) > 0 || len(id.BodyPointers) > 0 || id.Signature)
+	default:
+		return true
+	}
+}
+
+// response makes of spec.response what a route holds.
+func response(r sluicev1alpha1.Response) route.Response {
+	made := route.Response{EmptyUnauthorized: r.UnauthorizedBody == sluicev1alpha1.UnauthorizedEmpty}
+	if r.Status == 0 && r.Body == "" {
+		return made
+	}
+	made.Override = true
+	made.Status = int(r.Status)
+	made.Body = []byte(r.Body)
+	made.ContentType = r.ContentType
+	if made.ContentType == "" && r.Body != "" {
+		made.ContentType = "text/plain; charset=utf-8"
+	}
+	return made
+}

@@ -1,0 +1,32 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package signature
+
+import "strings"
+
+// hubSpotDecoder undoes the percent-encoding that HubSpot undoes before it signs a URL, and no other.
+// (developers.hubspot.com, "Validating requests from HubSpot", for version 3 of the signature)
+var hubSpotDecoder = func() *strings.Replacer {
+	var pairs []string
+	for _, c := range ":/?@!$'()*,;" {
+		const digits = "0123456789ABCDEF"
+		high, low := string(digits[c>>4]), string(digits[c&15])
+		for _, code := range []string{high + low, high + strings.ToLower(low)} {
+			pairs = append(pairs, "%"+code, string(c))
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
+
+// findHubSpot: the method, the URL, the body and the timestamp, one behind the other.
+func findHubSpot(r Request, c carried, body []byte) ([]message, Cause) {
+	content := make([]byte, 0, len(r.Method)+len(r.URL)+len(body)+len(c.timestamp))
+	content = append(content, r.Method...)
+	content = append(content, hubSpotDecoder.Replace(r.URL)...)
+	content = append(content, body...)
+	content = append(content, c.timestamp...)
+	return one(content), ""
+}

@@ -1,0 +1,211 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package signature
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of a JSON pointer.
+const (
+	maxPointer      = 256
+	maxPointerDepth = 8
+)
+
+// A pointer is a parsed JSON pointer (RFC 6901).
+type pointer []string
+
+func parsePointer(s string) (pointer, error) {
+	if !strings.HasPrefix(s, "/") {
+		return nil, errors.New("does not begin with /; write /event/id for the field id of the object event")
+	}
+	if len(s) > maxPointer {
+		return nil, fmt.Errorf("is longer than %d bytes", maxPointer)
+	}
+	p := pointer(strings.Split(s[1:], "/"))
+	if len(p) > maxPointerDepth {
+		return nil, fmt.Errorf("is deeper than %d levels", maxPointerDepth)
+	}
+	for i, name := range p {
+		if rest := strings.NewReplacer("~0", "", "~1", "").Replace(name); strings.Contains(rest, "~") {
+			return nil, errors.New("has a ~ that is followed by neither 0 nor 1")
+		}
+		p[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+	}
+	return p, nil
+}
+
+// A document is valid JSON. Nothing is built from it: values are found by skipping over what precedes them.
+type document []byte
+
+// newDocument says whether text is JSON. The check is that of encoding/json, which bounds the nesting; all else here rests
+// on it.
+func newDocument(text []byte) (document, bool) {
+	if !json.Valid(text) {
+		return nil, false
+	}
+	return text[skipSpace(text, 0):], true
+}
+
+// presence says what a pointer leads to.
+type presence int
+
+const (
+	absent presence = iota
+	present
+	ambiguous // a name on the way stands there twice: two readers could see two values
+)
+
+// find returns the value at the pointer, if there is one and it is not ambiguous.
+func (d document) find(p pointer) (document, bool) {
+	value, found := d.lookup(p)
+	return value, found == present
+}
+
+func (d document) lookup(p pointer) (document, presence) {
+	for _, name := range p {
+		found := absent
+		switch d[0] {
+		case '{':
+			d, found = d.member(name)
+		case '[':
+			d, found = d.element(name)
+		}
+		if found != present {
+			return nil, found
+		}
+	}
+	return d, present
+}
+
+func (d document) member(name string) (value document, found presence) {
+	for i := skipSpace(d, 1); d[i] != '}'; {
+		end := skipValue(d, i)
+		key := d[i:end]
+		i = skipSpace(d, skipSpace(d, end)+1) // over the colon
+		end = skipValue(d, i)
+		if key.is(name) {
+			if found == present {
+				return nil, ambiguous
+			}
+			value, found = d[i:end], present
+		}
+		if i = skipSpace(d, end); d[i] == ',' {
+			i = skipSpace(d, i+1)
+		}
+	}
+	return value, found
+}
+
+func (d document) element(index string) (value document, found presence) {
+	n, err := strconv.Atoi(index)
+	if err != nil || n < 0 || strconv.Itoa(n) != index {
+		return nil, absent
+	}
+	d.each(func(count int, element document) bool {
+		if count == n {
+			value, found = element, present
+		}
+		return found == absent
+	})
+	return value, found
+}
+
+// each calls visit for the elements of an array until it returns false. It says whether there is an array.
+func (d document) each(visit func(int, document) bool) bool {
+	if d[0] != '[' {
+		return false
+	}
+	count := 0
+	for i := skipSpace(d, 1); d[i] != ']'; count++ {
+		end := skipValue(d, i)
+		if !visit(count, d[i:end]) {
+			break
+		}
+		if i = skipSpace(d, end); d[i] == ',' {
+			i = skipSpace(d, i+1)
+		}
+	}
+	return true
+}
+
+// is says whether the document is the string s.
+func (d document) is(s string) bool {
+	if bytes.IndexByte(d, '\\') < 0 {
+		return string(d[1:len(d)-1]) == s
+	}
+	got, ok := d.text()
+	return ok && got == s
+}
+
+// text returns the content of a string. A string that is not UTF-8 has none: another reader could see another.
+func (d document) text() (string, bool) {
+	if d[0] != '"' || !utf8.Valid(d) {
+		return "", false
+	}
+	if bytes.IndexByte(d, '\\') >= 0 {
+		var s string
+		err := json.Unmarshal(d, &s)
+		return s, err == nil
+	}
+	return string(d[1 : len(d)-1]), true
+}
+
+// scalar returns a string's content, or a number or Boolean as it is written.
+func (d document) scalar() (string, bool) {
+	switch d[0] {
+	case '"':
+		return d.text()
+	case '{', '[', 'n':
+		return "", false
+	}
+	return string(d), true
+}
+
+func skipSpace(d []byte, i int) int {
+	for i < len(d) && (d[i] == ' ' || d[i] == '\t' || d[i] == '\n' || d[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipValue returns the end of the value that begins at i. It does not recurse.
+func skipValue(d []byte, i int) int {
+	depth := 0
+	for i < len(d) {
+		switch d[i] {
+		case '"':
+			for i++; d[i] != '"'; i++ {
+				if d[i] == '\\' {
+					i++
+				}
+			}
+			i++
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':', ' ', '\t', '\n', '\r':
+			i++
+		default:
+			for i < len(d) && strings.IndexByte(",:]} \t\n\r", d[i]) < 0 {
+				i++
+			}
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return i
+}

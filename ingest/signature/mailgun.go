@@ -1,0 +1,29 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package signature
+
+// findMailgun: the body has an object signature with a timestamp, a token and the signature of the two, one behind the other.
+// The rest of the body is not signed. (documentation.mailgun.com, "Securing webhooks")
+func findMailgun(_ Request, _ carried, body []byte) ([]message, Cause) {
+	if len(body) > maxUnverified {
+		return nil, ErrBodyMalformed
+	}
+	doc, ok := newDocument(body)
+	if !ok {
+		return nil, ErrBodyMalformed
+	}
+	var texts [3]string
+	for i, name := range []string{"timestamp", "token", "signature"} {
+		value, ok := doc.find(pointer{"signature", name})
+		if !ok {
+			return nil, ErrHeaderMissing
+		}
+		if texts[i], ok = value.text(); !ok || texts[i] == "" {
+			return nil, ErrHeaderMalformed
+		}
+	}
+	return []message{{signature: texts[2], contents: [][]byte{[]byte(texts[0] + texts[1])}}}, ""
+}
