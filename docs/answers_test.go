@@ -1,0 +1,304 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package docs_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/testenv"
+)
+
+// creator is what becomes of a FlowRun.
+type creator func(context.Context) (ingest.Outcome, error)
+
+// Create implements ingest.FlowRunCreator.
+func (c creator) Create(ctx context.Context, _ ingest.NewRun) (ingest.Outcome, error) { return c(ctx) }
+
+// key is the one that the routes of a testServer check with.
+const key = "a-key-of-more-than-sixteen-bytes"
+
+// newServer starts a webhook server without a cluster. It serves /hooks/default/orders, /hooks/default/suspended, which
+// is unavailable, /hooks/default/overridden with answers of its own, and a path for each provider that has a handshake.
+func newServer(t *testing.T, registerer prometheus.Registerer, create creator, change func(*ingest.Limits)) *ingest.Server {
+	t.Helper()
+	verifier := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256})
+	routes := []*route.Route{
+		{Namespace: "default", Name: "orders", Flow: "import-orders", Verifier: verifier},
+		{Namespace: "default", Name: "suspended", Flow: "import-orders", Unavailable: "Suspended"},
+		{
+			Namespace: "default", Name: "overridden", Flow: "import-orders", Verifier: verifier,
+			Response: route.Response{Override: true, Status: http.StatusNoContent, EmptyUnauthorized: true},
+		},
+	}
+	for _, preset := range signature.Presets() {
+		if s := preset.Scheme; s.Handshake != "" && s.Algorithm != signature.Ed25519 { // which would need a key of its own
+			routes = append(routes, &route.Route{Namespace: "default", Name: strings.ToLower(preset.Name), Flow: "import-orders", Verifier: newVerifier(t, s)})
+		}
+	}
+	discord := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256, Handshake: signature.HandshakeDiscord})
+	routes = append(routes, &route.Route{Namespace: "default", Name: "discord", Flow: "import-orders", Verifier: discord})
+	table := route.NewTable()
+	table.Replace(routes)
+	limits := ingest.DefaultLimits()
+	limits.ShutdownDelay = 0
+	if change != nil {
+		change(&limits)
+	}
+	server, err := ingest.NewServer(ingest.Options{
+		Address: "127.0.0.1:0", Table: table, Creator: create, Limits: limits, Registerer: registerer, Log: logr.Discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the server ended with: %v", err)
+		}
+	})
+	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
+	return server
+}
+
+func newVerifier(t *testing.T, scheme signature.Scheme) *signature.Verifier {
+	t.Helper()
+	verifier, err := signature.NewVerifier(scheme, signature.Key{Name: "orders-webhook/secretKey", Secret: []byte(key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verifier
+}
+
+// sign returns the HMAC in hexadecimal digits.
+func sign(content string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(content))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// send sends a request as it is and returns the answer. half closes the connection for writing after it.
+func send(t *testing.T, server *ingest.Server, raw string, half bool) string {
+	t.Helper()
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Address().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close() //nolint:errcheck // all is read by then
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.WriteString(connection, raw) // the server may answer before it has read all
+		if tcp, ok := connection.(*net.TCPConn); ok && half {
+			_ = tcp.CloseWrite()
+		}
+	}()
+	return readAnswer(t, connection)
+}
+
+var runName = regexp.MustCompile(`"name":"orders-[0-9a-v]{20}"`)
+
+// incidental are the headers that every answer has, or that say nothing about it.
+var incidental = []string{"Cache-Control", "Content-Length", "Date", "X-Content-Type-Options"}
+
+// readAnswer returns an answer in one form, whoever wrote it.
+func readAnswer(t *testing.T, r io.Reader) string {
+	t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(r), nil)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("half an answer: %v", err)
+	}
+	if response.Close { // net/http takes the header away
+		response.Header.Set("Connection", "close")
+	}
+	var answer strings.Builder
+	fmt.Fprintf(&answer, "HTTP/1.1 %s\n", response.Status)
+	for _, name := range slices.Sorted(maps.Keys(response.Header)) {
+		if !slices.Contains(incidental, name) {
+			fmt.Fprintf(&answer, "%s: %s\n", name, strings.Join(response.Header[name], ", "))
+		}
+	}
+	text := runName.ReplaceAllLiteralString(strings.TrimSpace(string(body)), `"name":"orders-…"`)
+	fmt.Fprintf(&answer, "\n%s\n", text)
+	return answer.String()
+}
+
+// TestAnswers provokes every answer that the webhook server has, and compares them with the blocks of docs/http.md. The
+// metrics that this leaves are compared with the table in docs/operations.md.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	const body = `{"order": 1001}`
+	signed := "X-HMAC-HASH: " + sign(body) + "\r\n"
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	request := func(method, path, headers, body string) string {
+		return method + " " + path + " HTTP/1.1\r\nHost: hooks.example.com\r\n" + headers + "\r\n" + body
+	}
+	const path = "/hooks/default/orders"
+	good := request("POST", path, length+signed, body)
+	const overridden = "/hooks/default/overridden"
+	handshake := func(provider, signatureHeader, timestampHeader, body string) string {
+		now := strconv.FormatInt(time.Now().Unix(), 10)
+		headers := fmt.Sprintf("Content-Length: %d\r\n%s: %s\r\n%s: v0=%s\r\n", len(body), timestampHeader, now, signatureHeader, sign("v0:"+now+":"+body))
+		return request("POST", "/hooks/default/"+provider, headers, body)
+	}
+
+	registry := prometheus.NewRegistry()
+	outcome := make(chan ingest.Outcome, 1)
+	server := newServer(t, registry, func(context.Context) (ingest.Outcome, error) {
+		switch o := <-outcome; o {
+		case ingest.Stored, ingest.Duplicate, ingest.Conflicting:
+			return o, nil
+		case ingest.NotStored, ingest.Refused:
+			return o, &ingest.CreateError{}
+		default:
+			panic(o)
+		}
+	}, nil)
+	after := func(o ingest.Outcome) *ingest.Server {
+		outcome <- o
+		return server
+	}
+	slow := newServer(t, prometheus.NewRegistry(), nil, func(l *ingest.Limits) {
+		l.ReadHeaderTimeout, l.ReadTimeout = 100*time.Millisecond, 100*time.Millisecond
+	})
+	entered, release := make(chan struct{}), make(chan struct{})
+	full := newServer(t, prometheus.NewRegistry(), func(context.Context) (ingest.Outcome, error) {
+		close(entered)
+		<-release
+		return ingest.Stored, nil
+	}, func(l *ingest.Limits) { l.MaxInFlight = 1 })
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		send(t, full, good, false)
+	}()
+	<-entered
+
+	answers := map[string]string{
+		"accepted":   send(t, after(ingest.Stored), good, false),
+		"duplicate":  send(t, after(ingest.Duplicate), good, false),
+		"overridden": send(t, after(ingest.Stored), request("POST", overridden, length+signed, body), false),
+		"empty 401":  send(t, server, request("POST", overridden, length+signed, strings.ToUpper(body)), false),
+		"Slack": send(t, server, handshake("slack", "X-Slack-Signature", "X-Slack-Request-Timestamp",
+			`{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`), false),
+		"Zoom": send(t, server, handshake("zoom", "X-Zm-Signature", "X-Zm-Request-Timestamp",
+			`{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`), false),
+		"Discord":         send(t, server, request("POST", "/hooks/default/discord", "Content-Length: 10\r\nX-HMAC-HASH: "+sign(`{"type":1}`)+"\r\n", `{"type":1}`), false),
+		"Meta":            send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+key, "", ""), false),
+		"conflicting":     send(t, after(ingest.Conflicting), good, false),
+		"malformed":       send(t, server, request("POST", path+"%zz", length+signed, body), false),
+		"aborted":         send(t, server, request("POST", path, "Content-Length: 100\r\n"+signed, body), true),
+		"unauthorized":    send(t, server, request("POST", path, length+signed, strings.ToUpper(body)), false),
+		"unknown path":    send(t, server, request("POST", "/hooks/default/nobody", length+signed, body), false),
+		"method":          send(t, server, request("PUT", path, length+signed, body), false),
+		"slow body":       send(t, slow, request("POST", path, "Content-Length: 100\r\n"+signed, body), false),
+		"too large":       send(t, server, request("POST", path, "Content-Length: 1048577\r\n"+signed, ""), false),
+		"refused":         send(t, after(ingest.Refused), good, false),
+		"header too long": send(t, server, request("POST", path, "X-Filler: "+strings.Repeat("a", 64<<10)+"\r\n", ""), false),
+		"failed":          send(t, after("a panic"), good, false),
+		"unavailable":     send(t, server, request("POST", "/hooks/default/suspended", length+signed, body), false),
+		"no capacity":     send(t, full, good, false),
+		"not stored":      send(t, after(ingest.NotStored), good, false),
+	}
+	close(release)
+	<-finished
+
+	if dropbox := send(t, server, request("GET", "/hooks/default/dropbox?challenge=1158201444", "", ""), false); dropbox != answers["Meta"] {
+		t.Errorf("docs/http.md has one answer for Dropbox and Meta, but Dropbox gets:\n%s", dropbox)
+	}
+
+	documented := map[string]block{}
+	for _, b := range fences(t, filepath.Join("docs", "http.md")) {
+		if b.info == "http" && strings.HasPrefix(b.text, "HTTP/") {
+			head, body, _ := strings.Cut(b.text, "\n\n") // without a length it would end with the connection
+			if !strings.HasPrefix(head, "HTTP/1.1 204 ") {
+				head += fmt.Sprintf("\nContent-Length: %d", len(body))
+			}
+			documented[readAnswer(t, strings.NewReader(head+"\n\n"+body))] = b
+		}
+	}
+	for name, answer := range answers {
+		if _, ok := documented[answer]; !ok {
+			t.Errorf("docs/http.md does not have the answer %q, which is:\n%s", name, answer)
+		}
+		delete(documented, answer)
+	}
+	for answer, b := range documented {
+		t.Errorf("%s: there is no such answer:\n%s", b, answer)
+	}
+
+	checkMetrics(t, registry)
+}
+
+// checkMetrics compares what a server has registered, names and values of labels, with the table in docs/operations.md.
+func checkMetrics(t *testing.T, registry *prometheus.Registry) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	registered := map[string][]string{}
+	for _, family := range families {
+		labels := []string{strings.ToLower(family.GetType().String())}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				labels = append(labels, label.GetName()+"="+label.GetValue())
+			}
+		}
+		slices.Sort(labels)
+		registered[family.GetName()] = labels
+	}
+	// A histogram has a value of its label only once that has occurred, and not everything has here.
+	const histogram = "sluice_ingest_request_duration_seconds"
+	registered[histogram] = append([]string{"histogram"}, slices.DeleteFunc(slices.Clone(registered["sluice_ingest_requests_total"]), func(s string) bool { return s == "counter" })...)
+	slices.Sort(registered[histogram])
+
+	documented := map[string][]string{}
+	for _, cells := range tableUnder(t, filepath.Join("docs", "operations.md"), "## Metrics") {
+		labels := []string{cells[1]}
+		if name, values, ok := strings.Cut(cells[2], ": "); ok {
+			for _, value := range code.FindAllStringSubmatch(values, -1) {
+				labels = append(labels, strings.Trim(name, "`")+"="+value[1])
+			}
+		}
+		slices.Sort(labels)
+		documented[strings.Trim(cells[0], "`")] = labels
+	}
+	if diff := cmp.Diff(registered, documented); diff != "" {
+		t.Errorf("the table of metrics in docs/operations.md (-registered +documented):\n%s", diff)
+	}
+}
