@@ -68,9 +68,6 @@ func (h Handshake) known() bool {
 	return l.post != nil || l.get != nil
 }
 
-// UsesGET says whether the handshake is a GET, which no delivery is.
-func (h Handshake) UsesGET() bool { return h.lookup().get != nil }
-
 // Challenge returns the answer to a GET if it is the scheme's handshake. There's nothing to be verified in a GET but Meta's
 // token. Handshakes that are POSTs are signed like any delivery: Verify finds them, see Result.Challenge.
 func (v *Verifier) Challenge(rawQuery string) (Answer, bool) {

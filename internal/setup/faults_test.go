@@ -496,13 +496,7 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	<-entered
 	o.stop()
 
-	testenv.Eventually(t, patience, func() error {
-		err := o.ready()
-		if err == nil || !strings.Contains(err.Error(), "[-]draining") {
-			return fmt.Errorf("readyz does not say that it is draining: %w", err)
-		}
-		return nil
-	})
+	o.eventuallyDraining(t)
 	testenv.Eventually(t, patience, func() error { // the listener is closed, so new requests go elsewhere
 		if _, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}"); err == nil {
 			return errors.New("a new connection is still served")
@@ -519,6 +513,18 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	<-o.done
 }
 
+// eventuallyDraining waits until readiness is red, and for that reason.
+func (o *operator) eventuallyDraining(t *testing.T) {
+	t.Helper()
+	testenv.Eventually(t, patience, func() error {
+		err := o.ready()
+		if err == nil || !strings.Contains(err.Error(), "[-]draining") {
+			return fmt.Errorf("readyz does not say that it is draining: %w", err)
+		}
+		return nil
+	})
+}
+
 // TestDrainingFollowsChanges shows that a replica which is going does not serve yesterday's routes until it is gone.
 func TestDrainingFollowsChanges(t *testing.T) {
 	t.Parallel()
@@ -528,12 +534,7 @@ func TestDrainingFollowsChanges(t *testing.T) {
 	})
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
 	o.stop()
-	testenv.Eventually(t, patience, func() error {
-		if err := o.ready(); err == nil || !strings.Contains(err.Error(), "[-]draining") {
-			return fmt.Errorf("readyz does not say that it is draining: %w", err)
-		}
-		return nil
-	})
+	o.eventuallyDraining(t)
 	const newKey = "the-key-after-the-rotation-of-it"
 	update(t, makeSecret(namespace, ""), func(s *corev1.Secret) { s.Data = map[string][]byte{secretKey: []byte(newKey)} })
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusUnauthorized)

@@ -97,10 +97,7 @@ func TestVectors(t *testing.T) {
 			Headers                                    map[string]string
 			Body                                       string
 			BodyBase64                                 string
-			BodyRule                                   *struct {
-				Length int
-				XOR    *struct{ Index, Mask int }
-			}
+			BodyRule                                   *bodyRule
 		}
 	}
 	if err := json.Unmarshal(raw, &file); err != nil {
@@ -141,15 +138,8 @@ func TestVectors(t *testing.T) {
 			}
 			body = string(decoded)
 		}
-		if rule := v.BodyRule; rule != nil { // byte[i] = (31*i + 17*(i>>8) + 7) & 255
-			made := make([]byte, rule.Length)
-			for i := range made {
-				made[i] = byte(31*i + 17*(i>>8) + 7)
-			}
-			if rule.XOR != nil {
-				made[rule.XOR.Index] ^= byte(rule.XOR.Mask)
-			}
-			body = string(made)
+		if v.BodyRule != nil {
+			body = v.BodyRule.make()
 		}
 		headers := []string{contentLength(len(body))}
 		for name, value := range v.Headers {

@@ -103,6 +103,8 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 	options.HealthAddress = freeAddress(tb)
 	options.MetricsAddress = "0"
 	options.Limits.ShutdownDelay = 0
+	// The tests share two cores with the API server, which also holds back creates of a kind that is less than 2 s old.
+	options.Limits.AcceptDeadline, options.Limits.WriteTimeout = 10*time.Second, 30*time.Second
 	options.LogLevel = slog.LevelDebug
 	options.Registerer = prometheus.NewRegistry()
 	if c.options != nil {
