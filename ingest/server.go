@@ -52,6 +52,7 @@ type Server struct {
 	limits    Limits
 	log       logr.Logger
 	handler   http.Handler
+	conns     *connections
 	inquiries *inquiries
 	draining  *atomic.Bool
 	listener  atomic.Pointer[net.Listener] // nil unless it is accepting
@@ -70,7 +71,18 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m, err := newMetrics(o.Registerer, o.Table)
+	conns := newConnections(o.Limits.MaxConnections)
+	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
+	creates := newGate(gateLimits{
+		most:    o.Limits.MaxCreates,
+		target:  o.Limits.AcceptDeadline / 8,
+		maxWait: o.Limits.AcceptDeadline / 2,
+	}, time.Now)
+	m, err := newMetrics(o.Registerer, o.Table, levels{
+		gate:        creates.state,
+		memory:      func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
+		connections: conns.open,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
@@ -81,7 +93,8 @@ func NewServer(o Options) (*Server, error) {
 		table:     o.Table,
 		limits:    o.Limits,
 		log:       o.Log,
-		handler:   newHandler(o, m, q, draining),
+		handler:   newHandler(o, bodies, creates, m, q, draining),
+		conns:     conns,
 		inquiries: q,
 		draining:  draining,
 		stop:      make(chan struct{}),
@@ -130,6 +143,7 @@ func (s *Server) Start(ctx context.Context) error {
 		IdleTimeout:                  s.limits.IdleTimeout,
 		MaxHeaderBytes:               s.limits.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
+		ConnState:                    s.conns.changed,
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
 	inquiring, stopInquiring := context.WithCancel(inFlight)

@@ -80,6 +80,7 @@ func Resolve(in Inputs) Resolution {
 		UID:       string(trigger.UID),
 		Flow:      trigger.Spec.FlowRef.Name,
 		PublicURL: publicURL(in),
+		Limits:    limits(trigger.Spec.Limits),
 		Response:  response(trigger.Spec.Response),
 		Revision:  in.revision(),
 	}

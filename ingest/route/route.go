@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package route
 
 import (
+	"golang.org/x/time/rate"
+
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
@@ -39,10 +41,14 @@ type Route struct {
 	PublicURL string
 	// Deduplicate says that requests of one delivery id become one FlowRun.
 	Deduplicate bool
+	// Limits are the trigger's own, beside those of the server.
+	Limits Limits
 	// Response is how an accepted request is answered.
 	Response Response
 	// Revision names the state of everything the route was made from. Two routes of equal, non-empty revisions are equal.
 	Revision string
+
+	rate *rate.Limiter // set by the Table; nil for no bound
 }
 
 // A Response is how the answers of a trigger differ from those of others.

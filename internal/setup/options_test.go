@@ -150,7 +150,7 @@ func TestOptionFlagsKeepValues(t *testing.T) {
 	want := setup.Options{
 		Role: "r", ExternalURL: "e", WatchNamespaces: []string{"w"}, IngestAddress: "i", HealthAddress: "h", MetricsAddress: "m",
 		PprofAddress: "p", LeaderElectionNamespace: "l", LeaseDuration: 1, RenewDeadline: 2, RetryPeriod: 3,
-		Limits: ingest.Limits{MaxInFlight: 4}, LogLevel: slog.LevelError, LogFormat: "f",
+		Limits: ingest.Limits{MaxCreates: 4}, LogLevel: slog.LevelError, LogFormat: "f",
 	}
 	got := want
 	if err := optionFlags(&got).Parse(nil); err != nil {
@@ -251,16 +251,16 @@ func TestOptionsValidate(t *testing.T) {
 		"LogFormatText":     {reason: "a format", change: func(o *setup.Options) { o.LogFormat = "text" }},
 		"LogFormatEmpty":    {reason: "no format", change: func(o *setup.Options) { o.LogFormat = "" }, want: []string{"--log-format"}},
 		"LogFormatUnknown":  {reason: "no such format", change: func(o *setup.Options) { o.LogFormat = "yaml" }, want: []string{"--log-format"}},
-		"LimitWrong":        {reason: "the limits are looked at too", change: func(o *setup.Options) { o.Limits.MaxInFlight = 0 }, want: []string{"--max-in-flight"}},
+		"LimitWrong":        {reason: "the limits are looked at too", change: func(o *setup.Options) { o.Limits.MaxCreates = 0 }, want: []string{"--max-creates"}},
 		"RegistererMatters": {reason: "no flag sets it", change: func(o *setup.Options) { o.Registerer = prometheus.NewRegistry() }},
 		"Several": {
 			reason: "all are named",
 			change: func(o *setup.Options) {
 				o.Role, o.ExternalURL, o.WatchNamespaces, o.RetryPeriod = "x", "x", []string{"X"}, 0
-				o.LogLevel, o.LogFormat, o.Limits.MaxBodyBytes, o.Limits.MaxInFlight = -5, "x", 0, 0
+				o.LogLevel, o.LogFormat, o.Limits.MaxBodyBytes, o.Limits.MaxCreates = -5, "x", 0, 0
 			},
 			want: []string{
-				"--role", "--external-url", "--watch-namespaces:", "--leader-election-lease-duration", "--log-level", "--log-format", "--max-body-bytes", "--max-in-flight",
+				"--role", "--external-url", "--watch-namespaces:", "--leader-election-lease-duration", "--log-level", "--log-format", "--max-body-bytes", "--max-creates",
 			},
 		},
 	}
