@@ -46,6 +46,7 @@ const (
 	idHeaderSourceMessage    = "signature.idHeader is the delivery id already: deduplication.source must be Header or None"
 	providerSignsIDMessage   = "the provider signs the delivery id: deduplication.source must be Provider or None"
 	tokenIDMessage           = "deduplication.source Signature is not for the algorithm Token: a token is the same in every request"
+	windowSourceMessage      = "windowSeconds is not for source None, which remembers no delivery"
 	noSignatureIDMessage     = "deduplication.source Signature is not for this provider, which has no signature in a header"
 	headerSourceMessage      = "header is for source Header"
 	pointersSourceMessage    = "set bodyPointers if, and only if, source is Body"
@@ -743,6 +744,9 @@ func TestTriggerFieldsRefused(t *testing.T) {
 			"deduplication without source": {
 				reason: "how is it to be done?", field: "spec.deduplication.source", value: absent{}, want: []string{"spec.deduplication.source: Required value"},
 			},
+			"window without deduplication": {
+				reason: "it would do nothing", field: "spec.deduplication", value: object{"source": "None", "windowSeconds": int64(60)}, want: []string{windowSourceMessage},
+			},
 			"response empty": {
 				reason: "nothing is overridden", field: "spec.response", value: object{}, want: []string{"spec.response: Invalid value", "at least 1 properties"},
 			},
@@ -759,6 +763,7 @@ func TestTriggerFieldsRefused(t *testing.T) {
 		notObjects("spec.deduplication"),
 		badEnums("spec.deduplication.source", "Header", `supported values: "Provider", "Header", "Body", "Signature", "None"`),
 		notHeaders("spec.deduplication.header"),
+		notNumbers("spec.deduplication.windowSeconds", 1, 2592000),
 		notObjects("spec.response"),
 		notNumbers("spec.response.status", 200, 299),
 		badTexts("spec.response.body", 1024),
@@ -852,6 +857,7 @@ func TestTriggerFieldsAccepted(t *testing.T) {
 		"https://hooks.example.com/~a/(b)!*$&@:", "https://xn--hks-snaa.example.com/", "https://"+letters(1016))
 	add("spec.deduplication",
 		object{"source": "Header", "header": "X-Id"}, object{"source": "Body", "bodyPointers": []any{"/id"}}, object{"source": "Signature"}, object{"source": "None"},
+		object{"source": "Signature", "windowSeconds": int64(1)}, object{"source": "Header", "header": "X-Id", "windowSeconds": int64(2592000)},
 		object{"source": "Body", "bodyPointers": []any{"/a", "/b/c", "/~0~1", "/" + letters(255)}})
 	add("spec.limits",
 		object{"rate": object{"requests": int64(1), "period": "Minute"}}, object{"rate": object{"requests": int64(1_000_000), "period": "Hour", "burst": int64(1_000_000)}},
