@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 // folder holds all that is written, below the project's root. It is in .gitignore.
@@ -20,10 +22,6 @@ const folder = ".quickstart"
 const (
 	lockFile       = "lock"
 	kubeconfigFile = "kubeconfig"
-	etcdFolder     = "etcd"
-	certFile       = "apiserver.crt"
-	keyFile        = "apiserver.key"
-	tokenFile      = "tokens.csv"
 )
 
 func inFolder(name string) string { return filepath.Join(folder, name) }
@@ -54,7 +52,6 @@ func prepareFolder() (unlock func(), err error) {
 // removeTemporary removes data, keys and the way to a cluster that is no more; the logs stay. What cannot be removed is
 // overwritten at the next start.
 func removeTemporary() {
-	for _, name := range []string{kubeconfigFile, etcdFolder, certFile, keyFile, tokenFile} {
-		_ = os.RemoveAll(inFolder(name))
-	}
+	_ = os.RemoveAll(inFolder(kubeconfigFile))
+	(&local.ControlPlane{Folder: folder}).Remove()
 }

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 const (
@@ -89,7 +91,7 @@ func (c *children) start(ctx context.Context, name, path string, args ...string)
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the caller says what to run
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = attributes(syscall.SIGKILL)
+	cmd.SysProcAttr = local.Attributes(syscall.SIGKILL)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopLimit
 	if err := cmd.Start(); err != nil {
@@ -137,7 +139,7 @@ func (c *child) describe(err error) error {
 func output(ctx context.Context, path string) (string, error) {
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = attributes(syscall.SIGINT) // it has something to clean up
+	cmd.SysProcAttr = local.Attributes(syscall.SIGINT) // it has something to clean up
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = stopLimit
 	out, err := cmd.Output()
