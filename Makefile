@@ -37,7 +37,8 @@ quickstart: build ## Run Sluice with a control plane of its own on this machine,
 
 .PHONY: build
 build: ## Build the operator into bin/manager.
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
+	@# Without git's stamp: the same source makes the same bytes in a clone, a copy and the build of an image.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
 
 ##@ Test it
 
@@ -52,6 +53,8 @@ test: controlplane ## Run every test, with the race detector, the ones against a
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
 	go test -run 'Alloc' ./ingest/...
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
+	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
+	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
@@ -60,6 +63,23 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 .PHONY: bench
 bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
+
+##@ Ship it
+
+# The image's name, and the architecture of make image.
+IMAGE ?= ghcr.io/sluice-dev/sluice
+ARCH ?= $(shell go env GOHOSTARCH)
+
+.PHONY: image
+image: bin/image ## Make the image of the Dockerfile, offline, as bin/sluice-image.tar. IMAGE, VERSION and ARCH change what is made.
+	@GOOS=linux GOARCH=$(ARCH) $(MAKE) --no-print-directory build VERSION=$(VERSION)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH-$$(git log -1 --format=%ct)} bin/image --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) --output bin/sluice-image.tar
+
+# The program that makes images.
+.PHONY: bin/image
+bin/image:
+	@cd hack/image && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
 
 ##@ Change it
 
@@ -83,10 +103,11 @@ verify: generate ## Fail if a generated file, go.mod or formatting is not as it 
 lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) run -c .golangci-kal.yaml ./api/...
+	cd hack/image && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/tools .quickstart
+	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/tools .quickstart
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
