@@ -13,7 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/setup"
 	"github.com/sluice-dev/sluice/internal/testenv"
 )
 
@@ -265,6 +268,162 @@ func TestPoisonIsReported(t *testing.T) {
 			}
 			return fmt.Errorf("%s (%s): the conditions are %.500v (%w), the Events %.500s (%w); want %s and %q", name, tc.reason, conditions, err, events, kubectlErr, tc.why, tc.says)
 		})
+	}
+}
+
+// TestStoredOddities has somebody make by hand every odd object that the API server accepts. An operator starts among them, is ready,
+// and serves those that can be.
+func TestStoredOddities(t *testing.T) {
+	t.Parallel()
+	namespace := newWorld(t)
+	long := strings.Repeat("x", 200<<10)
+	finalizer := []string{"example.com/never"}
+	owner := []metav1.OwnerReference{{APIVersion: "example.com/v9", Kind: "Gone", Name: "gone", UID: "no-such-uid"}}
+	everything := map[string]string{
+		"example.com/long": long, "example.com/json": `{"a": [`, "example.com/control": "\x00\x1f\u2028\ufffd", "example.com/empty": "",
+		corev1.LastAppliedConfigAnnotation: long[:40<<10],
+	}
+
+	runs := map[string]func(*sluicev1alpha1.FlowRun){
+		"bare":       func(*sluicev1alpha1.FlowRun) {},
+		"annotated":  func(r *sluicev1alpha1.FlowRun) { r.Annotations = everything },
+		"finalizer":  func(r *sluicev1alpha1.FlowRun) { r.Finalizers = finalizer },
+		"owned":      func(r *sluicev1alpha1.FlowRun) { r.OwnerReferences = owner },
+		"other-flow": func(r *sluicev1alpha1.FlowRun) { r.Spec.FlowRef.Name = "no-such-flow" },
+		"no-trigger": func(r *sluicev1alpha1.FlowRun) {
+			r.Labels = map[string]string{sluicev1alpha1.LabelTrigger: "no-such-trigger"}
+		},
+		"empty-labels": func(r *sluicev1alpha1.FlowRun) {
+			r.Labels = map[string]string{sluicev1alpha1.LabelTrigger: "", sluicev1alpha1.LabelFlow: ""}
+		},
+		"long-key": func(r *sluicev1alpha1.FlowRun) {
+			r.Labels = map[string]string{sluicev1alpha1.LabelTrigger: triggerName}
+			r.Annotations = map[string]string{sluicev1alpha1.AnnotationSignedBy: long, sluicev1alpha1.AnnotationPayloadSHA256: long[:1000]}
+		},
+		"odd-key": func(r *sluicev1alpha1.FlowRun) {
+			r.Labels = map[string]string{sluicev1alpha1.LabelTrigger: triggerName}
+			r.Annotations = map[string]string{sluicev1alpha1.AnnotationSignedBy: "\x00\u2028/../..", sluicev1alpha1.AnnotationPayloadSHA256: "not a digest"}
+		},
+		"many-labels": func(r *sluicev1alpha1.FlowRun) {
+			r.Labels = map[string]string{sluicev1alpha1.LabelTrigger: triggerName}
+			for i := range 500 {
+				r.Labels[fmt.Sprintf("example.com/label-%d", i)] = strings.Repeat("v", 63)
+			}
+		},
+	}
+	for name, change := range runs {
+		run := makeRun(namespace)
+		run.Name = name
+		change(run)
+		env.Create(t, run)
+		if len(run.Finalizers) > 0 {
+			remove(t, run) // and it stays
+		}
+	}
+
+	cases := map[string]struct {
+		reason string
+		secret func(*corev1.Secret)
+		flow   func(*sluicev1alpha1.Flow)
+		change func(*sluicev1alpha1.WebhookTrigger)
+		delete func(*sluicev1alpha1.WebhookTrigger, *sluicev1alpha1.Flow, *corev1.Secret) client.Object
+		status int
+	}{
+		"annotated":        {reason: "annotations mean nothing", change: func(w *sluicev1alpha1.WebhookTrigger) { w.Annotations = everything }, status: 202},
+		"owned":            {reason: "nor do owners", change: func(w *sluicev1alpha1.WebhookTrigger) { w.OwnerReferences = owner }, status: 202},
+		"annotated-flow":   {reason: "nor those of a Flow", flow: func(f *sluicev1alpha1.Flow) { f.Annotations, f.OwnerReferences = everything, owner }, status: 202},
+		"annotated-secret": {reason: "nor those of a Secret", secret: func(s *corev1.Secret) { s.Annotations, s.OwnerReferences = everything, owner }, status: 202},
+		"called-unreadable": {reason: "who says that of their own trigger takes it out of service", change: func(w *sluicev1alpha1.WebhookTrigger) {
+			w.Annotations = map[string]string{"sluice.dev/unreadable": "spec"}
+		}, status: 503},
+		"flow-so-called":     {reason: "and so with a Flow", flow: func(f *sluicev1alpha1.Flow) { f.Annotations = map[string]string{"sluice.dev/unreadable": "spec"} }, status: 503},
+		"immutable-secret":   {reason: "a Secret that never changes", secret: func(s *corev1.Secret) { s.Immutable = new(true) }, status: 202},
+		"odd-secret-type":    {reason: "the type of a Secret means nothing", secret: func(s *corev1.Secret) { s.Type = "example.com/odd" }, status: 202},
+		"secret-of-no-bytes": {reason: "an entry without bytes", secret: func(s *corev1.Secret) { s.Data[secretKey] = nil }, status: 503},
+		"secret-of-nuls":     {reason: "HMAC pads with NUL: it is the empty key", secret: func(s *corev1.Secret) { s.Data[secretKey] = make([]byte, 64) }, status: 503},
+		"no-utf8":            {reason: "a key is bytes", secret: func(s *corev1.Secret) { s.Data[secretKey] = []byte("\xff\xfe\x00 a key that is no text") }, status: 401},
+		"long-secret":        {reason: "a key of 900 kB", secret: func(s *corev1.Secret) { s.Data[secretKey] = []byte(strings.Repeat("k", 900_000)) }, status: 503},
+		"many-entries": {
+			reason: "of thousands of entries one is used", status: 202,
+			secret: func(s *corev1.Secret) {
+				for i := range 5000 {
+					s.Data[fmt.Sprintf("entry-%d", i)] = []byte("x")
+				}
+			},
+		},
+		"missing-keys": {
+			reason: "additional keys that are not there are passed over", status: 202,
+			change: func(w *sluicev1alpha1.WebhookTrigger) {
+				for i := range 8 {
+					w.Spec.AdditionalSecretRefs = append(w.Spec.AdditionalSecretRefs, sluicev1alpha1.SecretKeyReference{Name: fmt.Sprintf("%s-%d", strings.Repeat("s", 200), i), Key: strings.Repeat("k", 253)})
+				}
+			},
+		},
+		"deleted-trigger": {
+			reason: "a trigger that only waits for a finalizer is gone", status: 404,
+			change: func(w *sluicev1alpha1.WebhookTrigger) { w.Finalizers = finalizer },
+			delete: func(w *sluicev1alpha1.WebhookTrigger, _ *sluicev1alpha1.Flow, _ *corev1.Secret) client.Object {
+				return w
+			},
+		},
+		"deleted-flow": {
+			reason: "a Flow that waits for a finalizer is still there", status: 202,
+			flow: func(f *sluicev1alpha1.Flow) { f.Finalizers = finalizer },
+			delete: func(_ *sluicev1alpha1.WebhookTrigger, f *sluicev1alpha1.Flow, _ *corev1.Secret) client.Object {
+				return f
+			},
+		},
+		"deleted-secret": {
+			reason: "and so is a Secret", status: 202,
+			secret: func(s *corev1.Secret) { s.Finalizers = finalizer },
+			delete: func(_ *sluicev1alpha1.WebhookTrigger, _ *sluicev1alpha1.Flow, s *corev1.Secret) client.Object {
+				return s
+			},
+		},
+	}
+	for name, tc := range cases {
+		trigger, flow, secret := makeTrigger(namespace), makeFlow(namespace), makeSecret(namespace, keyText)
+		trigger.Name, flow.Name, secret.Name = name, name, name
+		trigger.Spec.FlowRef.Name, trigger.Spec.SecretRef.Name = name, name
+		if tc.secret != nil {
+			tc.secret(secret)
+		}
+		if tc.flow != nil {
+			tc.flow(flow)
+		}
+		if tc.change != nil {
+			tc.change(trigger)
+		}
+		env.Create(t, secret, flow, trigger)
+		if tc.delete != nil {
+			remove(t, tc.delete(trigger, flow, secret))
+		}
+	}
+
+	o := startOperator(t, namespace, func(c *operatorConfig) {
+		c.options = func(options *setup.Options) { options.KeyUsagePeriod = 50 * time.Millisecond } // so that the runs are made use of
+	})
+	acceptedRun(t, namespace, o.mustPost(t, namespace, keyText, "{}"))
+	for name, tc := range cases {
+		r := exchange(t, o, rawRequest("POST", "/hooks/"+namespace+"/"+name, []string{contentLength(2), "X-HMAC-HASH: " + sign(keyText, "{}")}, "{}"))
+		if r.status != tc.status {
+			t.Errorf("%s (%s): answer is %d, want %d: %s", name, tc.reason, r.status, tc.status, r.body)
+		}
+	}
+	trigger := makeTrigger(namespace)
+	testenv.Eventually(t, patience, func() error {
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(trigger), trigger); err != nil {
+			return err
+		}
+		if keys := trigger.Status.Keys; len(keys) != 1 || keys[0].LastMatchedTime == nil {
+			return fmt.Errorf("the status of the keys is %+v", keys)
+		}
+		return nil
+	})
+	for _, trouble := range []string{"Observed a panic", "Reconciler error", "Panic while"} {
+		if strings.Contains(o.logs.String(), trouble) {
+			t.Errorf("the log tells of %q", trouble)
+		}
 	}
 }
 
