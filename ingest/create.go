@@ -190,7 +190,12 @@ func (c *Creator) storedDigest(ctx context.Context, run NewRun) (string, error) 
 // tells of trouble inside the API server. Being throttled is none of these; the sender is told to come back.
 func mayRetryNow(err error) bool {
 	var status apierrors.APIStatus
-	return !errors.As(err, &status) || status.Status().Code >= http.StatusInternalServerError
+	if !errors.As(err, &status) {
+		return true
+	}
+	// A webhook that is down, or says no with such a code, would go on to do so, and hold a place that others need.
+	s := status.Status()
+	return s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure) && !admissionDenial.MatchString(s.Message)
 }
 
 // admissionDenial is how the API server begins to say that a policy or webhook refused an object. There is no reason or
@@ -216,16 +221,20 @@ func classify(err error) *CreateError {
 	}
 	e := &CreateError{outcome: NotStored}
 	s := status.Status()
+	denial := admissionDenial.FindString(s.Message)
 	switch {
+	case denial != "" || strings.Contains(s.Message, webhookFailure): // the words, and the code, of those who wrote the webhook
+		e.health = answering
 	case s.Code == http.StatusTooManyRequests:
 		e.health = overloaded
-	case s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure):
+	case s.Code >= http.StatusInternalServerError:
 		e.health = failing
+	default:
+		e.health = answering
 	}
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
-	denial := admissionDenial.FindString(s.Message)
 	switch {
 	case denial != "" && s.Code < http.StatusInternalServerError && s.Code != http.StatusTooManyRequests:
 		e.outcome = Refused
