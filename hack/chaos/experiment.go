@@ -111,7 +111,12 @@ func (e *experiment) run(ctx context.Context) (*report, error) {
 	defer stopSending()
 	arrivals.Go(func() { e.load.run(sending, settling) })
 	if err := e.causeFaults(ctx, faults); err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		// What there is is worth a report: the senders' last chance comes when there are no more arrivals.
+		e.endPhase()
+		e.ledger.violated(ruleRecovery, "%v", err)
 	}
 
 	e.say("waiting for the senders to be done")

@@ -151,7 +151,7 @@ func (l *load) deliver(ctx context.Context, t *trigger, d *delivery, a *arrival,
 			b = l.pick(ctx, nil)
 		}
 		key, over := t.use(a.number)
-		r, fate := l.attempt(ctx, b, d, l.message(a, t, a.body(l.seed, index), key, nil), first)
+		r, fate := l.attempt(ctx, b, d, l.message(a, t, a.body(l.seed, index), key, nil), first && d.sort == genuine)
 		over()
 		if fate == answered && !comesBack(r.status) {
 			return
