@@ -7,7 +7,6 @@ package setup
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
@@ -56,6 +54,10 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
+	metricsServer, metricsCertificate, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme: scheme.New(),
@@ -70,7 +72,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metricsServer,
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -87,6 +89,11 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	if metricsCertificate != nil {
+		if err := mgr.Add(metricsCertificate); err != nil {
+			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
+		}
 	}
 	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces)
 	if err != nil {
@@ -149,11 +156,9 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if registerer == nil {
 		registerer = metrics.Registry
 	}
-	var certificate *tls.Config
-	if options.TLS.isSet() {
-		if certificate, err = serverTLS(mgr, options.TLS, "tls", options.TLSMinVersion); err != nil {
-			return err
-		}
+	certificate, err := webhookTLS(mgr, options)
+	if err != nil {
+		return err
 	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
