@@ -62,9 +62,11 @@ bench: controlplane ## Run the benchmarks; they print ratios and figures for ori
 ##@ Change it
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate deep copies, CustomResourceDefinitions, the API reference and the RIPEMD-128 block function.
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate deep copies, CustomResourceDefinitions, roles, the API reference and the RIPEMD-128 block function.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=unnamed,fileName=operator_roles.yaml,headerFile=hack/rbac-header.txt \
+		paths=./ingest/... paths=./controllers/... paths=./internal/setup output:rbac:artifacts:config=config/rbac
 	$(CRD_REF_DOCS) --config=hack/crd-ref-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	go generate ./...
 

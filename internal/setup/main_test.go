@@ -66,6 +66,17 @@ type operatorConfig struct {
 	config    func(setup.Options) *rest.Config // userConfig by default
 }
 
+// wrap puts something between the operator and the API server, before what is there already.
+func (c *operatorConfig) wrap(f func(http.RoundTripper) http.RoundTripper) {
+	inner := c.transport
+	c.transport = func(next http.RoundTripper) http.RoundTripper {
+		if inner != nil {
+			next = inner(next)
+		}
+		return f(next)
+	}
+}
+
 // startOperator runs an operator for one namespace until the test ends, and waits until it serves.
 func startOperator(tb testing.TB, namespace string, configure ...func(*operatorConfig)) *operator {
 	tb.Helper()
@@ -170,34 +181,47 @@ func userConfig(tb testing.TB, options setup.Options) *rest.Config {
 		ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, Name: account.Name},
 	})
 	roles := map[setup.Role][]string{
-		setup.RoleAll:        {"ingest_role.yaml", "controller_role.yaml", "leader_election_role.yaml"},
-		setup.RoleIngest:     {"ingest_role.yaml"},
-		setup.RoleController: {"controller_role.yaml", "leader_election_role.yaml"},
+		setup.RoleAll:        {"sluice-ingest", "sluice-controller", "sluice-leader-election"},
+		setup.RoleIngest:     {"sluice-ingest"},
+		setup.RoleController: {"sluice-controller", "sluice-leader-election"},
 	}[options.Role]
 	if options.MetricsAddress != "0" && options.MetricsAccess == setup.MetricsAuthorized {
-		roles = append(roles, "metrics_auth_role.yaml")
+		roles = append(roles, "sluice-metrics-auth")
 	}
-	for _, file := range roles {
-		for _, role := range readObjects(tb, filepath.Join(testenv.Root(), "config", "rbac", file)) {
-			if role.GetKind() == "Role" {
-				role.SetNamespace(account.Namespace)
-			}
-			apply(tb, role)
-			bind(tb, role, account)
-		}
+	for _, name := range roles {
+		grant(tb, name, account)
 	}
 	return env.ServiceAccount(tb, account.Namespace, account.Name)
 }
 
-// bind gives a role, or a cluster role, to a service account.
-func bind(tb testing.TB, role *unstructured.Unstructured, account rbacv1.Subject) {
+// grant gives a role of config/rbac to a service account, in its namespace if it is not a cluster role.
+func grant(tb testing.TB, name string, account rbacv1.Subject) {
 	tb.Helper()
+	role := configuredRole(tb, name)
+	if role.GetKind() == "Role" {
+		role.SetNamespace(account.Namespace)
+	}
+	apply(tb, role)
 	apply(tb, &rbacv1.ClusterRoleBinding{ // a RoleBinding has the same fields
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: role.GetKind() + "Binding"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: role.GetNamespace(), Name: account.Namespace + "-" + account.Name + "-" + role.GetName()},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: role.GetKind(), Name: role.GetName()},
 		Subjects:   []rbacv1.Subject{account},
 	})
+}
+
+// configuredRole returns a Role or ClusterRole of config/rbac.
+func configuredRole(tb testing.TB, name string) *unstructured.Unstructured {
+	tb.Helper()
+	for _, file := range []string{"operator_roles.yaml", "metrics_reader_role.yaml"} {
+		for _, object := range readObjects(tb, filepath.Join(testenv.Root(), "config", "rbac", file)) {
+			if object.GetName() == name {
+				return object
+			}
+		}
+	}
+	tb.Fatalf("config/rbac has no role %s", name)
+	return nil
 }
 
 func apply(tb testing.TB, object client.Object) {

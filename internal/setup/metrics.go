@@ -24,6 +24,9 @@ const (
 	MetricsOpen MetricsAccess = "open"
 )
 
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create,roleName=sluice-metrics-auth
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create,roleName=sluice-metrics-auth
+
 // metricsOptions says how a manager is to serve metrics, and returns the certificate for that, which the manager must
 // follow. Without one, which is nil, controller-runtime makes one that is signed by nobody.
 func metricsOptions(o Options) (metricsserver.Options, *certwatcher.CertWatcher, error) {

@@ -8,7 +8,6 @@ package setup_test
 import (
 	"crypto/tls"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,10 +51,7 @@ func TestMetricsAreForTheAuthorized(t *testing.T) {
 	namespace := newWorld(t)
 	makeAccount(t, namespace, "stranger")
 	prometheus := makeAccount(t, namespace, "prometheus")
-	for _, role := range readObjects(t, filepath.Join(testenv.Root(), "config", "rbac", "metrics_reader_role.yaml")) {
-		apply(t, role)
-		bind(t, role, prometheus)
-	}
+	grant(t, "sluice-metrics-reader", prometheus)
 	address := freeAddress(t)
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *setup.Options) { o.MetricsAddress = address }
@@ -112,10 +108,7 @@ func TestMetricsWithoutPermissionToAsk(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
 	reader := makeAccount(t, namespace, "prometheus")
-	for _, role := range readObjects(t, filepath.Join(testenv.Root(), "config", "rbac", "metrics_reader_role.yaml")) {
-		apply(t, role)
-		bind(t, role, reader)
-	}
+	grant(t, "sluice-metrics-reader", reader)
 	address := freeAddress(t)
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *setup.Options) { o.MetricsAddress, o.Role = address, setup.RoleIngest }

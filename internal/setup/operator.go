@@ -45,6 +45,12 @@ type Operator struct {
 	Server *ingest.Server
 }
 
+// The lease of the leader, and an Event of the core API that says who leads.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=sluice-controller,verbs=get;update,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=core,resources=events,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+
 // NewOperator puts an operator together. ctx bounds the setting up only.
 func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log logr.Logger) (*Operator, error) {
 	if err := o.Validate(); err != nil {
