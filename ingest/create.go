@@ -102,6 +102,10 @@ func NewCreator(config *rest.Config) (*Creator, error) {
 	return &Creator{client: client}, nil
 }
 
+// To get one is to tell a repeated delivery from another one under the same id.
+//
+// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=create;get,roleName=sluice-ingest
+
 // Create stores a FlowRun. The error is nil unless the outcome is NotStored or Refused, and then a *CreateError.
 //
 // An attempt whose outcome is unclear (a connection that broke, a timeout inside the API server) is repeated under the

@@ -27,6 +27,11 @@ type Gatherer struct {
 	ExternalURL string
 }
 
+// The Secrets that triggers refer to, and no others.
+//
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=get,roleName=sluice-ingest
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=get,roleName=sluice-controller
+
 // Gather reads what the trigger refers to. That something does not exist is no error; that the API server cannot say
 // whether it does, is.
 func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {

@@ -26,6 +26,11 @@ type SecretCache struct {
 	cache.Cache
 }
 
+// Only metadata is listed and watched, but RBAC knows no difference.
+//
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-ingest
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-controller
+
 // NewSecretCache returns a cache of the Secrets of these namespaces, or of all if there are none. Add it to a manager.
 func NewSecretCache(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, namespaces map[string]cache.Config) (*SecretCache, error) {
 	c, err := cache.New(config, cache.Options{

@@ -264,7 +264,7 @@ func TestPolicies(t *testing.T) {
 		namespace := newWorld(t)
 		o := startOperator(t, namespace)
 		o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
-		remove(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "operator-" + namespace + "-all-sluice-ingest"}})
+		remove(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: namespace + "-operator-all-sluice-ingest"}})
 		o.eventuallyAnswers(t, namespace, keyText, http.StatusServiceUnavailable)
 	})
 

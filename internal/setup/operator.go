@@ -7,7 +7,6 @@ package setup
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
@@ -50,6 +48,12 @@ type Operator struct {
 	synced started
 }
 
+// The lease of the leader, and an Event of the core API that says who leads.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=sluice-controller,verbs=get;update,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=core,resources=events,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+
 // NewOperator puts an operator together. ctx bounds the setting up only.
 func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log logr.Logger) (*Operator, error) {
 	if err := o.Validate(); err != nil {
@@ -59,6 +63,10 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
+	metricsServer, metricsCertificate, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	types := scheme.New()
 	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
 
@@ -76,7 +84,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metricsServer,
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -93,6 +101,11 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	if metricsCertificate != nil {
+		if err := mgr.Add(metricsCertificate); err != nil {
+			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
+		}
 	}
 	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces)
 	if err != nil {
@@ -159,11 +172,9 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if registerer == nil {
 		registerer = metrics.Registry
 	}
-	var certificate *tls.Config
-	if options.TLS.isSet() {
-		if certificate, err = serverTLS(mgr, options.TLS, "tls", options.TLSMinVersion); err != nil {
-			return err
-		}
+	certificate, err := webhookTLS(mgr, options)
+	if err != nil {
+		return err
 	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,

@@ -48,7 +48,9 @@ type Options struct {
 	IngestAddress  string
 	HealthAddress  string
 	MetricsAddress string // "0" means none
-	PprofAddress   string // empty means none
+	MetricsAccess  MetricsAccess
+	MetricsTLS     KeyPair // none means a certificate that is signed by nobody
+	PprofAddress   string  // empty means none
 
 	TLS           KeyPair // of the webhook server; none means plain HTTP
 	TLSMinVersion TLSVersion
@@ -89,6 +91,7 @@ func DefaultOptions() Options {
 		IngestAddress:  ":8080",
 		HealthAddress:  ":8081",
 		MetricsAddress: ":8082",
+		MetricsAccess:  MetricsAuthorized,
 		TLSMinVersion:  TLS12,
 		// Longer than controller-runtime's defaults: the lease guards only status, and in role all a lease that is lost
 		// to a slow API server costs requests.
@@ -119,6 +122,12 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.IngestAddress, "ingest-bind-address", o.IngestAddress, "Where to serve webhooks.")
 	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress, "Where to serve /healthz and /readyz.")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Where to serve /metrics; 0 for nowhere.")
+	fs.StringVar((*string)(&o.MetricsAccess), "metrics-access", string(o.MetricsAccess),
+		"Who may read the metrics: authorized (by HTTPS, who has a token and may get /metrics) or open (by plain HTTP, everybody).")
+	fs.StringVar(&o.MetricsTLS.CertFile, "metrics-tls-cert-file", o.MetricsTLS.CertFile,
+		"A file with the certificate for metrics, in PEM. It is followed. If this is empty there is one that is signed by nobody.")
+	fs.StringVar(&o.MetricsTLS.KeyFile, "metrics-tls-key-file", o.MetricsTLS.KeyFile,
+		"A file with the key of that certificate, in PEM. It is followed.")
 	fs.StringVar(&o.PprofAddress, "pprof-bind-address", o.PprofAddress,
 		"Where to serve /debug/pprof; nowhere if this is empty. Profiles can hold payloads and keys: use a loopback address.")
 	fs.StringVar(&o.TLS.CertFile, "tls-cert-file", o.TLS.CertFile,
@@ -157,7 +166,13 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--watch-namespaces: %q is not the name of a namespace", namespace))
 		}
 	}
-	errs = append(errs, o.TLS.validate("tls"))
+	errs = append(errs, o.TLS.validate(webhookTLSFlags), o.MetricsTLS.validate(metricsTLSFlags))
+	switch {
+	case o.MetricsAccess != MetricsAuthorized && o.MetricsAccess != MetricsOpen:
+		errs = append(errs, fmt.Errorf("--metrics-access must be authorized or open, not %q", o.MetricsAccess))
+	case o.MetricsAccess == MetricsOpen && o.MetricsTLS.isSet():
+		errs = append(errs, errors.New("--metrics-tls-cert-file has no use with --metrics-access=open, which is plain HTTP"))
+	}
 	if _, ok := tlsVersions[o.TLSMinVersion]; !ok {
 		errs = append(errs, fmt.Errorf("--tls-min-version must be 1.2 or 1.3, not %q", o.TLSMinVersion))
 	}

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -153,6 +154,26 @@ func (e *Environment) AddUser(tb testing.TB, name string, groups ...string) *env
 		tb.Fatalf("add a user: %v", err)
 	}
 	return user
+}
+
+// Token returns a token of a service account, as a pod has one. Without audiences it is for the API server.
+func (e *Environment) Token(tb testing.TB, namespace, account string, audiences ...string) string {
+	tb.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
+	serviceAccount := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}
+	if err := e.Client.SubResource("token").Create(tb.Context(), serviceAccount, request); err != nil {
+		tb.Fatalf("request a token of the service account %s/%s: %v", namespace, account, err)
+	}
+	return request.Status.Token
+}
+
+// ServiceAccount returns the configuration of a pod with that service account, which must exist.
+func (e *Environment) ServiceAccount(tb testing.TB, namespace, account string) *rest.Config {
+	tb.Helper()
+	config := rest.AnonymousClientConfig(e.Config)
+	config.QPS = -1
+	config.BearerToken = e.Token(tb, namespace, account)
+	return config
 }
 
 // Kubectl runs kubectl against the control plane and returns what it prints.
