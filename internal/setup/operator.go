@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,10 +23,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
@@ -111,6 +113,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
+		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o); err != nil {
+			return nil, err
+		}
 	}
 	return operator, nil
 }
@@ -144,16 +149,12 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
-	registerer := options.Registerer
-	if registerer == nil {
-		registerer = metrics.Registry
-	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
 		Table:      o.Table,
 		Creator:    creator,
 		Limits:     options.Limits,
-		Registerer: registerer,
+		Registerer: options.registerer(),
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
@@ -169,6 +170,24 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		mgr.AddReadyzCheck("ingest", o.Server.CheckListening),
 		mgr.AddReadyzCheck("draining", o.Server.CheckDraining),
 	)
+}
+
+// addHistory adds what deletes FlowRuns.
+func addHistory(mgr ctrl.Manager, namespaces []string, options Options) error {
+	collector, err := flowrun.NewCollector(flowrun.Options{
+		Config:     mgr.GetConfig(),
+		Flows:      mgr.GetClient(),
+		Namespaces: namespaces,
+		Registerer: options.registerer(),
+		Log:        mgr.GetLogger().WithName("history"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(collector); err != nil {
+		return fmt.Errorf("add the collector of flow runs: %w", err)
+	}
+	return nil
 }
 
 // addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not
