@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"regexp"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/admission"
 )
 
 // An Outcome is how storing a FlowRun ended, as far as is known.
@@ -191,11 +191,6 @@ func mayRetryNow(err error) bool {
 	return !errors.As(err, &status) || status.Status().Code >= http.StatusInternalServerError
 }
 
-// admissionDenial is how the API server begins to say that a policy or webhook refused an object. There is no reason or
-// cause that tells a refusal by policy from one for want of permission or quota, which are 403 too but will pass. If
-// the words change, a refusal is taken for something that will pass: the sender retries in vain, and nothing is lost.
-var admissionDenial = regexp.MustCompile(`(?:admission webhook "[^"]+"|ValidatingAdmissionPolicy '[^']+' with binding '[^']+') denied`)
-
 // outcomeOf works out what an attempt's error means. The messages of the API server can quote the object, so of the
 // ones that may only the part that names the policy is kept.
 func outcomeOf(err error) (Outcome, *CreateError) {
@@ -213,7 +208,9 @@ func classify(err error) *CreateError {
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
-	denial := admissionDenial.FindString(s.Message)
+	// A permission or quota that is wanting is 403 too, but will pass. If the words change, a refusal is taken for something
+	// that will pass: the sender retries in vain, and nothing is lost.
+	denial := admission.Denial(s.Message)
 	switch {
 	case denial != "" && s.Code < http.StatusInternalServerError && s.Code != http.StatusTooManyRequests:
 		e.outcome = Refused

@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr/funcr"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,10 +85,7 @@ func BenchmarkSweep(b *testing.B) {
 	}
 
 	now := time.Now()
-	c := newCollector(b, func(o *Options) {
-		o.Namespaces = []string{namespace}
-		o.Now = func() time.Time { return now }
-	})
+	c := newCollector(b, in(namespace), func(o *Options) { o.Now = func() time.Time { return now } })
 	debug.FreeOSMemory()
 	resetPeak(b)
 	before := residentMiB(b, "VmRSS")
@@ -125,10 +121,7 @@ func BenchmarkSteadyState(b *testing.B) {
 		flow.Spec.History.TTLSecondsAfterReceived = 3600
 	}
 	env.Create(b, flow)
-	c := newCollector(b, func(o *Options) {
-		o.Namespaces = []string{namespace}
-		o.Log = funcr.New(func(_, args string) { fmt.Fprintln(os.Stderr, time.Now().Format("05.0"), args) }, funcr.Options{})
-	})
+	c := newCollector(b, in(namespace))
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
 	var group errgroup.Group

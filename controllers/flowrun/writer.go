@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/admission"
 )
 
 const (
@@ -249,17 +250,16 @@ func delayAfter(err error) time.Duration {
 	return 0
 }
 
-// explain returns what may be logged of an error. A message of the API server may quote the object, behind the name of the
-// policy that refuses it or of the field that is wrong.
+// explain returns what may be logged of an error. A message of the API server may quote the object.
 func explain(err error) string {
 	status, ok := errors.AsType[*apierrors.StatusError](err)
 	if !ok {
 		return fmt.Sprintf("no answer from the API server: %v", err)
 	}
 	s := status.Status()
-	if !apierrors.IsForbidden(err) && !apierrors.IsInternalError(err) {
-		return fmt.Sprintf("the API server answers %d %s", s.Code, s.Reason)
+	detail := admission.Denial(s.Message)
+	if detail == "" && (apierrors.IsForbidden(err) || apierrors.IsInternalError(err)) {
+		detail = s.Message // of a permission, or of a webhook that does not answer: these name, but do not quote
 	}
-	message, _, _ := strings.Cut(s.Message, " denied")
-	return fmt.Sprintf("the API server answers %d %s: %s", s.Code, s.Reason, message)
+	return strings.TrimSuffix(fmt.Sprintf("the API server answers %d %s: %s", s.Code, s.Reason, detail), ": ")
 }
