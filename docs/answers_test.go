@@ -30,6 +30,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
@@ -283,10 +284,13 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%s: there is no such answer:\n%s", b, answer)
 	}
 
+	if _, err := flowrun.NewCollector(flowrun.Options{Config: env.Config, Registerer: registry}); err != nil {
+		t.Fatal(err)
+	}
 	checkMetrics(t, registry)
 }
 
-// checkMetrics compares what a server has registered, names and values of labels, with the table in docs/operations.md.
+// checkMetrics compares what a server and a collector have registered, names and values of labels, with the table in docs/operations.md.
 func checkMetrics(t *testing.T, registry *prometheus.Registry) {
 	t.Helper()
 	families, err := registry.Gather()

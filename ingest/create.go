@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/admission"
 )
 
 // An Outcome is how storing a FlowRun ended, as far as is known.
@@ -199,13 +199,8 @@ func mayRetryNow(err error) bool {
 	}
 	// A webhook that is down, or says no with such a code, would go on to do so, and hold a place that others need.
 	s := status.Status()
-	return s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure) && !admissionDenial.MatchString(s.Message)
+	return s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure) && admission.Denial(s.Message) == ""
 }
-
-// admissionDenial is how the API server begins to say that a policy or webhook refused an object. There is no reason or
-// cause that tells a refusal by policy from one for want of permission or quota, which are 403 too but will pass. If
-// the words change, a refusal is taken for something that will pass: the sender retries in vain, and nothing is lost.
-var admissionDenial = regexp.MustCompile(`(?:admission webhook "[^"]+"|ValidatingAdmissionPolicy '[^']+' with binding '[^']+') denied`)
 
 // webhookFailure is how the API server says that it could not ask an admission webhook. That is the trouble of those who are
 // subject to the webhook, and not the API server's own.
@@ -225,7 +220,7 @@ func classify(err error) *CreateError {
 	}
 	e := &CreateError{outcome: NotStored}
 	s := status.Status()
-	denial := admissionDenial.FindString(s.Message)
+	denial := admission.Denial(s.Message)
 	switch {
 	case denial != "" || strings.Contains(s.Message, webhookFailure): // the words, and the code, of those who wrote the webhook
 		e.health = answering
@@ -239,6 +234,8 @@ func classify(err error) *CreateError {
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
+	// A permission or quota that is wanting is 403 too, but will pass. If the words change, a refusal is taken for something
+	// that will pass: the sender retries in vain, and nothing is lost.
 	switch {
 	case denial != "" && s.Code < http.StatusInternalServerError && s.Code != http.StatusTooManyRequests:
 		e.outcome = Refused

@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,9 +23,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
@@ -130,6 +132,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
+		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o); err != nil {
+			return nil, err
+		}
 	}
 	return operator, nil
 }
@@ -168,10 +173,6 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
-	registerer := options.Registerer
-	if registerer == nil {
-		registerer = metrics.Registry
-	}
 	certificate, err := webhookTLS(mgr, options)
 	if err != nil {
 		return err
@@ -182,7 +183,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Table:      o.Table,
 		Creator:    creator,
 		Limits:     options.Limits,
-		Registerer: registerer,
+		Registerer: options.registerer(),
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
@@ -198,6 +199,24 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		mgr.AddReadyzCheck("ingest", o.Server.CheckListening),
 		mgr.AddReadyzCheck("draining", o.Server.CheckDraining),
 	)
+}
+
+// addHistory adds what deletes FlowRuns.
+func addHistory(mgr ctrl.Manager, namespaces []string, options Options) error {
+	collector, err := flowrun.NewCollector(flowrun.Options{
+		Config:     mgr.GetConfig(),
+		Flows:      mgr.GetClient(),
+		Namespaces: namespaces,
+		Registerer: options.registerer(),
+		Log:        mgr.GetLogger().WithName("history"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(collector); err != nil {
+		return fmt.Errorf("add the collector of flow runs: %w", err)
+	}
+	return nil
 }
 
 // addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
@@ -32,7 +33,7 @@ const (
 	RoleAll Role = "all"
 	// RoleIngest serves webhooks and writes nothing but FlowRuns.
 	RoleIngest Role = "ingest"
-	// RoleController writes status and Events.
+	// RoleController writes status and Events, and deletes the FlowRuns that are due.
 	RoleController Role = "controller"
 )
 
@@ -71,8 +72,15 @@ type Options struct {
 	// Now is the clock by which timestamps of requests are judged; nil means time.Now. No flag sets it.
 	Now func() time.Time
 
-	// Registerer takes the metrics of the webhook server; nil means the registry that is served at /metrics. No flag sets it.
+	// Registerer takes the metrics of the webhook server and of the history; nil means the registry that is served at /metrics. No flag sets it.
 	Registerer prometheus.Registerer
+}
+
+func (o *Options) registerer() prometheus.Registerer {
+	if o.Registerer == nil {
+		return metrics.Registry
+	}
+	return o.Registerer
 }
 
 // LogFormat is how log lines are written.
