@@ -46,12 +46,13 @@ controlplane: ## Get or build kube-apiserver, etcd and kubectl into bin/controlp
 	@hack/controlplane/build.sh >/dev/null
 
 .PHONY: test
-test: controlplane ## Run every test, with the race detector, the ones against a real API server included.
+test: controlplane $(HELM) ## Run every test, with the race detector, the ones against a real API server included.
 	@test -n "$(RACE)" || echo "there is no C compiler (gcc): the tests run without the race detector"
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test $(RACE) -timeout 20m $(TESTFLAGS) ./...
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
 	go test -run 'Alloc' ./ingest/...
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
+	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
