@@ -127,8 +127,8 @@ func mustRender(tb testing.TB, values string, args ...string) []*unstructured.Un
 	return objects
 }
 
-// kustomize renders a folder of config.
-func kustomize(tb testing.TB, folder string) []*unstructured.Unstructured {
+// build builds a kustomization of config.
+func build(tb testing.TB, folder string) []*unstructured.Unstructured {
 	tb.Helper()
 	stdout, stderr, err := env.Kubectl(tb, "", "kustomize", filepath.Join(testenv.Root(), "config", folder))
 	if err != nil {

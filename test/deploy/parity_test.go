@@ -35,7 +35,7 @@ func TestKustomizeAndHelmAgree(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			kustomized := kustomize(t, tc.folder)
+			kustomized := build(t, tc.folder)
 			accept(t, kustomized)
 			is, want := stripped(t, kustomized), stripped(t, mustRender(t, tc.values))
 			if diff := cmp.Diff(want, is); diff != "" {

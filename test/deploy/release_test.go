@@ -193,10 +193,10 @@ func TestFromKubectlToHelm(t *testing.T) {
 	if _, stderr, err := c.Kubectl(t, "", "apply", "--server-side", "-k", filepath.Join(testenv.Root(), "config", "default")); err != nil {
 		t.Fatalf("kubectl apply -k: %v\n%s", err, stderr)
 	}
-	c.expect(t, "after kubectl apply -k", kustomize(t, "default"), mustRender(t, ``))
+	c.expect(t, "after kubectl apply -k", build(t, "default"), mustRender(t, ``))
 	c.helm(t, "install", "sluice", chart, "--namespace", system, "--take-ownership")
 	c.helm(t, "uninstall", "sluice", "--namespace", system)
-	c.expect(t, "after helm install and uninstall", append(kinds(kustomize(t, "default"), "Namespace"), kinds(mustRender(t, ``), "CustomResourceDefinition")...), mustRender(t, ``))
+	c.expect(t, "after helm install and uninstall", append(kinds(build(t, "default"), "Namespace"), kinds(mustRender(t, ``), "CustomResourceDefinition")...), mustRender(t, ``))
 }
 
 // TestUpgradeOfDefinitions upgrades to a chart whose definitions and version are newer, as Helm does not with the folder crds.
