@@ -47,7 +47,7 @@ controlplane: ## Get or build kube-apiserver, etcd and kubectl into bin/controlp
 	@hack/controlplane/build.sh >/dev/null
 
 .PHONY: test
-test: controlplane ## Run every test, with the race detector, the ones against a real API server included.
+test: controlplane $(HELM) ## Run every test, with the race detector, the ones against a real API server included.
 	@test -n "$(RACE)" || echo "there is no C compiler (gcc): the tests run without the race detector"
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test $(RACE) -timeout 20m $(TESTFLAGS) ./...
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
@@ -55,6 +55,7 @@ test: controlplane ## Run every test, with the race detector, the ones against a
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
 	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
 	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
+	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.

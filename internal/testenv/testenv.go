@@ -59,13 +59,20 @@ func Root() string {
 
 // Start starts a control plane. It builds the binaries if there are none, which takes minutes; make test has done so before.
 func Start() (*Environment, error) {
+	return start(filepath.Join(Root(), "config", "crd", "bases"))
+}
+
+// StartEmpty is Start without Sluice's CustomResourceDefinitions, for tests that install them.
+func StartEmpty() (*Environment, error) { return start() }
+
+func start(definitions ...string) (*Environment, error) {
 	assets, err := assets()
 	if err != nil {
 		return nil, err
 	}
 	control := &envtest.Environment{
 		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        []string{filepath.Join(Root(), "config", "crd", "bases")},
+		CRDDirectoryPaths:        definitions,
 		ErrorIfCRDPathMissing:    true,
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
