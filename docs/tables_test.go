@@ -392,9 +392,9 @@ func TestNames(t *testing.T) {
 		return all.String()
 	}
 	minor := regexp.MustCompile(`k8s\.io/kubernetes v1\.(\d+)\.`).FindStringSubmatch(source("hack/controlplane/go.mod"))
-	install := strings.Join(strings.Fields(section(t, filepath.Join("docs", "operations.md"), "## Install")), " ")
+	install := strings.Join(strings.Fields(section(t, filepath.Join("docs", "install.md"), "## Requirements")), " ")
 	if minor == nil || !strings.Contains(install, "tested with Kubernetes 1."+minor[1]+".") {
-		t.Errorf("docs/operations.md does not say that Sluice is tested with the version in hack/controlplane/go.mod, %v", minor)
+		t.Errorf("docs/install.md does not say that Sluice is tested with the version in hack/controlplane/go.mod, %v", minor)
 	}
 	makefile := source("Makefile")
 	code := source("hack/quickstart/*.go", "hack/controlplane/build.sh", "internal/*/*.go")
@@ -404,7 +404,8 @@ func TestNames(t *testing.T) {
 	for _, other := range []string{
 		"kubeconfig", "version", // of cmd/manager
 		"from-file", "from-literal", "sort-by", "watch", // of kubectl
-		"data-binary", // of curl
+		"data-binary",    // of curl
+		"take-ownership", // of helm
 	} {
 		flags.Bool(other, false, "")
 	}
