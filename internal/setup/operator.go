@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -109,7 +110,11 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
 		}
 	}
-	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces)
+	selector, err := labels.Parse(o.SecretLabelSelector)
+	if err != nil {
+		return nil, fmt.Errorf("--secret-label-selector: %w", err) // Validate has parsed it before
+	}
+	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces, selector)
 	if err != nil {
 		return nil, err
 	}

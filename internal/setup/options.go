@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -45,6 +46,8 @@ type Options struct {
 	Role            Role
 	ExternalURL     string
 	WatchNamespaces []string // none means all
+	// SecretLabelSelector is which Secrets triggers can refer to; empty means all.
+	SecretLabelSelector string
 
 	IngestAddress  string
 	HealthAddress  string
@@ -127,6 +130,8 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 		}
 		return nil
 	})
+	fs.StringVar(&o.SecretLabelSelector, "secret-label-selector", o.SecretLabelSelector,
+		"Which Secrets triggers can refer to, by their labels, such as sluice.dev/webhook-key=true; all if this is empty.")
 	fs.StringVar(&o.IngestAddress, "ingest-bind-address", o.IngestAddress, "Where to serve webhooks.")
 	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress, "Where to serve /healthz and /readyz.")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Where to serve /metrics; 0 for nowhere.")
@@ -174,6 +179,7 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--watch-namespaces: %q is not the name of a namespace", namespace))
 		}
 	}
+	errs = append(errs, validateSelector(o.SecretLabelSelector))
 	errs = append(errs, o.TLS.validate(webhookTLSFlags), o.MetricsTLS.validate(metricsTLSFlags))
 	switch {
 	case o.MetricsAccess != MetricsAuthorized && o.MetricsAccess != MetricsOpen:
@@ -198,6 +204,24 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--log-format must be json or text, not %q", o.LogFormat))
 	}
 	return errors.Join(append(errs, o.Limits.Validate())...)
+}
+
+// maxSelector keeps what a condition's message repeats short.
+const maxSelector = 256
+
+// validateSelector says what is wrong with the selector of Secrets. One that is not empty but selects all, as a template
+// leaves it, is taken for a mistake.
+func validateSelector(text string) error {
+	selector, err := labels.Parse(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--secret-label-selector must be a label selector, such as sluice.dev/webhook-key=true, not %q: %w", text, err)
+	case text != "" && selector.Empty():
+		return fmt.Errorf("--secret-label-selector selects every Secret, as %q has no label; leave it empty if that is meant", text)
+	case len(text) > maxSelector:
+		return fmt.Errorf("--secret-label-selector must be at most %d characters long, not %d", maxSelector, len(text))
+	}
+	return nil
 }
 
 // validExternalURL says whether a path can be appended to the URL.
