@@ -166,8 +166,9 @@ func killIngest(ctx context.Context, e *experiment, last time.Duration) (string,
 	return fmt.Sprintf("%d kills", kills), nil
 }
 
-// roll restarts the replicas of ingest one after the other, as a Deployment does that waits for each new one to be ready.
-func (e *experiment) roll(ctx context.Context) error {
+// roll restarts the replicas of ingest one after the other, as a Deployment does that waits for each new one to be ready, and for
+// what noticed says after that.
+func (e *experiment) roll(ctx context.Context, noticed func(context.Context, *replica) error) error {
 	for _, r := range e.cluster.ingest {
 		status, err := r.end(ctx, syscall.SIGTERM)
 		if err != nil {
@@ -183,12 +184,22 @@ func (e *experiment) roll(ctx context.Context) error {
 		if err := r.waitReady(ctx); err != nil {
 			return err
 		}
+		if err := noticed(ctx, r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func rollIngest(ctx context.Context, e *experiment, _ time.Duration) (string, error) {
-	return "", e.roll(ctx)
+	return "", e.roll(ctx, func(ctx context.Context, r *replica) error {
+		return e.eventually(ctx, func(context.Context) error {
+			if !r.backend.ready.Load() {
+				return errors.New("senders do not know yet that it is ready")
+			}
+			return nil
+		})
+	})
 }
 
 func hangIngest(ctx context.Context, e *experiment, last time.Duration) (string, error) {
@@ -340,6 +351,12 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 	if err != nil {
 		return "", err
 	}
+	// The leader has said so; each replica finds out by itself.
+	begin := time.Now()
+	if err := e.replicasKnow(ctx, t, key, true); err != nil {
+		return "", fmt.Errorf("the new key: %w", err)
+	}
+	lag := time.Since(begin)
 	// 3: the sender changes, in parts.
 	t.setKeys(old, key, nil)
 	wait(ctx, last/2)
@@ -366,10 +383,15 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 	}
 	t.secret = newSecret
 	e.healed()
-	// Every replica knows within a second, says the documentation. From then on the old key is a forger's.
-	wait(ctx, max(2*time.Second, last/2))
+	// As soon as every replica refuses it, the old key is a forger's.
+	begin = time.Now()
+	if err := e.replicasKnow(ctx, t, old, false); err != nil {
+		return "", fmt.Errorf("the old key: %w", err)
+	}
+	gone := time.Since(begin)
 	t.setKeys(key, nil, old)
-	return "", nil
+	wait(ctx, last/2)
+	return fmt.Sprintf("every replica knew the new key %.1f s after the status had it, and refused the old one after %.1f s", lag.Seconds(), gone.Seconds()), nil
 }
 
 func (e *experiment) patchTrigger(ctx context.Context, t *trigger, change func(*sluicev1alpha1.WebhookTriggerSpec)) error {
@@ -496,7 +518,7 @@ func stealLease(ctx context.Context, e *experiment, _ time.Duration) (string, er
 		e.ledger.violated(ruleRecovery, "the lease: %v", err)
 		return "", nil
 	}
-	return e.probe(ctx, begin)
+	return e.probeStatus(ctx, begin)
 }
 
 func hangLeader(ctx context.Context, e *experiment, _ time.Duration) (string, error) {
@@ -519,7 +541,7 @@ func hangLeader(ctx context.Context, e *experiment, _ time.Duration) (string, er
 		return "", err
 	}
 	begin := time.Now()
-	remark, err := e.probe(ctx, begin) // by the other one, as soon as the lease has expired
+	remark, err := e.probeStatus(ctx, begin) // by the other one, as soon as the lease has expired
 	if took := time.Since(begin); took < e.settings.lease/2 && err == nil {
 		e.ledger.violated(ruleLeader, "status was written %s after %s was stopped, whose lease of %s the other one has to respect", took, leader.name, e.settings.lease)
 	}
@@ -564,9 +586,9 @@ func stopped(pid int) error {
 	return nil
 }
 
-// probe changes a Flow and waits until the status of its trigger says so. The remark says how long after begin that was.
-func (e *experiment) probe(ctx context.Context, begin time.Time) (string, error) {
-	flow := makeFlow(mainNamespace, probeName)
+// probeStatus changes a Flow and waits until the status of its trigger says so. The remark says how long after begin that was.
+func (e *experiment) probeStatus(ctx context.Context, begin time.Time) (string, error) {
+	flow := makeFlow(mainNamespace, statusName)
 	want := metav1.ConditionTrue
 	err := e.eventually(ctx, func(ctx context.Context) error {
 		if err := e.cluster.admin.Get(ctx, client.ObjectKeyFromObject(flow), flow); err != nil {

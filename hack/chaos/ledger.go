@@ -28,6 +28,8 @@ const (
 	rival
 	// single is one that is sent once, whatever the answer is.
 	single
+	// tentative is one that may be refused: its sender does not know yet whether its key is good.
+	tentative
 	// unwanted is one that must not be stored: too long, or broken off by its sender.
 	unwanted
 	// forged is one that must not be stored, and must not be accepted: its signature is not good.
@@ -320,7 +322,7 @@ func (l *ledger) add(runs []storedRun) totals {
 		switch d.sort {
 		case forged:
 			t.Forged++
-		case genuine, rival, single:
+		case genuine, rival, single, tentative:
 			t.Genuine++
 		case unwanted:
 		}

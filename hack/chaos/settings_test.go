@@ -56,8 +56,8 @@ func TestReadSettings(t *testing.T) {
 			reason: "a shortened run",
 			args:   []string{"--short"},
 			want: func(s *settings) {
-				s.short, s.rate, s.duration, s.faults = true, 60, 0, shortFaults
-				s.replicas, s.readTimeout, s.shutdownDelay = 2, 4*time.Second, time.Second
+				s.short, s.rate, s.duration, s.faults = true, 30, 0, shortFaults
+				s.replicas, s.readTimeout, s.shutdownDelay = 2, 5*time.Second, time.Second
 			},
 			command: "bin/chaos --short --seed=1",
 		},
