@@ -10,6 +10,8 @@ TOOLS_MOD := hack/tools/go.mod
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 CRD_REF_DOCS := $(TOOLS)/crd-ref-docs
+HELM := $(TOOLS)/helm
+HELM_DOCS := $(TOOLS)/helm-docs
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/sluice-dev/sluice/internal/setup.version=$(VERSION)
@@ -35,7 +37,8 @@ quickstart: build ## Run Sluice with a control plane of its own on this machine,
 
 .PHONY: build
 build: ## Build the operator into bin/manager.
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
+	@# Without git's stamp: the same source makes the same bytes in a clone, a copy and the build of an image.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
 
 ##@ Test it
 
@@ -50,6 +53,8 @@ test: controlplane ## Run every test, with the race detector, the ones against a
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
 	go test -run 'Alloc' ./ingest/...
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
+	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
+	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
@@ -59,14 +64,36 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
 
+##@ Ship it
+
+# The image's name, and the architecture of make image.
+IMAGE ?= ghcr.io/sluice-dev/sluice
+ARCH ?= $(shell go env GOHOSTARCH)
+
+.PHONY: image
+image: bin/image ## Make the image of the Dockerfile, offline, as bin/sluice-image.tar. IMAGE, VERSION and ARCH change what is made.
+	@GOOS=linux GOARCH=$(ARCH) $(MAKE) --no-print-directory build VERSION=$(VERSION)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH-$$(git log -1 --format=%ct)} bin/image --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) --output bin/sluice-image.tar
+
+# The program that makes images.
+.PHONY: bin/image
+bin/image:
+	@cd hack/image && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
+
 ##@ Change it
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate deep copies, CustomResourceDefinitions, the API reference and the RIPEMD-128 block function.
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Generate deep copies, CustomResourceDefinitions, the chart's copies and README, the API reference and more.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	$(CRD_REF_DOCS) --config=hack/crd-ref-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	go generate ./...
+	@# The chart's definitions and permissions are copies, so that there is one source of each.
+	rm -rf charts/sluice/files/crds charts/sluice/files/rbac && mkdir charts/sluice/files/crds charts/sluice/files/rbac
+	cp config/crd/bases/*.yaml charts/sluice/files/crds
+	cp config/rbac/*_role*.yaml charts/sluice/files/rbac
+	$(HELM_DOCS) --chart-search-root=charts --sort-values-order=file --log-level=warning
 
 .PHONY: verify
 verify: generate ## Fail if a generated file, go.mod or formatting is not as it should be.
@@ -76,16 +103,19 @@ verify: generate ## Fail if a generated file, go.mod or formatting is not as it 
 lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) run -c .golangci-kal.yaml ./api/...
+	cd hack/image && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/tools .quickstart
+	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/tools .quickstart
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
 $(GOLANGCI_LINT): PACKAGE = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 $(CRD_REF_DOCS): PACKAGE = github.com/elastic/crd-ref-docs
+$(HELM): PACKAGE = helm.sh/helm/v4/cmd/helm
+$(HELM_DOCS): PACKAGE = github.com/norwoodj/helm-docs/cmd/helm-docs
 
-$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(CRD_REF_DOCS): $(TOOLS_MOD)
+$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(CRD_REF_DOCS) $(HELM) $(HELM_DOCS): $(TOOLS_MOD)
 	@echo "building $(@F)"
 	@go build -modfile=$(TOOLS_MOD) -trimpath -o $@ $(PACKAGE)

@@ -122,6 +122,9 @@ func TestGateAdapts(t *testing.T) {
 				if limit < tc.limitAtLeast || limit > tc.limitNoGreater {
 					t.Errorf("%s: the limit is %d, want %d to %d", tc.reason, limit, tc.limitAtLeast, tc.limitNoGreater)
 				}
+				if want := int(can / 10 * testMaxWait.Seconds() / 2); tc.rate > int(can)/10 && g.places() < want {
+					t.Errorf("%s: %d may wait, want at least %d, who have a chance", tc.reason, g.places(), want)
+				}
 				// What waits is bounded in time, and what runs by the target, give or take a window.
 				if bound := testMaxWait + 3*testTarget; longest > bound {
 					t.Errorf("%s: one took %s, want at most %s", tc.reason, longest, bound)
@@ -365,6 +368,7 @@ func TestCircuit(t *testing.T) {
 			t.Errorf("pauses %v, want them to grow from about %s to about %s", pauses, firstCircuitPause, lastCircuitPause)
 		}
 		time.Sleep(2 * lastCircuitPause) //nolint:forbidigo // the clock of the bubble
+		g.limit = 64
 		g.leave(mustEnter(t, g, "a"), answering, 0)
 		if s := g.state(); s.open || s.limit != minCreates {
 			t.Errorf("after a success the circuit is open: %v, and the limit %d; want it closed, and %d", s.open, s.limit, minCreates)
@@ -461,5 +465,26 @@ func TestCircuitDismissesWaiters(t *testing.T) {
 			t.Error("the circuit is open after a success")
 		}
 		g.empty(t)
+	})
+}
+
+// TestGateShrinksOnce has creates become slow while many of them run. Those that began before the first adjustment say
+// nothing about what it has brought.
+func TestGateShrinksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(256)
+		g.limit = 100
+		passes := make([]*pass, 100)
+		for i := range passes {
+			passes[i] = mustEnter(t, g, "a")
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		}
+		for _, p := range passes { // one every 10 ms, each after a second
+			g.leave(p, answering, 0)
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		}
+		if g.limit != 70 {
+			t.Errorf("the limit went from 100 to %v, want 70", g.limit)
+		}
 	})
 }

@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -23,10 +24,12 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
+	// TLS has the certificate to serve; nil for plain HTTP.
+	TLS *tls.Config
 	// Table is what is served. The server does not listen before it is warm.
 	Table *route.Table
 	// Creator stores the FlowRuns.
@@ -48,6 +51,7 @@ type Options struct {
 // requests in flight.
 type Server struct {
 	address   string
+	tls       *tls.Config
 	table     *route.Table
 	limits    Limits
 	log       logr.Logger
@@ -90,6 +94,7 @@ func NewServer(o Options) (*Server, error) {
 	q := newInquiries(o.Reporter, o.Log, o.Now)
 	return &Server{
 		address:   o.Address,
+		tls:       o.TLS,
 		table:     o.Table,
 		limits:    o.Limits,
 		log:       o.Log,
@@ -136,6 +141,7 @@ func (s *Server) Start(ctx context.Context) error {
 	inFlight := context.WithoutCancel(ctx)
 	server := &http.Server{
 		Handler:                      s.handler,
+		TLSConfig:                    s.tls,
 		BaseContext:                  func(net.Listener) context.Context { return inFlight },
 		ReadHeaderTimeout:            s.limits.ReadHeaderTimeout,
 		ReadTimeout:                  s.limits.ReadTimeout,
@@ -146,13 +152,14 @@ func (s *Server) Start(ctx context.Context) error {
 		ConnState:                    s.conns.changed,
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
+	setProtocols(server, s.limits.WriteTimeout)
 	inquiring, stopInquiring := context.WithCancel(inFlight)
 	defer stopInquiring()
 	go s.inquiries.run(inquiring)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- serve(server, listener) }()
 	s.listener.Store(&listener)
-	s.log.Info("Listening for webhooks", "address", listener.Addr().String())
+	s.log.Info("Listening for webhooks", "address", listener.Addr().String(), "tls", s.tls != nil)
 
 	select {
 	case err := <-served:

@@ -26,6 +26,11 @@ const (
 	ConditionResolvedRefs = "ResolvedRefs"
 )
 
+// ConditionSucceeded is the condition type of a FlowRun that says how its execution ended. Whoever executes runs sets it:
+// Unknown while the run is active, True or False once it has finished, together with status.completionTime. A run with a
+// status but without a completionTime is active, and is not deleted.
+const ConditionSucceeded = "Succeeded"
+
 // The reasons of a WebhookTrigger's conditions.
 const (
 	// ReasonReady is the reason of Ready=True.

@@ -92,7 +92,10 @@ func Resolve(in Inputs) Resolution {
 	if p := checkSpec(trigger); p != nil {
 		unaccepted = p
 	}
-	r.Deduplicate = deduplicates(trigger, scheme)
+	var outOfWindow string
+	if r.Deduplicate = deduplicates(trigger, scheme); r.Deduplicate {
+		r.Window, outOfWindow = window(trigger, scheme)
+	}
 	keys, unresolved, skipped, remarks := checkRefs(in, scheme)
 	if scheme.Algorithm == signature.Token {
 		remarks = append([]string{"A token is no signature: it does not protect the body, and whoever sees one request can send others."}, remarks...)
@@ -100,6 +103,9 @@ func Resolve(in Inputs) Resolution {
 
 	if trigger.Spec.Deduplication.Source == sluicev1alpha1.DeduplicateByProvider && !r.Deduplicate {
 		remarks = append(remarks, fmt.Sprintf("Requests are not deduplicated: deliveries of %s have no id.", trigger.Spec.Provider))
+	}
+	if outOfWindow != "" {
+		remarks = append(remarks, outOfWindow)
 	}
 
 	ready := unaccepted

@@ -10,7 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 // folder holds all that is written, below the project's root. It is in .gitignore.
@@ -20,10 +21,6 @@ const folder = ".quickstart"
 const (
 	lockFile       = "lock"
 	kubeconfigFile = "kubeconfig"
-	etcdFolder     = "etcd"
-	certFile       = "apiserver.crt"
-	keyFile        = "apiserver.key"
-	tokenFile      = "tokens.csv"
 )
 
 func inFolder(name string) string { return filepath.Join(folder, name) }
@@ -36,25 +33,20 @@ func prepareFolder() (unlock func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for data: %w", err)
 	}
-	lock, err := os.OpenFile(inFolder(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
+	unlock, err = local.Lock(inFolder(lockFile))
+	if errors.Is(err, local.ErrLocked) {
+		return nil, fmt.Errorf("a quickstart is running in this folder already (it holds %s); stop it first", inFolder(lockFile))
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("a quickstart is running in this folder already (it holds %s); stop it first", inFolder(lockFile))
-		}
-		return nil, fmt.Errorf("lock %s: %w", inFolder(lockFile), err)
+	if err != nil {
+		return nil, err
 	}
 	removeTemporary()
-	return func() { _ = lock.Close() }, nil
+	return unlock, nil
 }
 
 // removeTemporary removes data, keys and the way to a cluster that is no more; the logs stay. What cannot be removed is
 // overwritten at the next start.
 func removeTemporary() {
-	for _, name := range []string{kubeconfigFile, etcdFolder, certFile, keyFile, tokenFile} {
-		_ = os.RemoveAll(inFolder(name))
-	}
+	_ = os.RemoveAll(inFolder(kubeconfigFile))
+	(&local.ControlPlane{Folder: folder}).Remove()
 }

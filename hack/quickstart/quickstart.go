@@ -6,28 +6,24 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 const (
@@ -47,7 +43,7 @@ const (
 // quickstart is what runs.
 type quickstart struct {
 	settings
-	children *children
+	children *local.Children
 }
 
 // start starts everything, and returns when the samples are ready and the user has been told.
@@ -67,7 +63,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	if err := clientcmd.WriteToFile(config, inFolder(kubeconfigFile)); err != nil {
 		return fmt.Errorf("write the kubeconfig: %w", err)
 	}
-	restConfig, err := toRest(config)
+	restConfig, err := local.REST(config)
 	if err != nil {
 		return err
 	}
@@ -81,11 +77,11 @@ func (q *quickstart) start(ctx context.Context) error {
 	}
 
 	fmt.Println("Installing the CustomResourceDefinitions and the samples.")
-	definitions, err := readKustomization(crdFolder)
+	definitions, err := local.ReadKustomization(crdFolder)
 	if err != nil {
 		return err
 	}
-	samples, err := readKustomization(sampleFolder)
+	samples, err := local.ReadKustomization(sampleFolder)
 	if err != nil {
 		return err
 	}
@@ -94,7 +90,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	}
 	for _, object := range append(definitions, samples...) {
 		// The API server takes a moment to serve a new kind.
-		if err := eventually(ctx, applyLimit, func(ctx context.Context) error { return apply(ctx, c, object) }); err != nil {
+		if err := local.Eventually(ctx, applyLimit, func(ctx context.Context) error { return apply(ctx, c, object) }); err != nil {
 			return fmt.Errorf("apply %s %q: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
@@ -107,7 +103,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := eventually(ctx, applyLimit, func(ctx context.Context) error { return tryFlowRun(ctx, c) }); err != nil {
+	if err := local.Eventually(ctx, applyLimit, func(ctx context.Context) error { return tryFlowRun(ctx, c) }); err != nil {
 		return fmt.Errorf("the cluster does not take FlowRuns: %w", err)
 	}
 	text, err := report(q.ingestURL(), findKubectl(assets), triggers, samples)
@@ -118,7 +114,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	return nil
 }
 
-func (q *quickstart) ingestURL() string { return "http://" + address(q.ingestPort) }
+func (q *quickstart) ingestURL() string { return "http://" + local.Address(q.ingestPort) }
 
 func (q *quickstart) startOperator(ctx context.Context) error {
 	fmt.Println("Starting Sluice.")
@@ -126,8 +122,8 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 		"--kubeconfig=" + inFolder(kubeconfigFile),
 		"--role=all",
 		"--external-url=" + q.ingestURL(),
-		"--ingest-bind-address=" + address(q.ingestPort),
-		"--health-probe-bind-address=" + address(q.healthPort),
+		"--ingest-bind-address=" + local.Address(q.ingestPort),
+		"--health-probe-bind-address=" + local.Address(q.healthPort),
 		"--metrics-bind-address=0",
 		"--leader-election-namespace=" + namespace,
 		"--log-format=text",
@@ -144,12 +140,12 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 			"--leader-election-retry-period=2s",
 		)
 	}
-	operator, err := q.children.start(ctx, "sluice", operatorBinary, args...)
+	operator, err := q.children.Start(ctx, "sluice", operatorBinary, args...)
 	if err != nil {
 		return err
 	}
-	err = eventually(ctx, operatorLimit, func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(q.healthPort)+"/readyz?verbose", http.NoBody)
+	err = local.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+local.Address(q.healthPort)+"/readyz?verbose", http.NoBody)
 		if err != nil {
 			return err
 		}
@@ -168,62 +164,8 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return operator.describe(fmt.Errorf("sluice is not ready: %w", err))
+		return operator.Describe(fmt.Errorf("sluice is not ready: %w", err))
 	}
-	return nil
-}
-
-// readKustomization reads the objects of a kustomization that is nothing but a list of files.
-func readKustomization(dir string) ([]*unstructured.Unstructured, error) {
-	name := filepath.Join(dir, "kustomization.yaml")
-	raw, err := os.ReadFile(name) //nolint:gosec // one of the project's folders
-	if err != nil {
-		return nil, fmt.Errorf("read a kustomization: %w", err)
-	}
-	var kustomization struct {
-		metav1.TypeMeta `json:",inline"`
-		Resources       []string `json:"resources"`
-	}
-	if err := yaml.UnmarshalStrict(raw, &kustomization); err != nil {
-		return nil, fmt.Errorf("%s: only resources are understood here: %w", name, err)
-	}
-	var objects []*unstructured.Unstructured
-	for _, resource := range kustomization.Resources {
-		file := filepath.Join(dir, resource)
-		raw, err := os.ReadFile(file) //nolint:gosec // as above
-		if err != nil {
-			return nil, fmt.Errorf("read a resource of %s: %w", name, err)
-		}
-		decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), len(raw))
-		for {
-			object := &unstructured.Unstructured{}
-			if err := decoder.Decode(object); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				return nil, fmt.Errorf("read %s: %w", file, err)
-			}
-			if err := encodeStringData(object); err != nil {
-				return nil, fmt.Errorf("read %s: %w", file, err)
-			}
-			objects = append(objects, object)
-		}
-	}
-	return objects, nil
-}
-
-// encodeStringData turns stringData of a Secret into data, as the API server would: server-side apply notices a conflict
-// with somebody else's data only in data.
-func encodeStringData(object *unstructured.Unstructured) error {
-	text, found, err := unstructured.NestedStringMap(object.Object, "stringData")
-	if err != nil || !found {
-		return err
-	}
-	for key, value := range text {
-		if err := unstructured.SetNestedField(object.Object, base64.StdEncoding.EncodeToString([]byte(value)), "data", key); err != nil {
-			return err
-		}
-	}
-	unstructured.RemoveNestedField(object.Object, "stringData")
 	return nil
 }
 
@@ -253,7 +195,7 @@ func waitForTriggers(ctx context.Context, c client.Client, samples []*unstructur
 			continue
 		}
 		var trigger sluicev1alpha1.WebhookTrigger
-		err := eventually(ctx, operatorLimit, func(ctx context.Context) error {
+		err := local.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(sample), &trigger); err != nil {
 				return err
 			}

@@ -27,6 +27,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-dev/sluice/hack/internal/local"
 	"github.com/sluice-dev/sluice/internal/testenv"
 )
 
@@ -386,7 +387,7 @@ func (p *project) testRoundTrip(t *testing.T) {
 }
 
 func (p *project) testPortInUse(t *testing.T) {
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address(0))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", local.Address(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,7 +436,7 @@ func (p *project) testSecondSignal(t *testing.T) {
 	if err := syscall.Kill(children["manager"], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, stopLimit-time.Second, func() error {
+	testenv.Eventually(t, local.StopLimit-time.Second, func() error {
 		select {
 		case <-i.done:
 			return nil

@@ -12,6 +12,8 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 // The environment variables that a user may set.
@@ -27,12 +29,8 @@ const (
 	clusterCurrent  = "current"
 )
 
-const (
-	// loopback is where everything listens.
-	loopback = "127.0.0.1"
-	// defaultIngestPort is the operator's own default.
-	defaultIngestPort = 8080
-)
+// defaultIngestPort is the operator's own default.
+const defaultIngestPort = 8080
 
 // settings are what the environment says, and ports.
 type settings struct {
@@ -90,7 +88,7 @@ func (s *settings) choosePorts(ctx context.Context) error {
 		{&s.healthPort, ""},
 		{&s.etcdPort, ""},
 	} {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address(*port.number))
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", local.Address(*port.number))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("port %d is in use; stop what uses it, or choose another port with %s", *port.number, port.variable)
 		}
@@ -105,5 +103,3 @@ func (s *settings) choosePorts(ctx context.Context) error {
 	}
 	return nil
 }
-
-func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }

@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package route
 
 import (
+	"time"
+
 	"golang.org/x/time/rate"
 
 	"github.com/sluice-dev/sluice/ingest/signature"
@@ -43,6 +45,8 @@ type Route struct {
 	Deduplicate bool
 	// Limits are the trigger's own, beside those of the server.
 	Limits Limits
+	// Window is how long that FlowRun is kept at least, so that repetitions are recognised. It is 0 if Deduplicate is false.
+	Window time.Duration
 	// Response is how an accepted request is answered.
 	Response Response
 	// Revision names the state of everything the route was made from. Two routes of equal, non-empty revisions are equal.

@@ -7,6 +7,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -158,8 +159,15 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if registerer == nil {
 		registerer = metrics.Registry
 	}
+	var certificate *tls.Config
+	if options.TLS.isSet() {
+		if certificate, err = serverTLS(mgr, options.TLS, "tls", options.TLSMinVersion); err != nil {
+			return err
+		}
+	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
+		TLS:        certificate,
 		Table:      o.Table,
 		Creator:    creator,
 		Limits:     options.Limits,
