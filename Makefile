@@ -10,6 +10,8 @@ TOOLS_MOD := hack/tools/go.mod
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 CRD_REF_DOCS := $(TOOLS)/crd-ref-docs
+HELM := $(TOOLS)/helm
+HELM_DOCS := $(TOOLS)/helm-docs
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/sluice-dev/sluice/internal/setup.version=$(VERSION)
@@ -82,11 +84,16 @@ bin/image:
 ##@ Change it
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate deep copies, CustomResourceDefinitions, the API reference and the RIPEMD-128 block function.
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Generate deep copies, CustomResourceDefinitions, the chart's copies and README, the API reference and more.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	$(CRD_REF_DOCS) --config=hack/crd-ref-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	go generate ./...
+	@# The chart's definitions and permissions are copies, so that there is one source of each.
+	rm -rf charts/sluice/files/crds charts/sluice/files/rbac && mkdir charts/sluice/files/crds charts/sluice/files/rbac
+	cp config/crd/bases/*.yaml charts/sluice/files/crds
+	cp config/rbac/*_role*.yaml charts/sluice/files/rbac
+	$(HELM_DOCS) --chart-search-root=charts --sort-values-order=file --log-level=warning
 
 .PHONY: verify
 verify: generate ## Fail if a generated file, go.mod or formatting is not as it should be.
@@ -106,7 +113,9 @@ clean: ## Remove what was built, but not the control plane.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
 $(GOLANGCI_LINT): PACKAGE = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 $(CRD_REF_DOCS): PACKAGE = github.com/elastic/crd-ref-docs
+$(HELM): PACKAGE = helm.sh/helm/v4/cmd/helm
+$(HELM_DOCS): PACKAGE = github.com/norwoodj/helm-docs/cmd/helm-docs
 
-$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(CRD_REF_DOCS): $(TOOLS_MOD)
+$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(CRD_REF_DOCS) $(HELM) $(HELM_DOCS): $(TOOLS_MOD)
 	@echo "building $(@F)"
 	@go build -modfile=$(TOOLS_MOD) -trimpath -o $@ $(PACKAGE)

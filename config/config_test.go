@@ -30,7 +30,7 @@ func TestKustomizations(t *testing.T) {
 		objects int
 	}{
 		"CRD":     {"the CustomResourceDefinitions, which the API server has already", "crd", 3},
-		"RBAC":    {"the roles and their bindings", "rbac", 10},
+		"RBAC":    {"the roles and their bindings", "rbac", 13},
 		"Samples": {"what the quickstart applies", "samples", 4},
 	}
 	for name, tc := range cases {

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -47,6 +48,7 @@ type CreateError struct {
 	RetryAfter time.Duration
 
 	outcome Outcome // NotStored or Refused
+	health  health
 	cause   string
 }
 
@@ -196,6 +198,10 @@ func mayRetryNow(err error) bool {
 // the words change, a refusal is taken for something that will pass: the sender retries in vain, and nothing is lost.
 var admissionDenial = regexp.MustCompile(`(?:admission webhook "[^"]+"|ValidatingAdmissionPolicy '[^']+' with binding '[^']+') denied`)
 
+// webhookFailure is how the API server says that it could not ask an admission webhook. That is the trouble of those who are
+// subject to the webhook, and not the API server's own.
+const webhookFailure = "failed calling webhook"
+
 // outcomeOf works out what an attempt's error means. The messages of the API server can quote the object, so of the
 // ones that may only the part that names the policy is kept.
 func outcomeOf(err error) (Outcome, *CreateError) {
@@ -206,10 +212,16 @@ func outcomeOf(err error) (Outcome, *CreateError) {
 func classify(err error) *CreateError {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return &CreateError{outcome: NotStored, cause: fmt.Sprintf("no answer from the API server: %v", err)}
+		return &CreateError{outcome: NotStored, health: failing, cause: fmt.Sprintf("no answer from the API server: %v", err)}
 	}
 	e := &CreateError{outcome: NotStored}
 	s := status.Status()
+	switch {
+	case s.Code == http.StatusTooManyRequests:
+		e.health = overloaded
+	case s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure):
+		e.health = failing
+	}
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}

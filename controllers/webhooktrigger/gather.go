@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -52,8 +53,12 @@ func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 	return in, nil
 }
 
-// get reads an object and says whether it exists.
+// get reads an object and says whether it exists. A name that none can have, which another version of the
+// CustomResourceDefinition may have let through, is refused by the client: it would be an error for good.
 func get(ctx context.Context, reader client.Reader, namespace, name string, object client.Object) (bool, error) {
+	if name == "" || len(path.IsValidPathSegmentName(name)) > 0 {
+		return false, nil
+	}
 	err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) {
 		return false, nil

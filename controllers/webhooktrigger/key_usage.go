@@ -155,6 +155,9 @@ func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev
 	}
 	var statuses []sluicev1alpha1.KeyStatus
 	for _, ref := range secretRefs(trigger) {
+		if ref.Name == "" || ref.Key == "" || len(keyName(ref)) > maxKeyName {
+			continue // which only another version of the CustomResourceDefinition has let through
+		}
 		status := sluicev1alpha1.KeyStatus{Name: keyName(ref), LastMatchedTime: known[keyName(ref)]}
 		at := u.lastMatched(types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}, status.Name)
 		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {

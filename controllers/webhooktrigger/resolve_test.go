@@ -113,6 +113,18 @@ func TestResolve(t *testing.T) {
 			reason: "a definition newer than the program", change: func(in *Inputs) { in.Trigger.Spec.Algorithm = "SHA-9000" },
 			want: summary{"False/InvalidScheme", "False/InvalidScheme", "True/ResolvedRefs"}, message: `"SHA-9000"`,
 		},
+		"UnknownState": {
+			reason: "another version's state is not Active", change: func(in *Inputs) { in.Trigger.Spec.State = "Paused" },
+			want: summary{"False/InvalidSpec", "False/InvalidSpec", "True/ResolvedRefs"}, message: "Apply it again",
+		},
+		"UnknownStateOfFlow": {
+			reason: "another version's state is not Enabled", change: func(in *Inputs) { in.Flow.Spec.State = "Paused" },
+			want: summary{"False/FlowDisabled", "True/Accepted", "True/ResolvedRefs"}, message: "cannot be read",
+		},
+		"NoHTTPStatus": {
+			reason: "net/http panics at it", change: func(in *Inputs) { in.Trigger.Spec.Response.Status = 42 },
+			want: summary{"False/InvalidSpec", "False/InvalidSpec", "True/ResolvedRefs"}, message: "spec.response.status",
+		},
 		"UnknownAlgorithmNoSecret": {
 			reason: "what is wrong with the spec comes first", change: func(in *Inputs) { in.Trigger.Spec.Algorithm, in.Secrets = "SHA-9000", nil },
 			want: summary{"False/InvalidScheme", "False/InvalidScheme", "False/SecretNotFound"},

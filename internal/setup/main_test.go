@@ -46,7 +46,13 @@ const patience = 30 * time.Second
 
 var env *testenv.Environment
 
-func TestMain(m *testing.M) { testenv.Main(m, &env) }
+func TestMain(m *testing.M) {
+	if kubeconfig := os.Getenv(childVariable); kubeconfig != "" {
+		runChild(kubeconfig)
+		return
+	}
+	testenv.Main(m, &env)
+}
 
 // operator is one that runs, as a user who has the permissions of config/rbac and no others.
 type operator struct {

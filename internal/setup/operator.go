@@ -7,6 +7,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +30,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/internal/scheme"
+	"github.com/sluice-dev/sluice/internal/unreadable"
 )
 
 const (
@@ -44,6 +46,8 @@ type Operator struct {
 	// Table and Server are nil in role controller.
 	Table  *route.Table
 	Server *ingest.Server
+
+	synced started
 }
 
 // NewOperator puts an operator together. ctx bounds the setting up only.
@@ -55,9 +59,12 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
+	types := scheme.New()
+	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
+
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme: scheme.New(),
+		Scheme: types,
 		Logger: log,
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
@@ -97,11 +104,10 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err := webhooktrigger.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	if err := addHealthChecks(mgr); err != nil {
+	operator := &Operator{Manager: mgr}
+	if err := operator.addHealthChecks(); err != nil {
 		return nil, err
 	}
-
-	operator := &Operator{Manager: mgr}
 	if o.Role.ingest() {
 		if err := operator.addIngest(ctx, secrets, o); err != nil {
 			return nil, err
@@ -118,20 +124,25 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 // Start runs the operator until ctx ends and its requests in flight are answered. The webhook server is drained before
 // the manager stops, so that controllers and caches keep its routes up to date until then.
 func (o *Operator) Start(ctx context.Context) error {
-	if o.Server == nil {
-		return o.Manager.Start(ctx)
-	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go func() {
-		select {
-		case <-ctx.Done():
-			o.Server.Drain()
-			stop()
-		case <-running.Done(): // the manager has stopped by itself
-		}
-	}()
-	return o.Manager.Start(running)
+	stopped := make(chan error, 1)
+	go func() { stopped <- o.Manager.Start(running) }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+	}
+	if o.Server != nil {
+		o.Server.Drain()
+	}
+	stop()
+	if !o.synced.yes.Load() {
+		// A manager of controller-runtime that is stopped while its caches wait to be filled never returns: for want of a
+		// permission, say, or of an API server. Nothing has been served yet, and the process is about to end.
+		return nil
+	}
+	return <-stopped
 }
 
 func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
@@ -148,8 +159,15 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if registerer == nil {
 		registerer = metrics.Registry
 	}
+	var certificate *tls.Config
+	if options.TLS.isSet() {
+		if certificate, err = serverTLS(mgr, options.TLS, "tls", options.TLSMinVersion); err != nil {
+			return err
+		}
+	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
+		TLS:        certificate,
 		Table:      o.Table,
 		Creator:    creator,
 		Limits:     options.Limits,
@@ -173,12 +191,11 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 
 // addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not
 // bring it back.
-func addHealthChecks(mgr ctrl.Manager) error {
-	synced := &started{}
+func (o *Operator) addHealthChecks() error {
 	return errors.Join(
-		mgr.Add(synced),
-		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("caches", synced.check),
+		o.Manager.Add(&o.synced),
+		o.Manager.AddHealthzCheck("ping", healthz.Ping),
+		o.Manager.AddReadyzCheck("caches", o.synced.check),
 	)
 }
 

@@ -50,6 +50,9 @@ type Options struct {
 	MetricsAddress string // "0" means none
 	PprofAddress   string // empty means none
 
+	TLS           KeyPair // of the webhook server; none means plain HTTP
+	TLSMinVersion TLSVersion
+
 	LeaderElectionNamespace string // empty means that of the pod
 	LeaseDuration           time.Duration
 	RenewDeadline           time.Duration
@@ -86,6 +89,7 @@ func DefaultOptions() Options {
 		IngestAddress:  ":8080",
 		HealthAddress:  ":8081",
 		MetricsAddress: ":8082",
+		TLSMinVersion:  TLS12,
 		// Longer than controller-runtime's defaults: the lease guards only status, and in role all a lease that is lost
 		// to a slow API server costs requests.
 		LeaseDuration: 60 * time.Second,
@@ -117,6 +121,12 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Where to serve /metrics; 0 for nowhere.")
 	fs.StringVar(&o.PprofAddress, "pprof-bind-address", o.PprofAddress,
 		"Where to serve /debug/pprof; nowhere if this is empty. Profiles can hold payloads and keys: use a loopback address.")
+	fs.StringVar(&o.TLS.CertFile, "tls-cert-file", o.TLS.CertFile,
+		"A file with the certificate for webhooks and those that lead to its root, in PEM. It is followed. Plain HTTP is served if this is empty.")
+	fs.StringVar(&o.TLS.KeyFile, "tls-key-file", o.TLS.KeyFile,
+		"A file with the key of that certificate, in PEM. It is followed.")
+	fs.StringVar((*string)(&o.TLSMinVersion), "tls-min-version", string(o.TLSMinVersion),
+		"The oldest version of TLS that senders may use: 1.2 or 1.3.")
 	fs.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
 		"The namespace of the leader's lease; that of the pod if this is empty. Needed outside a cluster, except for role ingest.")
 	fs.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", o.LeaseDuration, "How long a lease that is not renewed is respected.")
@@ -146,6 +156,10 @@ func (o *Options) Validate() error {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
 			errs = append(errs, fmt.Errorf("--watch-namespaces: %q is not the name of a namespace", namespace))
 		}
+	}
+	errs = append(errs, o.TLS.validate("tls"))
+	if _, ok := tlsVersions[o.TLSMinVersion]; !ok {
+		errs = append(errs, fmt.Errorf("--tls-min-version must be 1.2 or 1.3, not %q", o.TLSMinVersion))
 	}
 	switch {
 	case o.RetryPeriod <= 0 || o.RenewDeadline <= o.RetryPeriod*6/5 || o.LeaseDuration <= o.RenewDeadline:

@@ -11,9 +11,13 @@ package testenv
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -24,11 +28,13 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/scheme"
 )
 
@@ -106,6 +112,34 @@ func (e *Environment) Create(tb testing.TB, objects ...client.Object) {
 		if err := e.Client.Create(tb.Context(), object); err != nil {
 			tb.Fatalf("create %T %q: %v", object, object.GetName(), err)
 		}
+	}
+}
+
+// Store writes an object of that resource of Sluice's into etcd as it is, past all that the API server checks. So does an
+// object look that was stored under another version of its CustomResourceDefinition.
+func (e *Environment) Store(tb testing.TB, resource string, object *unstructured.Unstructured) {
+	tb.Helper()
+	value, err := object.MarshalJSON()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key := path.Join("/registry", sluicev1alpha1.GroupVersion.Group, resource, object.GetNamespace(), object.GetName())
+	put, err := json.Marshal(map[string][]byte{"key": []byte(key), "value": value})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	url := e.Control.ControlPlane.Etcd.URL.JoinPath("v3", "kv", "put").String()
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, url, bytes.NewReader(put))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		tb.Fatalf("put %s into etcd: %v", key, err)
+	}
+	defer response.Body.Close()
+	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
+		tb.Fatalf("put %s into etcd: %d %s, %v", key, response.StatusCode, answer, err)
 	}
 }
 

@@ -1,0 +1,253 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
+)
+
+const (
+	// overloadFactor is how many times the requests that can be stored are sent in an overload.
+	overloadFactor = 10
+	// goodputTarget is how much of the most that could be stored is to be stored in an overload.
+	goodputTarget = 0.9
+	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps the generator's sockets within bounds.
+	inFlightLimit = 4000
+)
+
+// once sends a signed request of a measurement, and does not repeat it.
+func (l *load) once(ctx context.Context, k kind, s sort, b *backend) (reply, fate) {
+	a := l.measured(k)
+	t := l.triggers[a.trigger]
+	body := a.body(l.seed, 0)
+	key, over := t.use(a.number)
+	defer over()
+	return l.attempt(ctx, b, l.open(a, t, 0, s), l.message(a, t, body, key, nil), true)
+}
+
+// quiet ends the arrivals of the mix for a measurement, and waits for the senders to be done.
+func (e *experiment) quiet(ctx context.Context) {
+	e.setRate(0)
+	for limit := time.Now().Add(settleLimit); e.load.pending.Load() > 0 && time.Now().Before(limit) && ctx.Err() == nil; {
+		wait(ctx, 20*time.Millisecond)
+	}
+}
+
+// overload measures how many requests can be stored, and then sends ten times as many.
+func overload(ctx context.Context, e *experiment, last time.Duration) (string, error) {
+	e.quiet(ctx)
+	defer e.setRate(e.settings.rate)
+	defer e.healed()
+	step := last / 5
+	peak := 0.0
+	for _, senders := range []int{8, 16, 32, 64, 128} {
+		stored := e.storeFor(ctx, senders, step)
+		e.say("  %d senders: %.0f stored a second", senders, stored)
+		peak = max(peak, stored)
+	}
+	e.endPhase()
+	e.phases[len(e.phases)-1].name = "overload: peak"
+	e.phases[len(e.phases)-1].remark = fmt.Sprintf("peak goodput %.0f/s, of 8 to 128 senders that wait for each answer", peak)
+
+	p := e.startPhase(faultOverload)
+	rate := overloadFactor * peak
+	sent, left, accepted := e.sendFor(ctx, p, rate, last)
+	goodput := float64(accepted) / last.Seconds()
+	e.peakGoodput, e.goodput = peak, goodput
+	if goodput < goodputTarget*peak {
+		e.ledger.violated(ruleTarget, "goodput at %d times the peak is %.0f/s, which is %.2f of the peak of %.0f/s; the target is %.2f",
+			overloadFactor, goodput, goodput/peak, peak, goodputTarget)
+	}
+	remark := fmt.Sprintf("%.0f requests/s, goodput %.0f/s, %.2f of the peak", float64(sent)/last.Seconds(), goodput, goodput/peak)
+	if left > 0 {
+		remark += fmt.Sprintf("; %d could not be sent, with %d in flight", left, inFlightLimit)
+	}
+	return remark, nil
+}
+
+// storeFor has senders send one request after the other, and returns how many were stored in a second.
+func (e *experiment) storeFor(ctx context.Context, senders int, last time.Duration) float64 {
+	var stored atomic.Int64
+	sending, stop := context.WithTimeout(ctx, last)
+	defer stop()
+	closedLoop(sending, senders, func() {
+		r, _ := e.load.once(ctx, kindCalm, single, e.load.pick(ctx, nil))
+		if accepts(r.status) && sending.Err() == nil {
+			stored.Add(1)
+		}
+		if r.retryAfter > 0 { // or it would count how fast requests are turned away
+			wait(sending, firstPause)
+		}
+	})
+	return float64(stored.Load()) / last.Seconds()
+}
+
+// sendFor sends requests at a rate, however many of them have no answer yet, and returns how many it sent, how many it could
+// not, and how many were accepted in that time.
+func (e *experiment) sendFor(ctx context.Context, p *phase, rate float64, last time.Duration) (sent, left, accepted int) {
+	var inFlight atomic.Int64
+	var senders sync.WaitGroup
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	begin := time.Now()
+	for due := 0.0; ctx.Err() == nil; {
+		now := <-ticker.C
+		if now.Sub(begin) >= last {
+			break
+		}
+		due = now.Sub(begin).Seconds()*rate - float64(sent+left)
+		for ; due >= 1; due-- {
+			if inFlight.Load() >= inFlightLimit {
+				left++
+				continue
+			}
+			sent++
+			inFlight.Add(1)
+			senders.Go(func() {
+				defer inFlight.Add(-1)
+				e.load.once(ctx, kindCalm, single, e.load.pick(ctx, nil))
+			})
+		}
+	}
+	accepted = p.acceptedSoFar() // those that come later do not count
+	senders.Wait()
+	return sent, left, accepted
+}
+
+// flood has forgers send to a trigger whose genuine senders go on.
+func flood(ctx context.Context, e *experiment, last time.Duration) (string, error) {
+	const forgers = 64
+	e.phases[len(e.phases)-1].name = "flood: before"
+	wait(ctx, last)
+	before := e.endPhase()
+	p := e.startPhase(faultFlood)
+	flooded := e.triggers[triggerOrders]
+	path := flooded.path()
+	stop := time.Now().Add(last)
+	var all sync.WaitGroup
+	for i := range forgers {
+		k := kindFlood
+		if i%2 == 0 {
+			k = kindFloodLarge
+		}
+		all.Go(func() {
+			for time.Now().Before(stop) && ctx.Err() == nil {
+				a := e.load.measured(k)
+				body := a.body(e.settings.seed, 0)
+				d := e.load.open(a, flooded, 0, forged)
+				m := &message{body: body, head: head(path, len(body), signatureHeader, strings.Repeat("ab", 32), deliveryHeader, a.id())}
+				if r, _ := e.load.attempt(ctx, e.load.pick(ctx, nil), d, m, false); r.status == 0 {
+					wait(ctx, tick)
+				}
+			}
+		})
+	}
+	all.Wait()
+	e.healed()
+	name := flooded.String()
+	of := func(p *phase, which func(string) bool) string {
+		t := p.tally(which)
+		return fmt.Sprintf("%.1f %% at once, p99 %s", t.share(), t.percentile(99).Round(time.Millisecond))
+	}
+	same, others := func(t string) bool { return t == name }, func(t string) bool { return t != name }
+	before.remark = fmt.Sprintf("%s: %s; others: %s", name, of(before, same), of(before, others))
+	return fmt.Sprintf("%s: %s; others: %s", name, of(p, same), of(p, others)), nil
+}
+
+// rollBehindBalancer restarts all replicas while senders that never retry go through HAProxy.
+func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) (string, error) {
+	e.quiet(ctx)
+	defer e.setRate(e.settings.rate)
+	defer e.healed()
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	balancer := &backend{name: "haproxy", address: local.Address(ports[0])}
+	balancer.setReady(true)
+	configuration := filepath.Join(e.folder, "haproxy.cfg")
+	if err := os.WriteFile(configuration, []byte(e.balancerConfiguration(balancer.address)), 0o600); err != nil {
+		return "", fmt.Errorf("configure haproxy: %w", err)
+	}
+	process, err := e.cluster.processes.start("haproxy", e.settings.haproxy, "-db", "-f", configuration)
+	if err != nil {
+		return "", err
+	}
+	err = e.eventually(ctx, func(ctx context.Context) error {
+		if r, _ := e.load.once(ctx, kindCalm, single, balancer); !accepts(r.status) {
+			return errNoProxy
+		}
+		return nil
+	})
+	if err != nil {
+		return "", process.describe(err)
+	}
+
+	var sent, failed atomic.Int64
+	sending, stop := context.WithCancel(ctx)
+	var senders sync.WaitGroup
+	senders.Go(func() {
+		ticker := time.NewTicker(time.Duration(float64(time.Second) / min(e.settings.rate, 100)))
+		defer ticker.Stop()
+		for sending.Err() == nil {
+			<-ticker.C
+			senders.Go(func() {
+				sent.Add(1)
+				if r, _ := e.load.once(ctx, kindBalanced, genuine, balancer); !accepts(r.status) {
+					failed.Add(1)
+				}
+			})
+		}
+	})
+	wait(ctx, last)
+	err = e.roll(ctx)
+	wait(ctx, last)
+	stop()
+	senders.Wait()
+	if err != nil {
+		return "", err
+	}
+	if failed.Load() > 0 {
+		e.ledger.violated(ruleTarget, "%d of %d requests through the balancer failed; none may", failed.Load(), sent.Load())
+	}
+	_, err = process.end(ctx, syscall.SIGKILL)
+	return fmt.Sprintf("%d requests through HAProxy, %d failed", sent.Load(), failed.Load()), err
+}
+
+// balancerConfiguration is what docs/reliability.md shows, for these replicas.
+func (e *experiment) balancerConfiguration(address string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, `global
+  maxconn 2000
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 30s
+  timeout server 30s
+frontend webhooks
+  bind %s
+  default_backend ingest
+backend ingest
+  balance roundrobin
+  option httpchk GET /readyz
+  default-server check inter 200ms fall 1 rise 1
+`, address)
+	for _, r := range e.cluster.ingest {
+		_, port, _ := strings.Cut(strings.TrimPrefix(r.health, "http://"), ":")
+		fmt.Fprintf(&text, "  server %s %s port %s\n", r.name, r.backend.address, port)
+	}
+	return text.String()
+}

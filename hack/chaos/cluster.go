@@ -1,0 +1,407 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/hack/internal/local"
+	"github.com/sluice-dev/sluice/internal/scheme"
+)
+
+const (
+	crdFolder  = "config/crd"
+	rbacFolder = "config/rbac"
+	// operatorNamespace is where config/rbac has the service accounts, and the leader's lease is.
+	operatorNamespace = "sluice-system"
+	// patience is how long to wait for what takes seconds.
+	patience = 2 * time.Minute
+	// readinessPeriod is how often it is asked whether a replica is ready, as a balancer does.
+	readinessPeriod = 200 * time.Millisecond
+
+	secretKey  = "secretKey"
+	flowName   = "import"
+	probeName  = "probe" // of the trigger and Flow by which it is seen that status is written
+	fieldOwner = client.FieldOwner("sluice-chaos")
+)
+
+// The users are the service accounts of config/rbac, so that what is bound there holds here.
+var (
+	ingestUser     = local.User{Name: "system:serviceaccount:" + operatorNamespace + ":sluice-ingest", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + operatorNamespace}}
+	controllerUser = local.User{Name: "system:serviceaccount:" + operatorNamespace + ":sluice-controller", Groups: ingestUser.Groups}
+)
+
+// A cluster is everything that runs: a control plane of its own, and the operator's processes.
+type cluster struct {
+	settings  settings
+	folder    string
+	processes *processes
+	plane     local.ControlPlane
+	config    *rest.Config
+	admin     client.Client // has every permission and goes to the API server directly
+
+	etcd, apiServer *process
+	ingest          []*replica
+	controllers     []*replica
+}
+
+// A replica is a process of the operator, which reaches the API server through a proxy of its own.
+type replica struct {
+	*process
+	proxy   *proxy
+	health  string
+	metrics string
+	backend *backend // nil in role controller
+}
+
+// startCluster starts everything, and returns when the replicas are ready.
+func startCluster(ctx context.Context, s settings, folder string, processes *processes, triggers map[string]*trigger) (*cluster, error) {
+	c := &cluster{settings: s, folder: folder, processes: processes}
+	ports, err := freePorts(ctx, 2+2*s.controllers+3*s.replicas)
+	if err != nil {
+		return nil, err
+	}
+	c.plane = local.ControlPlane{
+		Folder: folder, EtcdPort: ports[0], APIPort: ports[1],
+		Users: []local.User{local.Admin, ingestUser, controllerUser},
+	}
+	ports = ports[2:]
+	if err := c.startControlPlane(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.applyObjects(ctx, triggers); err != nil {
+		return nil, err
+	}
+	for i := range s.replicas {
+		r, err := c.startReplica(ctx, fmt.Sprintf("ingest-%d", i+1), ingestUser, ports[0], ports[1],
+			"--role=ingest", "--ingest-bind-address="+local.Address(ports[2]))
+		if err != nil {
+			return nil, err
+		}
+		r.backend = &backend{name: r.name, address: local.Address(ports[2])}
+		c.ingest = append(c.ingest, r)
+		ports = ports[3:]
+	}
+	for i := range s.controllers {
+		r, err := c.startReplica(ctx, fmt.Sprintf("controller-%d", i+1), controllerUser, ports[0], ports[1],
+			"--role=controller", "--leader-election-namespace="+operatorNamespace,
+			fmt.Sprintf("--leader-election-lease-duration=%s", s.lease),
+			fmt.Sprintf("--leader-election-renew-deadline=%s", s.lease*2/3),
+			fmt.Sprintf("--leader-election-retry-period=%s", s.lease/8))
+		if err != nil {
+			return nil, err
+		}
+		r.mayEnd = true // when it has lost the lease
+		c.controllers = append(c.controllers, r)
+		ports = ports[2:]
+	}
+	for _, r := range append(c.ingest, c.controllers...) {
+		if err := r.waitReady(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *cluster) startControlPlane(ctx context.Context) error {
+	if err := c.plane.Prepare(); err != nil {
+		return err
+	}
+	var err error
+	// What a long run keeps is more than etcd's default allows.
+	etcd := append(c.plane.EtcdArguments(), "--quota-backend-bytes=8589934592", "--log-level=warn")
+	if c.etcd, err = c.processes.start("etcd", filepath.Join(c.settings.assets, "etcd"), etcd...); err != nil {
+		return err
+	}
+	c.apiServer, err = c.processes.start("kube-apiserver", filepath.Join(c.settings.assets, "kube-apiserver"), c.plane.APIServerArguments()...)
+	if err != nil {
+		return err
+	}
+	if c.config, err = local.REST(c.plane.Kubeconfig("chaos", local.Admin.Name, c.plane.APIPort, mainNamespace)); err != nil {
+		return err
+	}
+	c.config.QPS = -1
+	c.config.Timeout = 10 * time.Second
+	if err := c.waitAPI(ctx); err != nil {
+		return err
+	}
+	if c.admin, err = client.New(c.config, client.Options{Scheme: scheme.New()}); err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	return nil
+}
+
+// waitAPI waits until the API server serves.
+func (c *cluster) waitAPI(ctx context.Context) error {
+	err := local.Eventually(ctx, patience, func(ctx context.Context) error { return local.Ready(ctx, c.config) })
+	if err != nil {
+		return c.apiServer.describe(fmt.Errorf("kube-apiserver is not ready: %w", err))
+	}
+	return nil
+}
+
+// apply applies an object, again and again while the API server does not know its kind yet.
+func (c *cluster) apply(ctx context.Context, object *unstructured.Unstructured) error {
+	err := local.Eventually(ctx, patience, func(ctx context.Context) error {
+		return c.admin.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()), fieldOwner, client.ForceOwnership)
+	})
+	if err != nil {
+		return fmt.Errorf("apply %s %q: %w", object.GetKind(), object.GetName(), err)
+	}
+	return nil
+}
+
+// create creates an object.
+func (c *cluster) create(ctx context.Context, object client.Object) error {
+	err := local.Eventually(ctx, patience, func(ctx context.Context) error { return c.admin.Create(ctx, object) })
+	if err != nil {
+		return fmt.Errorf("create %T %q: %w", object, object.GetName(), err)
+	}
+	return nil
+}
+
+// applyObjects installs Sluice's definitions and permissions, and creates the triggers and all that they need.
+func (c *cluster) applyObjects(ctx context.Context, triggers map[string]*trigger) error {
+	for _, name := range []string{operatorNamespace, mainNamespace, tenantNamespace} {
+		if err := c.create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return err
+		}
+	}
+	for _, folder := range []string{crdFolder, rbacFolder} {
+		objects, err := local.ReadKustomization(folder)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if err := c.apply(ctx, object); err != nil {
+				return err
+			}
+		}
+	}
+	for _, namespace := range []string{mainNamespace, tenantNamespace} {
+		if err := c.create(ctx, makeFlow(namespace, flowName)); err != nil {
+			return err
+		}
+	}
+	for _, t := range triggers {
+		if err := c.create(ctx, makeSecret(t, t.name, t.key)); err != nil {
+			return err
+		}
+		if err := c.create(ctx, makeTrigger(t, flowName)); err != nil {
+			return err
+		}
+	}
+	probe := &trigger{namespace: mainNamespace, name: probeName}
+	if err := c.create(ctx, makeSecret(probe, probeName, makeKey(0, probeName, 0))); err != nil {
+		return err
+	}
+	if err := c.create(ctx, makeFlow(mainNamespace, probeName)); err != nil {
+		return err
+	}
+	return c.create(ctx, makeTrigger(probe, probeName))
+}
+
+func makeFlow(namespace, name string) *sluicev1alpha1.Flow {
+	return &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+}
+
+func makeSecret(t *trigger, name string, key []byte) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: name},
+		Data:       map[string][]byte{secretKey: key},
+	}
+}
+
+func makeTrigger(t *trigger, flow string) *sluicev1alpha1.WebhookTrigger {
+	made := &sluicev1alpha1.WebhookTrigger{
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: t.name},
+		Spec: sluicev1alpha1.WebhookTriggerSpec{
+			FlowRef:   sluicev1alpha1.FlowReference{Name: flow},
+			Algorithm: sluicev1alpha1.AlgorithmSHA256,
+			SecretRef: sluicev1alpha1.SecretKeyReference{Name: t.name, Key: secretKey},
+		},
+	}
+	if t.deduplicates {
+		made.Spec.Deduplication = sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateByHeader, Header: deliveryHeader}
+	}
+	return made
+}
+
+// startReplica starts a process of the operator.
+func (c *cluster) startReplica(ctx context.Context, name string, user local.User, health, metrics int, args ...string) (*replica, error) {
+	proxy, err := newProxy(ctx, local.Address(c.plane.APIPort), c.settings.seed)
+	if err != nil {
+		return nil, fmt.Errorf("start a proxy: %w", err)
+	}
+	kubeconfig := filepath.Join(c.folder, name+".kubeconfig")
+	if err := clientcmd.WriteToFile(c.plane.Kubeconfig("chaos", user.Name, proxy.port(), operatorNamespace), kubeconfig); err != nil {
+		return nil, fmt.Errorf("write the kubeconfig: %w", err)
+	}
+	r := &replica{proxy: proxy, health: "http://" + local.Address(health), metrics: "http://" + local.Address(metrics) + "/metrics"}
+	args = append(args,
+		"--kubeconfig="+kubeconfig,
+		"--health-probe-bind-address="+local.Address(health),
+		"--metrics-bind-address="+local.Address(metrics),
+		fmt.Sprintf("--read-timeout=%s", c.settings.readTimeout),
+		fmt.Sprintf("--shutdown-delay=%s", c.settings.shutdownDelay))
+	r.process, err = c.processes.start(name, c.settings.manager, args...)
+	return r, err
+}
+
+// close closes the proxies.
+func (c *cluster) close() {
+	for _, r := range append(c.ingest, c.controllers...) {
+		r.proxy.close()
+	}
+}
+
+// isReady asks /readyz.
+func (r *replica) isReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.health+"/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("readyz: %s", response.Status)
+	}
+	return nil
+}
+
+func (r *replica) waitReady(ctx context.Context) error {
+	if err := local.Eventually(ctx, patience, r.isReady); err != nil {
+		return r.describe(fmt.Errorf("%s is not ready: %w", r.name, err))
+	}
+	return nil
+}
+
+// followReadiness keeps the backend's readiness up to date until ctx ends.
+func (r *replica) followReadiness(ctx context.Context) {
+	ticker := time.NewTicker(readinessPeriod)
+	defer ticker.Stop()
+	for {
+		ready := r.isReady(ctx) == nil
+		if ready != r.backend.ready.Load() && r.backend.kills.Load()%2 == 0 {
+			r.backend.setReady(ready)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// kill kills a replica of ingest with SIGKILL, so that requests that were under way are known to be cut by it.
+func (r *replica) kill(ctx context.Context) error {
+	r.backend.kills.Add(1)
+	defer r.backend.kills.Add(1)
+	_, err := r.end(ctx, syscall.SIGKILL)
+	r.backend.setReady(false)
+	return err
+}
+
+// leads says whether a controller is the leader.
+func (r *replica) leads(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.metrics, http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return err == nil && strings.Contains(string(text), `leader_election_master_status{name="sluice-controller"} 1`)
+}
+
+// memory is what processes hold, in bytes.
+type memory struct{ ingest, controller int64 }
+
+func (m memory) most(other memory) memory {
+	return memory{ingest: max(m.ingest, other.ingest), controller: max(m.controller, other.controller)}
+}
+
+// measure returns the most that a process of each role holds at present, and the most that one held since it was started.
+func (c *cluster) measure() (now, peak memory) {
+	for _, r := range c.ingest {
+		rss, high := resident(r.pid())
+		now.ingest, peak.ingest = max(now.ingest, rss), max(peak.ingest, high)
+	}
+	for _, r := range c.controllers {
+		rss, high := resident(r.pid())
+		now.controller, peak.controller = max(now.controller, rss), max(peak.controller, high)
+	}
+	return now, peak
+}
+
+// resident returns the resident memory of a process and the most that it has been, in bytes; 0 if it does not run.
+func resident(pid int) (now, peak int64) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if pid == 0 || err != nil {
+		return 0, 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(line, ":")
+		var kib int64
+		switch name {
+		case "VmRSS":
+			_, _ = fmt.Sscanf(value, "%d kB", &kib)
+			now = kib << 10
+		case "VmHWM":
+			_, _ = fmt.Sscanf(value, "%d kB", &kib)
+			peak = kib << 10
+		}
+	}
+	return now, peak
+}
+
+// freePorts returns different ports of the loopback address that are free. They are not of those that the kernel gives to outgoing connections:
+// one of these could take the port of a replica that is down for a moment.
+func freePorts(ctx context.Context, n int) ([]int, error) {
+	const first, last, attempts = 20000, 30000, 1000
+	var ports []int
+	for range attempts {
+		if len(ports) == n {
+			return ports, nil
+		}
+		port := first + rand.IntN(last-first) //nolint:gosec // no secret
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", local.Address(port))
+		if err != nil {
+			continue
+		}
+		defer listener.Close() //nolint:errcheck,revive // all are held until all are chosen
+		ports = append(ports, port)
+	}
+	return nil, fmt.Errorf("there are no %d free ports from %d to %d", n, first, last)
+}

@@ -1,0 +1,54 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package setup
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+)
+
+// TLSVersion is a version of TLS, as flags name it.
+type TLSVersion string
+
+// The versions of TLS that can be asked for. Older ones are broken.
+const (
+	TLS12 TLSVersion = "1.2"
+	TLS13 TLSVersion = "1.3"
+)
+
+// tlsVersions are the numbers of the versions in the protocol.
+var tlsVersions = map[TLSVersion]uint16{TLS12: tls.VersionTLS12, TLS13: tls.VersionTLS13}
+
+// KeyPair names the files of a certificate and its key, in PEM. Both are set, or neither.
+type KeyPair struct {
+	CertFile, KeyFile string
+}
+
+func (p KeyPair) isSet() bool { return p.CertFile != "" || p.KeyFile != "" }
+
+// validate says what is wrong with a key pair that the flags with this prefix set. The files are not read.
+func (p KeyPair) validate(prefix string) error {
+	if (p.CertFile == "") != (p.KeyFile == "") {
+		return fmt.Errorf("--%[1]s-cert-file and --%[1]s-key-file must be set both or neither", prefix)
+	}
+	return nil
+}
+
+// serverTLS reads the key pair and returns a configuration that serves it. From then on the files are followed, on every
+// replica: what is new in them and good is served, and as long as they cannot be used what was there before stays.
+func serverTLS(mgr ctrl.Manager, pair KeyPair, prefix string, oldest TLSVersion) (*tls.Config, error) {
+	watcher, err := certwatcher.New(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read --%[1]s-cert-file and --%[1]s-key-file: %[2]w", prefix, err)
+	}
+	if err := mgr.Add(watcher); err != nil {
+		return nil, fmt.Errorf("add the watch of --%s-cert-file: %w", prefix, err)
+	}
+	return &tls.Config{GetCertificate: watcher.GetCertificate, MinVersion: tlsVersions[oldest]}, nil
+}
