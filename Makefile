@@ -65,6 +65,35 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
 
+# The versions that make e2e installs and upgrades to.
+E2E_VERSIONS := v0.0.0-e2e.1 v0.0.0-e2e.2
+# The cluster that make e2e uses instead of one of its own.
+E2E_KUBECONFIG ?=
+
+.PHONY: e2e
+e2e: $(if $(E2E_KUBECONFIG),,e2e-cluster) $(HELM) ## Run the end-to-end test, with the image and the chart, in a cluster of one real node (Linux, root).
+	@go test -c -tags e2e -o bin/e2e.test ./test/e2e
+	@export PATH="$(TOOLS):$$(hack/controlplane/build.sh):$$PATH" E2E_IMAGE=$(IMAGE) E2E_VERSIONS="$(E2E_VERSIONS)" E2E_CHART=charts/sluice; \
+	if [ -n "$(E2E_KUBECONFIG)" ]; then \
+		export E2E_KUBECONFIG="$(E2E_KUBECONFIG)"; exec bin/e2e.test -test.timeout=20m; \
+	else \
+		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig"; \
+		exec bin/cluster $(E2E_VERSIONS:%=--image=bin/e2e/%.tar) run bin/e2e.test -test.timeout=20m; \
+	fi
+
+# What runs in the cluster. The check comes first: what follows takes minutes the first time.
+.PHONY: e2e-cluster
+e2e-cluster: bin/image
+	@CGO_ENABLED=0 go build -trimpath -o bin/cluster ./hack/cluster
+	@bin/cluster check
+	@hack/controlplane/build.sh >/dev/null
+	@hack/controlplane/build.sh node >/dev/null
+	@CGO_ENABLED=0 go build -trimpath -o bin/pause ./hack/cluster/pause
+	@bin/image --file=hack/cluster/pause/Dockerfile --tag=sluice.dev/pause:1 --output=bin/pause-image.tar
+	@for version in $(E2E_VERSIONS); do \
+		$(MAKE) --no-print-directory image VERSION=$$version && mkdir -p bin/e2e && mv bin/sluice-image.tar bin/e2e/$$version.tar || exit 1; \
+	done
+
 ##@ Ship it
 
 # The image's name, and the architecture of make image.

@@ -127,7 +127,7 @@ func (c *cluster) writeSettings() error {
 	}
 	settings := map[string]string{
 		"Folder": string(c.folder), "Socket": socket, "PauseImage": pauseImage,
-		"CNIFolder": c.cniFolder, "PodRange": podRange, "Cgroup": c.folder.cgroup(),
+		"CNIFolder": c.cniFolder, "PodRange": podRange, "Cgroup": string(c.folder.cgroup()),
 	}
 	for name, file := range map[string]string{
 		"containerd.toml": "containerd.toml", "kubelet.yaml": "kubelet.yaml", "network.conflist": "cni/network.conflist",
@@ -157,6 +157,9 @@ func (c *cluster) startNamespaces(ctx context.Context) error {
 		if err := os.MkdirAll(own, 0o755); err != nil { //nolint:gosec // as Debian's packages would
 			return fmt.Errorf("make a folder to mount on: %w", err)
 		}
+	}
+	if err := c.folder.cgroup().create(); err != nil {
+		return fmt.Errorf("make a cgroup: %w", err)
 	}
 	pause, err := filepath.Abs(pauseBinary)
 	if err != nil {
@@ -212,7 +215,8 @@ func (c *cluster) startControlPlane(ctx context.Context, assets, node string) er
 	if _, err := c.startChild(ctx, filepath.Join(assets, "etcd"), append(c.plane.EtcdArguments(), "--unsafe-no-fsync")...); err != nil {
 		return err
 	}
-	server, err := c.startChild(ctx, filepath.Join(assets, "kube-apiserver"), c.plane.APIServerArguments()...)
+	server, err := c.startChild(ctx, filepath.Join(assets, "kube-apiserver"), append(c.plane.APIServerArguments(),
+		"--kubelet-preferred-address-types=InternalIP")...)
 	if err != nil {
 		return err
 	}

@@ -82,43 +82,17 @@ func (f folder) clean() {
 			_ = os.RemoveAll(f.in(name))
 		}
 	}
-	for _, cgroup := range f.cgroups() {
-		removeCgroup(cgroup)
-	}
+	f.cgroup().remove()
 	for _, own := range ownFolders {
 		_ = os.Remove(own) // fails, as it should, if something is in it
 	}
 }
 
-// cgroup is the name of the cgroup below which all pods' are. It is that of the folder, so that the next start finds it.
-func (f folder) cgroup() string {
+// cgroup is the cgroup below which all pods' are. It has the folder's name, so that the next start finds it.
+func (f folder) cgroup() cgroup {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(f)) // never fails
-	return fmt.Sprintf("sluice-cluster-%08x", hash.Sum32())
-}
-
-// cgroups returns the folders of that cgroup: one, or with version 1 one for each controller.
-func (f folder) cgroups() []string {
-	var found []string
-	for _, pattern := range []string{"/sys/fs/cgroup/" + f.cgroup(), "/sys/fs/cgroup/*/" + f.cgroup()} {
-		matches, _ := filepath.Glob(pattern) // the patterns are good
-		found = append(found, matches...)
-	}
-	return found
-}
-
-// removeCgroup removes a cgroup and those below it, innermost first. Their files cannot be removed and need not be.
-func removeCgroup(root string) {
-	var all []string
-	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			all = append(all, path)
-		}
-		return nil
-	})
-	for n := range all {
-		_ = os.Remove(all[len(all)-1-n]) // the next start tries again
-	}
+	return cgroup(fmt.Sprintf("sluice-cluster-%08x", hash.Sum32()))
 }
 
 // running returns the number in one of the PID files, if a node runs.
