@@ -174,6 +174,26 @@ func TestPermissionsAreThoseUsed(t *testing.T) {
 	}
 	controller.eventually(t, permission{"coordination.k8s.io", "leases", "update"})
 
+	t.Log("history: one run is due, and of another the payload")
+	flow := makeFlow(namespace)
+	update(t, flow, func(f *sluicev1alpha1.Flow) {
+		f.Spec.History.SuccessfulRunsHistoryLimit, f.Spec.History.PayloadTTLSeconds = new(int32(0)), new(int32(0))
+	})
+	for _, conclusion := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse} {
+		run := acceptedRun(t, namespace, serving.mustPost(t, namespace, keyText, "{}"))
+		run.Status = sluicev1alpha1.FlowRunStatus{
+			CompletionTime: new(metav1.Now()),
+			Conditions: []metav1.Condition{{
+				Type: sluicev1alpha1.ConditionSucceeded, Status: conclusion, Reason: "Done", LastTransitionTime: metav1.Now(),
+			}},
+		}
+		if err := env.Client.Status().Update(t.Context(), run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	controller.eventually(t, permission{"sluice.dev", "flowruns", "delete"})
+	controller.eventually(t, permission{"sluice.dev", "flowruns", "patch"})
+
 	t.Log("an API server that cannot stream lists, as older ones")
 	other := newWorld(t)
 	for role, a := range map[setup.Role]*auditor{setup.RoleIngest: ingest, setup.RoleController: controller} {
