@@ -145,7 +145,7 @@ func TestTokens(t *testing.T) {
 		"DeleteFlow":         {reason: "Flows are the users'", method: "DELETE", path: sluice + "/namespaces/NAMESPACE/flows/import", want: nobody},
 		"UpdateRun":          {reason: "a record is not rewritten", method: "PUT", path: sluice + "/namespaces/NAMESPACE/flowruns/run", body: "{}", want: nobody},
 		"PatchRun":           {reason: "payloads are dropped", method: "PATCH", path: sluice + "/namespaces/NAMESPACE/flowruns/run", body: "{}", want: [4]int{no, ok, no, ok}},
-		"DeleteRun":          {reason: "old runs are removed", method: "DELETE", path: sluice + "/namespaces/NAMESPACE/flowruns/run?dryRun=All", want: [4]int{no, ok, no, ok}},
+		"DeleteRun":          {reason: "old runs are removed", method: "DELETE", path: sluice + "/namespaces/NAMESPACE/flowruns/none", want: [4]int{no, http.StatusNotFound, no, http.StatusNotFound}},
 		"DeleteRuns":         {reason: "but one at a time", method: "DELETE", path: sluice + "/namespaces/NAMESPACE/flowruns", want: nobody},
 		"ListEvents":         {reason: "Events are for others to read", method: "GET", path: "/apis/events.k8s.io/v1/namespaces/NAMESPACE/events", want: nobody},
 		"DeleteEvents":       {reason: "nothing hides its traces", method: "DELETE", path: "/apis/events.k8s.io/v1/namespaces/NAMESPACE/events", want: nobody},
