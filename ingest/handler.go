@@ -166,6 +166,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		h.logRefusal(target, a.result, "limit", limit, "read", buffer.Len())
 		return reject(a)
 	}
+	// A body can take its time, and a key may have been revoked meanwhile.
+	if target, ok = h.table.Lookup(r.URL.Path); !ok {
+		return reject(unknownPath)
+	}
+	if target.Verifier == nil {
+		h.logRefusal(target, unavailable.result, "reason", target.Unavailable)
+		return reject(unavailable)
+	}
 	// A sender that hangs up does not cancel what follows, nor does a shutdown. The deadline is by the real time, not h.now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.limits.AcceptDeadline)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -254,6 +255,31 @@ func TestKeyIsTakenAwayMeanwhile(t *testing.T) {
 		t.Errorf("there were %d runs when the key was gone, and %d later", before, after)
 	}
 	eventuallyCondition(t, namespace, "Ready", isFalse, sluicev1alpha1.ReasonSecretNotFound)
+}
+
+// TestKeyIsTakenAwayWhileBodyArrives revokes the key of a request whose body is still on its way.
+func TestKeyIsTakenAwayWhileBodyArrives(t *testing.T) {
+	t.Parallel()
+	namespace := newWorld(t)
+	o := startOperator(t, namespace)
+	connection := dial(t, o)
+	raw := rawRequest("POST", "/hooks/"+namespace+"/"+triggerName, []string{contentLength(2), "X-HMAC-HASH: " + sign(keyText, "{}")}, "{")
+	if _, err := io.WriteString(connection, raw); err != nil {
+		t.Fatal(err)
+	}
+	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
+	remove(t, makeSecret(namespace, ""))
+	o.eventuallyAnswers(t, namespace, keyText, http.StatusServiceUnavailable)
+	before := countRuns(t, namespace)
+	if _, err := io.WriteString(connection, "}"); err != nil {
+		t.Fatal(err)
+	}
+	if r := readReply(t, connection, http.MethodPost); r.status != http.StatusServiceUnavailable {
+		t.Errorf("answer is %d, want 503: %s", r.status, r.body)
+	}
+	if n := countRuns(t, namespace); n != before {
+		t.Errorf("%d runs were made", n-before)
+	}
 }
 
 // TestWorstBodiesAreStored stores the longest bodies that --max-body-bytes can let through, of the contents that take the most
