@@ -19,6 +19,10 @@ RACE := $(shell gcc -fsyntax-only -include stdlib.h -x c /dev/null 2>/dev/null &
 
 # How long each fuzz target runs in make fuzz.
 FUZZTIME ?= 20s
+# What make chaos is made from, how long it goes on, and how many senders arrive in a second.
+SEED ?= 1
+DURATION ?= 20m
+RATE ?= 150
 # More flags for go test, such as -run or -count.
 TESTFLAGS ?=
 
@@ -59,6 +63,11 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
 
+.PHONY: chaos
+chaos: build controlplane ## Break everything under load, for DURATION (20m) and by SEED (1), and compare what was acknowledged with etcd.
+	@CGO_ENABLED=0 go build -trimpath -o bin/chaos ./hack/chaos
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" exec bin/chaos --seed=$(SEED) --duration=$(DURATION) --rate=$(RATE)
+
 ##@ Change it
 
 .PHONY: generate
@@ -79,7 +88,7 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/tools .quickstart
+	rm -rf bin/manager bin/quickstart bin/chaos bin/tools .quickstart
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
