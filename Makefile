@@ -10,6 +10,8 @@ TOOLS_MOD := hack/tools/go.mod
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 CRD_REF_DOCS := $(TOOLS)/crd-ref-docs
+HELM := $(TOOLS)/helm
+HELM_DOCS := $(TOOLS)/helm-docs
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/sluice-dev/sluice/internal/setup.version=$(VERSION)
@@ -39,7 +41,8 @@ quickstart: build ## Run Sluice with a control plane of its own on this machine,
 
 .PHONY: build
 build: ## Build the operator into bin/manager.
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
+	@# Without git's stamp: the same source makes the same bytes in a clone, a copy and the build of an image.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
 
 ##@ Test it
 
@@ -48,12 +51,15 @@ controlplane: ## Get or build kube-apiserver, etcd and kubectl into bin/controlp
 	@hack/controlplane/build.sh >/dev/null
 
 .PHONY: test
-test: controlplane ## Run every test, with the race detector, the ones against a real API server included.
+test: controlplane $(HELM) ## Run every test, with the race detector, the ones against a real API server included.
 	@test -n "$(RACE)" || echo "there is no C compiler (gcc): the tests run without the race detector"
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test $(RACE) -timeout 20m $(TESTFLAGS) ./...
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
 	go test -run 'Alloc' ./ingest/...
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
+	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
+	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
+	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
@@ -68,14 +74,67 @@ chaos: build controlplane ## Break everything under load, for DURATION (20m) and
 	@CGO_ENABLED=0 go build -trimpath -o bin/chaos ./hack/chaos
 	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" exec bin/chaos --seed=$(SEED) --duration=$(DURATION) --rate=$(RATE)
 
+# The versions that make e2e installs and upgrades to.
+E2E_VERSIONS := v0.0.0-e2e.1 v0.0.0-e2e.2
+# The cluster that make e2e uses instead of one of its own.
+E2E_KUBECONFIG ?=
+
+.PHONY: e2e
+e2e: $(if $(E2E_KUBECONFIG),,e2e-cluster) $(HELM) ## Run the end-to-end test, with the image and the chart, in a cluster of one real node (Linux, root).
+	@go test -c -tags e2e -o bin/e2e.test ./test/e2e
+	@export PATH="$(TOOLS):$$(hack/controlplane/build.sh):$$PATH" E2E_IMAGE=$(IMAGE) E2E_VERSIONS="$(E2E_VERSIONS)" E2E_CHART=charts/sluice; \
+	if [ -n "$(E2E_KUBECONFIG)" ]; then \
+		export E2E_KUBECONFIG="$(E2E_KUBECONFIG)"; exec bin/e2e.test -test.timeout=20m; \
+	else \
+		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig"; \
+		exec bin/cluster $(E2E_VERSIONS:%=--image=bin/e2e/%.tar) run bin/e2e.test -test.timeout=20m; \
+	fi
+
+# What runs in the cluster. The check comes first: what follows takes minutes the first time.
+.PHONY: e2e-cluster
+e2e-cluster: bin/image
+	@CGO_ENABLED=0 go build -trimpath -o bin/cluster ./hack/cluster
+	@bin/cluster check
+	@hack/controlplane/build.sh >/dev/null
+	@hack/controlplane/build.sh node >/dev/null
+	@CGO_ENABLED=0 go build -trimpath -o bin/pause ./hack/cluster/pause
+	@bin/image --file=hack/cluster/pause/Dockerfile --tag=sluice.dev/pause:1 --output=bin/pause-image.tar
+	@for version in $(E2E_VERSIONS); do \
+		$(MAKE) --no-print-directory image VERSION=$$version && mkdir -p bin/e2e && mv bin/sluice-image.tar bin/e2e/$$version.tar || exit 1; \
+	done
+
+##@ Ship it
+
+# The image's name, and the architecture of make image.
+IMAGE ?= ghcr.io/sluice-dev/sluice
+ARCH ?= $(shell go env GOHOSTARCH)
+
+.PHONY: image
+image: bin/image ## Make the image of the Dockerfile, offline, as bin/sluice-image.tar. IMAGE, VERSION and ARCH change what is made.
+	@GOOS=linux GOARCH=$(ARCH) $(MAKE) --no-print-directory build VERSION=$(VERSION)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH-$$(git log -1 --format=%ct)} bin/image --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) --output bin/sluice-image.tar
+
+# The program that makes images.
+.PHONY: bin/image
+bin/image:
+	@cd hack/image && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
+
 ##@ Change it
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate deep copies, CustomResourceDefinitions, the API reference and the RIPEMD-128 block function.
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Generate deep copies, CustomResourceDefinitions, roles, the chart's copies and README, the API reference and more.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=unnamed,fileName=operator_roles.yaml,headerFile=hack/rbac-header.txt \
+		paths=./ingest/... paths=./controllers/... paths=./internal/setup output:rbac:artifacts:config=config/rbac
 	$(CRD_REF_DOCS) --config=hack/crd-ref-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	go generate ./...
+	@# The chart's definitions and permissions are copies, so that there is one source of each.
+	rm -rf charts/sluice/files/crds charts/sluice/files/rbac && mkdir charts/sluice/files/crds charts/sluice/files/rbac
+	cp config/crd/bases/*.yaml charts/sluice/files/crds
+	cp config/rbac/*_role*.yaml charts/sluice/files/rbac
+	$(HELM_DOCS) --chart-search-root=charts --sort-values-order=file --log-level=warning
 
 .PHONY: verify
 verify: generate ## Fail if a generated file, go.mod or formatting is not as it should be.
@@ -85,16 +144,21 @@ verify: generate ## Fail if a generated file, go.mod or formatting is not as it 
 lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) run -c .golangci-kal.yaml ./api/...
+	cd hack/image && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
 	rm -rf bin/manager bin/quickstart bin/chaos bin/tools .quickstart
+=======
+	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/tools .quickstart
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
 $(GOLANGCI_LINT): PACKAGE = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 $(CRD_REF_DOCS): PACKAGE = github.com/elastic/crd-ref-docs
+$(HELM): PACKAGE = helm.sh/helm/v4/cmd/helm
+$(HELM_DOCS): PACKAGE = github.com/norwoodj/helm-docs/cmd/helm-docs
 
-$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(CRD_REF_DOCS): $(TOOLS_MOD)
+$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(CRD_REF_DOCS) $(HELM) $(HELM_DOCS): $(TOOLS_MOD)
 	@echo "building $(@F)"
 	@go build -modfile=$(TOOLS_MOD) -trimpath -o $@ $(PACKAGE)

@@ -11,6 +11,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +30,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
@@ -50,6 +53,7 @@ func newServer(t *testing.T, registerer prometheus.Registerer, create creator, c
 	verifier := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256})
 	routes := []*route.Route{
 		{Namespace: "default", Name: "orders", Flow: "import-orders", Verifier: verifier},
+		{Namespace: "default", Name: "limited", Flow: "import-orders", Verifier: verifier, Limits: route.Limits{Concurrency: 1}},
 		{Namespace: "default", Name: "suspended", Flow: "import-orders", Unavailable: "Suspended"},
 		{
 			Namespace: "default", Name: "overridden", Flow: "import-orders", Verifier: verifier,
@@ -142,6 +146,12 @@ func readAnswer(t *testing.T, r io.Reader) string {
 	if err != nil {
 		t.Fatalf("half an answer: %v", err)
 	}
+	// Up to 3 s are added by chance, so that not all come back at once.
+	for _, least := range []int{1, 5} {
+		if seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")); seconds >= least && seconds <= least+3 {
+			response.Header.Set("Retry-After", strconv.Itoa(least))
+		}
+	}
 	if response.Close { // net/http takes the header away
 		response.Header.Set("Connection", "close")
 	}
@@ -195,18 +205,29 @@ func TestAnswers(t *testing.T) {
 	slow := newServer(t, prometheus.NewRegistry(), nil, func(l *ingest.Limits) {
 		l.ReadHeaderTimeout, l.ReadTimeout = 100*time.Millisecond, 100*time.Millisecond
 	})
-	entered, release := make(chan struct{}), make(chan struct{})
-	full := newServer(t, prometheus.NewRegistry(), func(context.Context) (ingest.Outcome, error) {
-		close(entered)
-		<-release
-		return ingest.Stored, nil
-	}, func(l *ingest.Limits) { l.MaxInFlight = 1 })
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		send(t, full, good, false)
-	}()
-	<-entered
+	limited := request("POST", "/hooks/default/limited", length+signed, body)
+	// Two servers that are busy with one request each.
+	release := make(chan struct{})
+	var busy sync.WaitGroup
+	occupied := func(request string, change func(*ingest.Limits)) *ingest.Server {
+		entered := make(chan struct{})
+		server := newServer(t, prometheus.NewRegistry(), func(context.Context) (ingest.Outcome, error) {
+			close(entered)
+			<-release
+			return ingest.Stored, nil
+		}, change)
+		busy.Go(func() { send(t, server, request, false) })
+		<-entered
+		return server
+	}
+	full := occupied(good, func(l *ingest.Limits) { l.MaxBodyBytes, l.MaxInFlightBytes = 1000, 1000+16<<10 })
+	atLimit := occupied(limited, nil)
+	down := newServer(t, prometheus.NewRegistry(), func(context.Context) (ingest.Outcome, error) {
+		return ingest.NotStored, errors.New("no API server")
+	}, nil)
+	for range 8 {
+		send(t, down, good, false)
+	}
 
 	answers := map[string]string{
 		"accepted":   send(t, after(ingest.Stored), good, false),
@@ -232,10 +253,12 @@ func TestAnswers(t *testing.T) {
 		"failed":          send(t, after("a panic"), good, false),
 		"unavailable":     send(t, server, request("POST", "/hooks/default/suspended", length+signed, body), false),
 		"no capacity":     send(t, full, good, false),
+		"cannot store":    send(t, down, good, false),
+		"too many":        send(t, atLimit, limited, false),
 		"not stored":      send(t, after(ingest.NotStored), good, false),
 	}
 	close(release)
-	<-finished
+	busy.Wait()
 
 	if dropbox := send(t, server, request("GET", "/hooks/default/dropbox?challenge=1158201444", "", ""), false); dropbox != answers["Meta"] {
 		t.Errorf("docs/http.md has one answer for Dropbox and Meta, but Dropbox gets:\n%s", dropbox)
@@ -261,10 +284,13 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%s: there is no such answer:\n%s", b, answer)
 	}
 
+	if _, err := flowrun.NewCollector(flowrun.Options{Config: env.Config, Registerer: registry}); err != nil {
+		t.Fatal(err)
+	}
 	checkMetrics(t, registry)
 }
 
-// checkMetrics compares what a server has registered, names and values of labels, with the table in docs/operations.md.
+// checkMetrics compares what a server and a collector have registered, names and values of labels, with the table in docs/operations.md.
 func checkMetrics(t *testing.T, registry *prometheus.Registry) {
 	t.Helper()
 	families, err := registry.Gather()

@@ -47,7 +47,9 @@ const (
 const (
 	retryUnavailable = 30 * time.Second
 	retryBusy        = time.Second
-	retryNotStored   = 5 * time.Second
+	// retrySpread is how far those are spread who are told to come back at the same time.
+	retrySpread    = 3 * time.Second
+	retryNotStored = 5 * time.Second
 )
 
 var (
@@ -55,6 +57,8 @@ var (
 	methodNotAllowed = newAnswer("method_not_allowed", http.StatusMethodNotAllowed, "Webhooks are sent with POST.")
 	unavailable      = newAnswer("unavailable", http.StatusServiceUnavailable, "This webhook is not accepting requests at present. Send the request again later.").after(retryUnavailable)
 	noCapacity       = newAnswer("no_capacity", http.StatusServiceUnavailable, "Too many requests are in flight. Send the request again later.").after(retryBusy)
+	cannotStore      = newAnswer("cannot_store", http.StatusServiceUnavailable, "Requests cannot be stored at present. Send the request again later.").after(retryBusy)
+	tooMany          = newAnswer("too_many", http.StatusTooManyRequests, "The request is genuine, but there are more than this webhook accepts. Send the request again later.").after(retryBusy)
 	slowBody         = newAnswer("slow_body", http.StatusRequestTimeout, "The body took too long to arrive. Send the request again.")
 	brokenBody       = newAnswer(resultAborted, http.StatusBadRequest, "The body is incomplete or its encoding is broken.")
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
@@ -67,7 +71,7 @@ var (
 
 // results are the values of the label result, so that each exists from the start.
 var results = []string{
-	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, slowBody.result,
+	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, slowBody.result,
 	brokenBody.result, unauthorized.result, notStored.result, refused.result, failed.result,
 }
 

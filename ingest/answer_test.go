@@ -55,6 +55,14 @@ func TestAnswers(t *testing.T) {
 			reason: "too many in flight", answer: noCapacity,
 			status: 503, title: "Service Unavailable", headers: map[string]string{"Retry-After": "1"},
 		},
+		"cannot_store": {
+			reason: "the API server does not work", answer: cannotStore,
+			status: 503, title: "Service Unavailable", headers: map[string]string{"Retry-After": "1"},
+		},
+		"too_many": {
+			reason: "the trigger's own limits", answer: tooMany,
+			status: 429, title: "Too Many Requests", headers: map[string]string{"Retry-After": "1"},
+		},
 		"slow_body": {reason: "the read timeout", answer: slowBody, status: 408, title: "Request Timeout"},
 		"aborted":   {reason: "the body broke off", answer: brokenBody, status: 400, title: "Bad Request"},
 		"unauthorized": {
@@ -130,7 +138,7 @@ func TestAnswers(t *testing.T) {
 // TestUnauthorizedIsOneAnswer sees that nothing but the one answer has that status, and that it holds nothing of a cause.
 func TestUnauthorizedIsOneAnswer(t *testing.T) {
 	for _, a := range []answer{
-		unknownPath, methodNotAllowed, unavailable, noCapacity, slowBody, brokenBody, notStored, conflicting, refused, failed, newTooLarge(1),
+		unknownPath, methodNotAllowed, unavailable, noCapacity, cannotStore, tooMany, slowBody, brokenBody, notStored, conflicting, refused, failed, newTooLarge(1),
 	} {
 		if a.status == http.StatusUnauthorized {
 			t.Errorf("%q is another answer with status 401", a.result)

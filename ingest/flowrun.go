@@ -73,9 +73,14 @@ func newRun(r *route.Route, result signature.Result, contentType string, receive
 	} else {
 		made.Name = uniqueName(r.Name, receivedAt)
 	}
+	annotations := map[string]string{sluicev1alpha1.AnnotationSignedBy: result.Key}
+	if made.OfDelivery && r.Window > 0 {
+		annotations[sluicev1alpha1.AnnotationRetainUntil] = retainUntil(receivedAt, r.Window)
+	}
 	size := int64(len(body))
 	digest := sha256.Sum256(body)
 	made.Digest = hex.EncodeToString(digest[:])
+	annotations[sluicev1alpha1.AnnotationPayloadSHA256] = made.Digest
 	run := sluicev1alpha1.FlowRun{
 		TypeMeta: metav1.TypeMeta{APIVersion: sluicev1alpha1.GroupVersion.String(), Kind: "FlowRun"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -85,10 +90,7 @@ func newRun(r *route.Route, result signature.Result, contentType string, receive
 				sluicev1alpha1.LabelTrigger: r.Name,
 				sluicev1alpha1.LabelFlow:    r.Flow,
 			},
-			Annotations: map[string]string{
-				sluicev1alpha1.AnnotationPayloadSHA256: made.Digest,
-				sluicev1alpha1.AnnotationSignedBy:      result.Key,
-			},
+			Annotations: annotations,
 		},
 		Spec: sluicev1alpha1.FlowRunSpec{
 			FlowRef:    sluicev1alpha1.FlowReference{Name: r.Flow},
@@ -120,6 +122,11 @@ func newRun(r *route.Route, result signature.Result, contentType string, receive
 	}
 	made.Object = encoded.Bytes()
 	return made, nil
+}
+
+// retainUntil is the end of a delivery's window, to the second and not before it.
+func retainUntil(receivedAt time.Time, window time.Duration) string {
+	return receivedAt.Add(window + time.Second - 1).UTC().Format(time.RFC3339)
 }
 
 // storeAsText says whether the body is stored as a JSON string rather than as base64: where it is valid UTF-8, and

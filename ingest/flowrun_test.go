@@ -204,6 +204,9 @@ func TestNewRunOfDelivery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := testRoute()
 			r.Deduplicate = tc.deduplicate
+			if tc.deduplicate {
+				r.Window = 90 * time.Minute
+			}
 			result := signature.Result{Key: "a/b", DeliveryID: tc.id}
 			body := []byte("the body")
 			first, err := newRun(r, result, "text/plain", testTime, body)
@@ -227,6 +230,42 @@ func TestNewRunOfDelivery(t *testing.T) {
 			}
 			if diff := cmp.Diff(first.Digest, run.Annotations[sluicev1alpha1.AnnotationPayloadSHA256]); diff != "" {
 				t.Errorf("%s: the annotation that a repetition is compared with (-want +got):\n%s", tc.reason, diff)
+			}
+			until, remembered := run.Annotations[sluicev1alpha1.AnnotationRetainUntil]
+			if remembered != tc.ofDelivery {
+				t.Errorf("%s: it is kept until %q; a run that is no memory is not kept for one", tc.reason, until)
+			}
+			if want := retainUntil(testTime, r.Window); remembered && until != want {
+				t.Errorf("%s: it is kept until %q, want %q", tc.reason, until, want)
+			}
+		})
+	}
+}
+
+func TestRetainUntil(t *testing.T) {
+	at := func(text string) time.Time {
+		parsed, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	tests := map[string]struct {
+		reason   string
+		received time.Time
+		window   time.Duration
+		want     string
+	}{
+		"WholeSecond":  {reason: "nothing to round", received: at("2026-01-31T12:00:00Z"), window: time.Hour, want: "2026-01-31T13:00:00Z"},
+		"Fraction":     {reason: "it is kept for as long at least", received: at("2026-01-31T12:00:00.000001Z"), window: time.Hour, want: "2026-01-31T13:00:01Z"},
+		"LastFraction": {reason: "it is kept for as long at least", received: at("2026-01-31T12:00:00.999999999Z"), window: time.Hour, want: "2026-01-31T13:00:01Z"},
+		"OtherZone":    {reason: "the annotation is in UTC", received: at("2026-01-31T12:00:00+02:00"), window: 24 * time.Hour, want: "2026-02-01T10:00:00Z"},
+		"Longest":      {reason: "30 days", received: at("2026-01-31T12:00:00Z"), window: sluicev1alpha1.MaxRetention, want: "2026-03-02T12:00:00Z"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, retainUntil(tc.received, tc.window)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
 	}

@@ -7,8 +7,10 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"sync"
@@ -35,6 +37,9 @@ const (
 	// maxPooledBuffer keeps the buffers of a few large bodies from staying for good.
 	maxPooledBuffer = 256 << 10
 
+	// discardPatience is how long what is left of a body may take that nobody wants to read.
+	discardPatience = 250 * time.Millisecond
+
 	// Refusals are logged up to this many times a second, and in bursts up to the other; a flood must not fill the disk.
 	refusalLogRate  = 10
 	refusalLogBurst = 100
@@ -49,30 +54,32 @@ type handler struct {
 	log     logr.Logger
 	now     func() time.Time
 
-	tooLarge answer
-	slots    chan struct{} // has room for limits.MaxInFlight
-	buffers  sync.Pool     // of *bytes.Buffer
-	draining *atomic.Bool
+	overServerLimit answer
+	memory          *memory
+	gate            *gate
+	buffers         sync.Pool // of *bytes.Buffer
+	draining        *atomic.Bool
 
 	inquiries  *inquiries
 	refusals   *rate.Limiter
 	unreported atomic.Int64 // refusals that were not logged since the last that was
 }
 
-func newHandler(o Options, m *metrics, q *inquiries, draining *atomic.Bool) *handler {
+func newHandler(o Options, bodies *memory, creates *gate, m *metrics, q *inquiries, draining *atomic.Bool) *handler {
 	return &handler{
-		table:     o.Table,
-		creator:   o.Creator,
-		limits:    o.Limits,
-		metrics:   m,
-		log:       o.Log,
-		now:       o.Now,
-		tooLarge:  newTooLarge(o.Limits.MaxBodyBytes),
-		slots:     make(chan struct{}, o.Limits.MaxInFlight),
-		buffers:   sync.Pool{New: func() any { return new(bytes.Buffer) }},
-		draining:  draining,
-		inquiries: q,
-		refusals:  rate.NewLimiter(refusalLogRate, refusalLogBurst),
+		table:           o.Table,
+		creator:         o.Creator,
+		limits:          o.Limits,
+		metrics:         m,
+		log:             o.Log,
+		now:             o.Now,
+		overServerLimit: newTooLarge(o.Limits.MaxBodyBytes),
+		memory:          bodies,
+		gate:            creates,
+		buffers:         sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		draining:        draining,
+		inquiries:       q,
+		refusals:        rate.NewLimiter(refusalLogRate, refusalLogBurst),
 	}
 }
 
@@ -87,6 +94,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// have both. The sender is owed an answer all the same.
 			h.log.Error(errPanic, "Panic while answering a request", "stack", stack())
 			failed.write(w)
+		}
+		if r.ProtoMajor == 1 {
+			// Before it sends the answer, net/http reads what has not been read of a body, up to 256 KiB. A sender that announces
+			// one byte and stays silent would hold the connection for as long as the read timeout says.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardPatience))
 		}
 		h.metrics.inFlight.Dec()
 		h.metrics.answered(result, h.now().Sub(begin))
@@ -121,23 +133,27 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		h.logRefusal(target, unavailable.result, "reason", target.Unavailable)
 		return reject(unavailable)
 	}
-	if r.ContentLength > h.limits.MaxBodyBytes {
-		h.logRefusal(target, resultTooLarge, "declared", r.ContentLength, "limit", h.limits.MaxBodyBytes)
-		return reject(h.tooLarge)
+	limit := h.limits.MaxBodyBytes
+	if own := target.Limits.MaxBodyBytes; own > 0 {
+		limit = min(limit, own)
 	}
-
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		h.logRefusal(target, noCapacity.result, "limit", h.limits.MaxInFlight)
-		return reject(noCapacity)
+	if r.ContentLength > limit {
+		h.logRefusal(target, resultTooLarge, "declared", r.ContentLength, "limit", limit)
+		return reject(h.tooLarge(limit))
 	}
-
 	if err := target.Verifier.Parse(r.Header, h.now()); err != nil {
 		return h.unauthorized(w, r, target, nil, err)
 	}
 
+	if short, retryAfter := h.gate.check(target.UID); short != "" {
+		return reject(h.shed(target, short, retryAfter))
+	}
+	control := http.NewResponseController(w)
+	place, ok := h.memory.enter(target.UID, r.ContentLength, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	defer place.leave()
+	if !ok {
+		return reject(h.shed(target, shortOfMemory, 0))
+	}
 	buffer := h.buffers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
 	defer func() {
 		if buffer.Cap() <= maxPooledBuffer {
@@ -145,11 +161,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 			h.buffers.Put(buffer)
 		}
 	}()
-	if a, ok := h.readBody(w, r, buffer); !ok {
-		h.logRefusal(target, a.result, "limit", h.limits.MaxBodyBytes, "read", buffer.Len())
+	if err := readBody(w, r, buffer, place, limit); err != nil {
+		a := h.bodyAnswer(target, err, limit)
+		h.logRefusal(target, a.result, "limit", limit, "read", buffer.Len())
 		return reject(a)
 	}
-	deadline := time.Now().Add(h.limits.AcceptDeadline) // not by h.now: a context goes by the real time
+	// A sender that hangs up does not cancel what follows, nor does a shutdown. The deadline is by the real time, not h.now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.limits.AcceptDeadline)
+	defer cancel()
 	receivedAt := h.now()
 	body := buffer.Bytes()
 
@@ -161,12 +180,37 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		return h.answerChallenge(w, result.Challenge)
 	}
 
+	if wait := target.Allow(receivedAt); wait > 0 {
+		return reject(h.shed(target, overRate, wait))
+	}
+	counts := false // against the rate
+	defer func() {
+		if !counts {
+			target.Refund(receivedAt)
+		}
+	}()
+
+	pass, short, retryAfter := h.gate.enter(ctx, target.UID, target.Limits.Concurrency)
+	if short != "" {
+		return reject(h.shed(target, short, retryAfter))
+	}
+	health := unasked
+	defer func() { h.gate.leave(pass, health, retryAfter) }()
+	// Not before its turn: the FlowRun takes several times as much memory as the body.
 	run, err := newRun(target, result, r.Header.Get("Content-Type"), receivedAt, body)
 	if err != nil {
 		h.log.Error(err, "Cannot encode a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name))
 		return reject(failed)
 	}
-	switch outcome, err := h.create(r.Context(), deadline, target, run); outcome {
+	health = failing
+	outcome, err := h.create(ctx, target, run)
+	if e, ok := errors.AsType[*CreateError](err); ok {
+		health, retryAfter = e.health, e.RetryAfter
+	} else if err == nil {
+		health = answering
+	}
+	counts = outcome == Stored || outcome == Duplicate
+	switch outcome {
 	case Stored:
 		writeAccepted(w, target.Response, run.Namespace, run.Name, false)
 		return resultAccepted
@@ -179,10 +223,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	case Refused:
 		return reject(refused)
 	default:
-		if e, ok := errors.AsType[*CreateError](err); ok && e.RetryAfter > 0 {
-			return reject(notStored.after(e.RetryAfter))
-		}
-		return reject(notStored)
+		return reject(notStored.after(cmp.Or(retryAfter, retryNotStored+rand.N(retrySpread)))) //nolint:gosec // jitter is no secret
 	}
 }
 
@@ -206,28 +247,48 @@ func (h *handler) answerChallenge(w http.ResponseWriter, answer *signature.Answe
 	return resultChallenge
 }
 
-// readBody reads the body into the buffer. If that cannot be done it returns the answer and false.
-func (h *handler) readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) (answer, bool) {
+// readBody reads the body into the buffer.
+func readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, place *place, limit int64) error {
 	buffer.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
-	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, h.limits.MaxBodyBytes))
+	_, err := buffer.ReadFrom(place.reader(http.MaxBytesReader(w, r.Body, limit)))
+	cut := place.done()
 	if err == nil {
-		return answer{}, true
+		return nil
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return h.tooLarge, false
+	if r.ProtoMajor == 1 {
+		// What follows on this connection could be the rest of the body. In HTTP/2 it would end the connection for others too.
+		w.Header().Set("Connection", "close")
 	}
-	// What follows on this connection could be the rest of the body.
-	w.Header().Set("Connection", "close")
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return slowBody, false
+	if cut && errors.Is(err, os.ErrDeadlineExceeded) {
+		return slowSender
 	}
-	return brokenBody, false
+	return err
 }
 
-// create stores the FlowRun before the deadline. A sender that hangs up does not cancel it, nor does a shutdown.
-func (h *handler) create(ctx context.Context, deadline time.Time, target *route.Route, run NewRun) (Outcome, error) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
-	defer cancel()
+// bodyAnswer is the answer to a request whose body could not be read.
+func (h *handler) bodyAnswer(target *route.Route, err error, limit int64) answer {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return h.tooLarge(limit)
+	}
+	if short, ok := errors.AsType[shortage](err); ok {
+		return h.shed(target, short, 0)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return slowBody
+	}
+	return brokenBody
+}
+
+// tooLarge is the answer to a body over the limit.
+func (h *handler) tooLarge(limit int64) answer {
+	if limit == h.limits.MaxBodyBytes {
+		return h.overServerLimit
+	}
+	return newTooLarge(limit)
+}
+
+// create stores the FlowRun before ctx ends.
+func (h *handler) create(ctx context.Context, target *route.Route, run NewRun) (Outcome, error) {
 	begin := h.now()
 	outcome, err := h.creator.Create(ctx, run)
 	h.metrics.created(outcome, h.now().Sub(begin))

@@ -20,10 +20,15 @@ type Limits struct {
 	MaxBodyBytes int64
 	// MaxHeaderBytes bounds the request line and headers; more gets 431. net/http allows 4 KiB on top.
 	MaxHeaderBytes int
-	// MaxInFlight is how many requests may be held in memory at a time, from before their body is read until they are
-	// answered; one more gets 503. Together with MaxBodyBytes it bounds the server's memory: a request holds up to about
-	// 5 times its body.
-	MaxInFlight int
+	// MaxInFlightBytes bounds the bodies that are in memory at a time, from before they are read until they are answered, with
+	// 16 KiB added for each; a request for which there is no room gets 503. A body takes up to about 5 times its length
+	// while it is being stored, so that is what the memory of the process has to be.
+	MaxInFlightBytes int64
+	// MaxConnections is how many connections there may be; one more closes the one that is idle the longest.
+	MaxConnections int
+	// MaxCreates is how many FlowRuns may be stored at a time at the most. How many there really are follows from the
+	// latency of the API server.
+	MaxCreates int
 
 	// ReadHeaderTimeout is how long the headers may take.
 	ReadHeaderTimeout time.Duration
@@ -49,8 +54,10 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MaxBodyBytes:      1 << 20,
-		MaxHeaderBytes:    16 << 10,
-		MaxInFlight:       256,
+		MaxHeaderBytes:    8 << 10,
+		MaxInFlightBytes:  32 << 20,
+		MaxConnections:    1024,
+		MaxCreates:        256,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		AcceptDeadline:    2 * time.Second,
@@ -67,8 +74,12 @@ func (l *Limits) BindFlags(fs *flag.FlagSet) {
 		fmt.Sprintf("The longest request body in bytes; a longer one gets 413. At most %d, so that any body fits into etcd.", sluicev1alpha1.MaxPayloadBytes))
 	fs.IntVar(&l.MaxHeaderBytes, "max-header-bytes", l.MaxHeaderBytes,
 		"The longest request line and headers in bytes; longer ones get 431.")
-	fs.IntVar(&l.MaxInFlight, "max-in-flight", l.MaxInFlight,
-		"How many requests may be in flight; one more gets 503. Memory is bounded by about 5 times this times --max-body-bytes.")
+	fs.Int64Var(&l.MaxInFlightBytes, "max-in-flight-bytes", l.MaxInFlightBytes,
+		"How many bytes of bodies, and 16384 for each request, may be in flight; a request for which there is no room gets 503. At most about 5 times as much memory is used.")
+	fs.IntVar(&l.MaxConnections, "max-connections", l.MaxConnections,
+		"How many connections there may be; one more closes the one that has been idle, or slow, the longest.")
+	fs.IntVar(&l.MaxCreates, "max-creates", l.MaxCreates,
+		"How many FlowRuns may be stored at a time at the most; the latency of the API server decides how many there really are.")
 	fs.DurationVar(&l.ReadHeaderTimeout, "read-header-timeout", l.ReadHeaderTimeout,
 		"How long the headers of a request may take.")
 	fs.DurationVar(&l.ReadTimeout, "read-timeout", l.ReadTimeout,
@@ -96,7 +107,11 @@ func (l *Limits) Validate() error {
 	check(l.MaxBodyBytes >= 1 && l.MaxBodyBytes <= sluicev1alpha1.MaxPayloadBytes,
 		"--max-body-bytes must be from 1 to %d, not %d", sluicev1alpha1.MaxPayloadBytes, l.MaxBodyBytes)
 	check(l.MaxHeaderBytes >= 1024, "--max-header-bytes must be at least 1024, not %d", l.MaxHeaderBytes)
-	check(l.MaxInFlight >= 1, "--max-in-flight must be at least 1, not %d", l.MaxInFlight)
+	check(l.MaxInFlightBytes >= l.MaxBodyBytes+requestBytes || l.MaxBodyBytes > sluicev1alpha1.MaxPayloadBytes,
+		"--max-in-flight-bytes must be at least --max-body-bytes and %d (%d), not %d", requestBytes, l.MaxBodyBytes+requestBytes, l.MaxInFlightBytes)
+	check(l.MaxInFlightBytes <= 1<<40, "--max-in-flight-bytes must be at most %d, not %d", 1<<40, l.MaxInFlightBytes)
+	check(l.MaxConnections >= 1, "--max-connections must be at least 1, not %d", l.MaxConnections)
+	check(l.MaxCreates >= 1, "--max-creates must be at least 1, not %d", l.MaxCreates)
 	for _, timeout := range []struct {
 		flag  string
 		value time.Duration

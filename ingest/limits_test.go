@@ -56,7 +56,11 @@ func TestLimitFlags(t *testing.T) {
 		"max-header-bytes": {
 			reason: "bytes", set: "2048", want: func(l *Limits) { l.MaxHeaderBytes = 2048 }, refuse: []string{"", "16Ki", "9223372036854775808"},
 		},
-		"max-in-flight": {reason: "a number", set: "7", want: func(l *Limits) { l.MaxInFlight = 7 }, refuse: []string{"", "many"}},
+		"max-in-flight-bytes": {
+			reason: "bytes", set: "7000000", want: func(l *Limits) { l.MaxInFlightBytes = 7_000_000 }, refuse: []string{"", "32Mi", "9223372036854775808"},
+		},
+		"max-connections": {reason: "a number", set: "7", want: func(l *Limits) { l.MaxConnections = 7 }, refuse: []string{"", "many"}},
+		"max-creates":     {reason: "a number", set: "7", want: func(l *Limits) { l.MaxCreates = 7 }, refuse: []string{"", "many"}},
 		"read-header-timeout": {
 			reason: "a duration", set: "1s", want: func(l *Limits) { l.ReadHeaderTimeout = time.Second }, refuse: []string{"", "1", "soon"},
 		},
@@ -76,7 +80,7 @@ func TestLimitFlags(t *testing.T) {
 		}
 	})
 	want := map[string]string{
-		"max-body-bytes": "1048576", "max-header-bytes": "16384", "max-in-flight": "256", "read-header-timeout": "5s", "read-timeout": "15s",
+		"max-body-bytes": "1048576", "max-header-bytes": "8192", "max-in-flight-bytes": "33554432", "max-connections": "1024", "max-creates": "256", "read-header-timeout": "5s", "read-timeout": "15s",
 		"accept-deadline": "2s", "write-timeout": "20s", "idle-timeout": "1m0s", "shutdown-delay": "5s", "drain-timeout": "20s",
 	}
 	if diff := cmp.Diff(want, declared); diff != "" {
@@ -111,7 +115,7 @@ func TestLimitFlags(t *testing.T) {
 // TestLimitFlagsKeepValues binds flags to limits that are not the default ones.
 func TestLimitFlagsKeepValues(t *testing.T) {
 	want := Limits{
-		MaxBodyBytes: 1, MaxHeaderBytes: 2, MaxInFlight: 3, ReadHeaderTimeout: 4, ReadTimeout: 5, AcceptDeadline: 6, WriteTimeout: 7,
+		MaxBodyBytes: 1, MaxHeaderBytes: 2, MaxInFlightBytes: 3, MaxConnections: 11, MaxCreates: 12, ReadHeaderTimeout: 4, ReadTimeout: 5, AcceptDeadline: 6, WriteTimeout: 7,
 		IdleTimeout: 8, ShutdownDelay: 9, DrainTimeout: 10,
 	}
 	got := want
@@ -139,9 +143,13 @@ func TestLimitsValidate(t *testing.T) {
 		"HeadersLeast":           {reason: "the least", change: func(l *Limits) { l.MaxHeaderBytes = 1024 }},
 		"HeadersTooSmall":        {reason: "no request would fit", change: func(l *Limits) { l.MaxHeaderBytes = 1023 }, want: []string{"--max-header-bytes"}},
 		"HeadersZero":            {reason: "net/http would take 1 MiB", change: func(l *Limits) { l.MaxHeaderBytes = 0 }, want: []string{"--max-header-bytes"}},
-		"InFlightOne":            {reason: "the least", change: func(l *Limits) { l.MaxInFlight = 1 }},
-		"InFlightZero":           {reason: "every request would be refused", change: func(l *Limits) { l.MaxInFlight = 0 }, want: []string{"--max-in-flight"}},
-		"InFlightNegative":       {reason: "no number", change: func(l *Limits) { l.MaxInFlight = -1 }, want: []string{"--max-in-flight"}},
+		"InFlightLeast":          {reason: "the longest body has room", change: func(l *Limits) { l.MaxInFlightBytes = l.MaxBodyBytes + requestBytes }},
+		"InFlightTooSmall":       {reason: "the longest body would have no room", change: func(l *Limits) { l.MaxInFlightBytes = l.MaxBodyBytes + requestBytes - 1 }, want: []string{"--max-in-flight-bytes"}},
+		"InFlightNegative":       {reason: "no number of bytes", change: func(l *Limits) { l.MaxInFlightBytes = math.MinInt64 }, want: []string{"--max-in-flight-bytes"}},
+		"ConnectionsOne":         {reason: "the least", change: func(l *Limits) { l.MaxConnections = 1 }},
+		"ConnectionsZero":        {reason: "every request would be refused", change: func(l *Limits) { l.MaxConnections = 0 }, want: []string{"--max-connections"}},
+		"CreatesOne":             {reason: "the least", change: func(l *Limits) { l.MaxCreates = 1 }},
+		"CreatesZero":            {reason: "every request would be refused", change: func(l *Limits) { l.MaxCreates = 0 }, want: []string{"--max-creates"}},
 		"ReadHeaderTimeoutLeast": {reason: "more than nothing", change: func(l *Limits) { l.ReadHeaderTimeout = 1 }},
 		"ReadHeaderTimeoutZero":  {reason: "net/http takes it for none", change: func(l *Limits) { l.ReadHeaderTimeout = 0 }, want: []string{"--read-header-timeout"}},
 		"ReadHeaderTimeoutOver":  {reason: "the headers are a part of the whole", change: func(l *Limits) { l.ReadHeaderTimeout = l.ReadTimeout + 1 }, want: []string{"--read-header-timeout"}},
@@ -158,8 +166,8 @@ func TestLimitsValidate(t *testing.T) {
 		"DrainTimeoutTooShort":   {reason: "a request in flight could be cut off", change: func(l *Limits) { l.DrainTimeout = l.AcceptDeadline - 1 }, want: []string{"--drain-timeout"}},
 		"ReadTimeoutTooLong":     {reason: "--write-timeout has to grow with it", change: func(l *Limits) { l.ReadTimeout = time.Hour }, want: []string{"--write-timeout"}},
 		"AcceptDeadlineTooLong":  {reason: "two others have to grow with it", change: func(l *Limits) { l.AcceptDeadline = time.Hour }, want: []string{"--write-timeout", "--drain-timeout"}},
-		"SeveralAtATime":         {reason: "all are named", change: func(l *Limits) { l.MaxBodyBytes, l.MaxInFlight, l.IdleTimeout = 0, 0, 0 }, want: []string{"--max-body-bytes", "--max-in-flight", "--idle-timeout"}},
-		"Everything":             {reason: "all are named", change: func(l *Limits) { *l = Limits{} }, want: []string{"--max-body-bytes", "--max-header-bytes", "--max-in-flight", "--read-header-timeout", "--read-timeout", "--accept-deadline", "--idle-timeout", "--drain-timeout"}},
+		"SeveralAtATime":         {reason: "all are named", change: func(l *Limits) { l.MaxBodyBytes, l.MaxCreates, l.IdleTimeout = 0, 0, 0 }, want: []string{"--max-body-bytes", "--max-creates", "--idle-timeout"}},
+		"Everything":             {reason: "all are named", change: func(l *Limits) { *l = Limits{} }, want: []string{"--max-body-bytes", "--max-header-bytes", "--max-in-flight-bytes", "--max-connections", "--max-creates", "--read-header-timeout", "--read-timeout", "--accept-deadline", "--idle-timeout", "--drain-timeout"}},
 		"LongestReadTimeout":     {reason: "a sum that overflows is not less than anything", change: func(l *Limits) { l.ReadTimeout = math.MaxInt64 }, want: []string{"--write-timeout"}},
 	}
 	for name, tc := range tests {
@@ -199,7 +207,7 @@ func TestLimitsValidate(t *testing.T) {
 func TestValidateQuotesValues(t *testing.T) {
 	limits := DefaultLimits()
 	limits.MaxBodyBytes = 2_000_000
-	limits.MaxInFlight = -7
+	limits.MaxCreates = -7
 	limits.AcceptDeadline = 33 * time.Second
 	err := limits.Validate()
 	if err == nil {

@@ -21,10 +21,18 @@ type metrics struct {
 	inFlight          prometheus.Gauge
 	signatureFailures *prometheus.CounterVec   // by cause
 	createDuration    *prometheus.HistogramVec // by outcome
+	shed              *prometheus.CounterVec   // by what is short
+}
+
+// levels are what is read when the metrics are collected.
+type levels struct {
+	gate        func() gateState
+	memory      func() int64
+	connections func() int
 }
 
 // newMetrics registers the metrics of a server that serves from the table.
-func newMetrics(registerer prometheus.Registerer, table *route.Table) (*metrics, error) {
+func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_ingest_requests_total",
@@ -48,6 +56,10 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table) (*metrics,
 			Help:    "Time that storing a FlowRun took, retries included, by outcome.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
 		}, []string{"outcome"}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_ingest_shed_total",
+			Help: "Requests turned away for want of capacity, by what was short.",
+		}, []string{"short"}),
 	}
 	for _, r := range results {
 		m.requests.WithLabelValues(r)
@@ -55,8 +67,31 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table) (*metrics,
 	for _, cause := range signature.Causes() {
 		m.signatureFailures.WithLabelValues(string(cause))
 	}
+	for _, short := range shortages {
+		m.shed.WithLabelValues(string(short))
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.inFlight, m.signatureFailures, m.createDuration, routeCollector{table},
+		m.requests, m.duration, m.inFlight, m.signatureFailures, m.createDuration, m.shed, routeCollector{table},
+		gauge("sluice_ingest_in_flight_bytes", "What requests in flight are taken to hold, of --max-in-flight-bytes.",
+			func() float64 { return float64(l.memory()) }),
+		gauge("sluice_ingest_connections", "Open connections of senders.",
+			func() float64 { return float64(l.connections()) }),
+		gauge("sluice_ingest_create_limit", "How many FlowRuns may be stored at a time, as the latency of the API server allows.",
+			func() float64 { return float64(l.gate().limit) }),
+		gauge("sluice_ingest_creates_in_flight", "FlowRuns that are being stored.",
+			func() float64 { return float64(l.gate().running) }),
+		gauge("sluice_ingest_creates_waiting", "Verified requests that wait for others to be stored.",
+			func() float64 { return float64(l.gate().waiting) }),
+		gauge("sluice_ingest_circuit_open", "1 while nothing can be stored and requests are turned away for it, otherwise 0.",
+			func() float64 {
+				if l.gate().open {
+					return 1
+				}
+				return 0
+			}),
 	} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err

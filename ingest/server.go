@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -23,10 +24,12 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
+	// TLS has the certificate to serve; nil for plain HTTP.
+	TLS *tls.Config
 	// Table is what is served. The server does not listen before it is warm.
 	Table *route.Table
 	// Creator stores the FlowRuns.
@@ -48,10 +51,12 @@ type Options struct {
 // requests in flight.
 type Server struct {
 	address   string
+	tls       *tls.Config
 	table     *route.Table
 	limits    Limits
 	log       logr.Logger
 	handler   http.Handler
+	conns     *connections
 	inquiries *inquiries
 	draining  *atomic.Bool
 	listener  atomic.Pointer[net.Listener] // nil unless it is accepting
@@ -70,7 +75,18 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m, err := newMetrics(o.Registerer, o.Table)
+	conns := newConnections(o.Limits.MaxConnections, 2*o.Limits.AcceptDeadline, time.Now)
+	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
+	creates := newGate(gateLimits{
+		most:    o.Limits.MaxCreates,
+		target:  o.Limits.AcceptDeadline / 8,
+		maxWait: o.Limits.AcceptDeadline / 2,
+	}, time.Now)
+	m, err := newMetrics(o.Registerer, o.Table, levels{
+		gate:        creates.state,
+		memory:      func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
+		connections: conns.open,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
@@ -78,10 +94,12 @@ func NewServer(o Options) (*Server, error) {
 	q := newInquiries(o.Reporter, o.Log, o.Now)
 	return &Server{
 		address:   o.Address,
+		tls:       o.TLS,
 		table:     o.Table,
 		limits:    o.Limits,
 		log:       o.Log,
-		handler:   newHandler(o, m, q, draining),
+		handler:   newHandler(o, bodies, creates, m, q, draining),
+		conns:     conns,
 		inquiries: q,
 		draining:  draining,
 		stop:      make(chan struct{}),
@@ -123,6 +141,7 @@ func (s *Server) Start(ctx context.Context) error {
 	inFlight := context.WithoutCancel(ctx)
 	server := &http.Server{
 		Handler:                      s.handler,
+		TLSConfig:                    s.tls,
 		BaseContext:                  func(net.Listener) context.Context { return inFlight },
 		ReadHeaderTimeout:            s.limits.ReadHeaderTimeout,
 		ReadTimeout:                  s.limits.ReadTimeout,
@@ -130,15 +149,17 @@ func (s *Server) Start(ctx context.Context) error {
 		IdleTimeout:                  s.limits.IdleTimeout,
 		MaxHeaderBytes:               s.limits.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
+		ConnState:                    s.conns.changed,
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
+	setProtocols(server, s.limits.WriteTimeout)
 	inquiring, stopInquiring := context.WithCancel(inFlight)
 	defer stopInquiring()
 	go s.inquiries.run(inquiring)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- serve(server, listener) }()
 	s.listener.Store(&listener)
-	s.log.Info("Listening for webhooks", "address", listener.Addr().String())
+	s.log.Info("Listening for webhooks", "address", listener.Addr().String(), "tls", s.tls != nil)
 
 	select {
 	case err := <-served:

@@ -16,7 +16,7 @@ const (
 
 	// ConditionAccepted says whether Sluice can work with the spec as it is.
 	//
-	// Reasons when True: Accepted. When False: InvalidScheme, PublicURLMissing.
+	// Reasons when True: Accepted. When False: InvalidSpec, InvalidScheme, PublicURLMissing.
 	ConditionAccepted = "Accepted"
 
 	// ConditionResolvedRefs says whether what the spec refers to exists and can be used.
@@ -25,6 +25,11 @@ const (
 	// SecretKeyMalformed, SecretKeyTooLong. When True while an additional key is passed over: the reason why.
 	ConditionResolvedRefs = "ResolvedRefs"
 )
+
+// ConditionSucceeded is the condition type of a FlowRun that says how its execution ended. Whoever executes runs sets it:
+// Unknown while the run is active, True or False once it has finished, together with status.completionTime. A run with a
+// status but without a completionTime is active, and is not deleted.
+const ConditionSucceeded = "Succeeded"
 
 // The reasons of a WebhookTrigger's conditions.
 const (
@@ -39,6 +44,9 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonFlowDisabled means that the Flow's spec.state is Disabled: requests get 503.
 	ReasonFlowDisabled = "FlowDisabled"
+	// ReasonInvalidSpec means that the spec cannot be read, or has a value that this version of the
+	// CustomResourceDefinition does not allow: the trigger was stored under another.
+	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonInvalidScheme means that this version of Sluice cannot work with the signature scheme, because the
 	// CustomResourceDefinition is newer than the operator, or with the delivery id for that scheme.
 	ReasonInvalidScheme = "InvalidScheme"
@@ -47,7 +55,8 @@ const (
 	ReasonPublicURLMissing = "PublicURLMissing"
 	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace.
 	ReasonFlowNotFound = "FlowNotFound"
-	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace.
+	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace, or one without the labels that
+	// the operator asks for.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyNotFound means that the Secret has no entry spec.secretRef.key.
 	ReasonSecretKeyNotFound = "SecretKeyNotFound"

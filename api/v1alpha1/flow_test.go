@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package v1alpha1_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,12 +73,55 @@ func TestFlowRefused(t *testing.T) {
 			field:  "spec", value: map[string]any{"state": []any{"Enabled"}},
 			want: []string{"spec.state: Invalid value", "must be of type string"},
 		},
+		"history is a number": {
+			reason: "history is an object",
+			field:  "spec.history", value: int64(3),
+			want: []string{"spec.history: Invalid value", "must be of type object"},
+		},
+		"history misspelt": {
+			reason: "a misspelt limit is not ignored",
+			field:  "spec.history", value: map[string]any{"successfulJobsHistoryLimit": int64(3)},
+			want: []string{`unknown field "spec.history.successfulJobsHistoryLimit"`},
+		},
 	})
+}
+
+// TestHistoryLimits goes through the limits of all numbers of a history.
+func TestHistoryLimits(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * 3600
+	least := map[string]int64{"ttlSecondsAfterReceived": 1}
+	for name, most := range map[string]int64{
+		"ttlSecondsAfterFinished": year, "successfulRunsHistoryLimit": 10000, "failedRunsHistoryLimit": 10000,
+		"ttlSecondsAfterReceived": year, "payloadTTLSeconds": year,
+	} {
+		field := "spec.history." + name
+		testBadFields(t, flowYAML, notNumbers(field, least[name], most))
+		for _, value := range []int64{least[name], most} {
+			flow := parse(t, env.Namespace(t), flowYAML)
+			set(t, flow, field, value)
+			env.Create(t, flow)
+			if diff := cmp.Diff(any(value), get(t, read(t, flow), field)); diff != "" {
+				t.Errorf("%s as stored (-want +got):\n%s", field, diff)
+			}
+			decode(t, flow)
+		}
+	}
+}
+
+// history is what the API server makes of a history, with some fields set.
+func history(fields map[string]any) map[string]any {
+	all := map[string]any{
+		"ttlSecondsAfterFinished": int64(604800), "successfulRunsHistoryLimit": int64(100), "failedRunsHistoryLimit": int64(100),
+		"ttlSecondsAfterReceived": int64(259200),
+	}
+	maps.Copy(all, fields)
+	return all
 }
 
 func TestFlowAccepted(t *testing.T) {
 	t.Parallel()
-	enabled := map[string]any{"state": "Enabled"}
+	enabled := map[string]any{"state": "Enabled", "history": history(nil)}
 	testGoodFields(t, flowYAML, map[string]goodField{
 		"no spec": {
 			reason: "a Flow need say nothing",
@@ -101,7 +145,33 @@ func TestFlowAccepted(t *testing.T) {
 		},
 		"disabled": {
 			reason: "the other state",
-			field:  "spec", value: map[string]any{"state": "Disabled"},
+			field:  "spec", value: map[string]any{"state": "Disabled"}, want: map[string]any{"state": "Disabled", "history": history(nil)},
+		},
+		"history null": {
+			reason: "null is what templates make of a value that is not set",
+			field:  "spec", value: map[string]any{"history": nil}, want: enabled,
+		},
+		"history empty": {
+			reason: "an empty history says no less than none",
+			field:  "spec", value: map[string]any{"history": map[string]any{}}, want: enabled,
+		},
+		"limits null": {
+			reason: "null is what templates make of a value that is not set",
+			field:  "spec", value: map[string]any{"history": map[string]any{"successfulRunsHistoryLimit": nil, "ttlSecondsAfterReceived": nil, "payloadTTLSeconds": nil}},
+			want: enabled,
+		},
+		"nothing is kept": {
+			reason: "0 is no default",
+			field:  "spec.history", value: map[string]any{
+				"ttlSecondsAfterFinished": int64(0), "successfulRunsHistoryLimit": int64(0), "failedRunsHistoryLimit": int64(0), "payloadTTLSeconds": int64(0),
+			},
+			want: history(map[string]any{
+				"ttlSecondsAfterFinished": int64(0), "successfulRunsHistoryLimit": int64(0), "failedRunsHistoryLimit": int64(0), "payloadTTLSeconds": int64(0),
+			}),
+		},
+		"one limit": {
+			reason: "the others have their defaults",
+			field:  "spec.history", value: map[string]any{"payloadTTLSeconds": int64(60)}, want: history(map[string]any{"payloadTTLSeconds": int64(60)}),
 		},
 	})
 }
@@ -110,7 +180,7 @@ func TestFlowAccepted(t *testing.T) {
 func TestFlowDefaults(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
-	want := map[string]any{"state": "Enabled"}
+	want := map[string]any{"state": "Enabled", "history": history(nil)}
 
 	object := parse(t, namespace, flowYAML)
 	env.Create(t, object)
@@ -119,7 +189,16 @@ func TestFlowDefaults(t *testing.T) {
 	}
 	flow := &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "go"}}
 	env.Create(t, flow)
-	if diff := cmp.Diff(sluicev1alpha1.FlowSpec{State: sluicev1alpha1.FlowEnabled}, flow.Spec); diff != "" {
+	defaults := sluicev1alpha1.FlowSpec{
+		State: sluicev1alpha1.FlowEnabled,
+		History: sluicev1alpha1.History{
+			TTLSecondsAfterFinished:    new(int32(604800)),
+			SuccessfulRunsHistoryLimit: new(int32(100)),
+			FailedRunsHistoryLimit:     new(int32(100)),
+			TTLSecondsAfterReceived:    259200,
+		},
+	}
+	if diff := cmp.Diff(defaults, flow.Spec); diff != "" {
 		t.Errorf("the spec of a Flow without one, made with Go (-want +got):\n%s", diff)
 	}
 }

@@ -12,12 +12,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,7 +36,8 @@ const (
 	binaryMessage      = "binary must be base64: in one line, padded, and with '+' and '/' in the alphabet (RFC 4648, section 4)"
 	spareBitsMessage   = "binary must be base64 as encoders write it: its last character has bits that belong to no byte and are not zero; encode the bytes again"
 	oneBodyMessage     = "set text or binary, not both"
-	immutableMessage   = "spec cannot be changed: a FlowRun is the record of one request; create another FlowRun instead"
+	immutableMessage   = "spec cannot be changed: a FlowRun is the record of one request; create another FlowRun instead. Only its payload can be dropped, for good: leave out text and binary, set payload.state to Dropped, and change nothing else"
+	droppedMessage     = "state Dropped means that the payload is gone: leave out text and binary, or the state"
 )
 
 // payload makes a payload of some fields; the digest is right in form.
@@ -551,6 +554,14 @@ func TestFlowRunAccepted(t *testing.T) {
 			reason: "a body need not be text",
 			field:  "spec.payload", value: payload(map[string]any{"binary": "+/8=", "size": int64(2)}),
 		},
+		"payload state": {
+			reason: "the state that goes without saying",
+			field:  "spec.payload.state", value: "Stored",
+		},
+		"payload dropped": {
+			reason: "a backup of a run whose payload was dropped can be restored",
+			field:  "spec.payload", value: payload(map[string]any{"size": int64(15), "state": "Dropped"}),
+		},
 		"status empty": {
 			reason: "generated YAML often ends with an empty status",
 			field:  "status", value: map[string]any{}, want: absent{},
@@ -587,12 +598,32 @@ func TestFlowRunSpecCannotChange(t *testing.T) {
 			patch:  `{"payload": {"text": "{}", "size": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}}`,
 		},
 		"no text": {
-			reason: "a payload cannot be dropped",
+			reason: "a payload cannot be dropped as if it had been empty",
 			patch:  `{"payload": {"text": null, "size": 0}}`,
 		},
 		"no text, same size": {
-			reason: "a payload cannot be dropped",
+			reason: "a payload cannot be dropped without saying so",
 			patch:  `{"payload": {"text": null}}`, want: sizeMessage,
+		},
+		"no text, stored": {
+			reason: "what is stored is there",
+			patch:  `{"payload": {"text": null, "state": "Stored"}}`, want: sizeMessage,
+		},
+		"dropped with text": {
+			reason: "what is dropped is not there",
+			patch:  `{"payload": {"state": "Dropped"}}`, want: droppedMessage,
+		},
+		"dropped with binary": {
+			reason: "what is dropped is not there",
+			good:   binaryRunYAML, patch: `{"payload": {"state": "Dropped"}}`, want: droppedMessage,
+		},
+		"stored": {
+			reason: "that the payload is stored goes without saying, and nothing else may be written",
+			patch:  `{"payload": {"state": "Stored"}}`,
+		},
+		"another state": {
+			reason: "there are two states",
+			patch:  `{"payload": {"text": null, "state": "Deleted"}}`, want: `spec.payload.state: Unsupported value: "Deleted": supported values: "Stored", "Dropped"`,
 		},
 		"text becomes binary": {
 			reason: "the same bytes written otherwise are a change too",
@@ -706,6 +737,191 @@ func TestFlowRunSpecCannotChange(t *testing.T) {
 				t.Errorf("%s: the spec has changed (-before +after):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+// drop is the one patch of a spec that is allowed.
+const drop = `{"text": null, "binary": null, "state": "Dropped"}`
+
+// patchSpec patches the spec of a run as it is stored.
+func patchSpec(t *testing.T, run client.Object, patch string) error {
+	t.Helper()
+	return env.Client.Patch(t.Context(), run, client.RawPatch(types.MergePatchType, []byte(`{"spec": `+patch+`}`)), strict)
+}
+
+// TestPayloadDropped drops payloads, and shows that everything else stays.
+func TestPayloadDropped(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		good   string
+		set    map[string]any
+	}{
+		"text":           {reason: "a payload that is text", good: runYAML},
+		"text, stored":   {reason: "a payload whose state was spelt out", good: runYAML, set: map[string]any{"spec.payload.state": "Stored"}},
+		"binary":         {reason: "a payload that is binary, with '+' and '/' in it", good: binaryRunYAML},
+		"empty":          {reason: "a payload that was empty", good: runYAML, set: map[string]any{"spec.payload": payload(map[string]any{"size": int64(0)})}},
+		"by hand":        {reason: "a run without trigger and request", good: runYAML, set: map[string]any{"spec.triggerRef": absent{}, "spec.request": absent{}}},
+		"no type":        {reason: "a request without Content-Type", good: runYAML, set: map[string]any{"spec.payload.contentType": absent{}}},
+		"largest text":   {reason: "the largest payload", good: runYAML, set: map[string]any{"spec.payload": payload(map[string]any{"text": letters(sluicev1alpha1.MaxPayloadBytes), "size": int64(sluicev1alpha1.MaxPayloadBytes)})}},
+		"largest binary": {reason: "the largest payload", good: runYAML, set: map[string]any{"spec.payload": payload(map[string]any{"binary": letters(sluicev1alpha1.MaxPayloadBytes / 3 * 4), "size": int64(sluicev1alpha1.MaxPayloadBytes)})}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := parse(t, env.Namespace(t), tc.good)
+			for path, value := range tc.set {
+				set(t, run, path, value)
+			}
+			env.Create(t, run)
+			want := run.DeepCopy()
+			for _, field := range []string{"text", "binary"} {
+				unstructured.RemoveNestedField(want.Object, "spec", "payload", field)
+			}
+			set(t, want, "spec.payload.state", "Dropped")
+
+			if err := patchSpec(t, run, `{"payload": `+drop+`}`); err != nil {
+				t.Fatalf("%s: %v", tc.reason, err)
+			}
+			dropped := read(t, run)
+			if diff := cmp.Diff(want.Object["spec"], dropped.Object["spec"]); diff != "" {
+				t.Errorf("%s: the spec (-want +got):\n%s", tc.reason, diff)
+			}
+			decode(t, dropped)
+
+			if err := patchSpec(t, run, `{"payload": `+drop+`}`); err != nil {
+				t.Errorf("%s: drop the payload once more: %v", tc.reason, err)
+			}
+			set(t, dropped, "status", map[string]any{"conditions": []any{condition("type", "Succeeded")}, "completionTime": "2026-01-31T12:00:02Z"})
+			if err := env.Client.Status().Update(t.Context(), dropped); err != nil {
+				t.Errorf("%s: write the status afterwards: %v", tc.reason, err)
+			}
+		})
+	}
+}
+
+// TestDropChangesNothingElse goes through all fields that a spec has, by their Go types, so that the rule cannot forget one:
+// none can be added, changed or removed while the payload is dropped.
+func TestDropChangesNothingElse(t *testing.T) {
+	t.Parallel()
+	namespace := env.Namespace(t)
+	full, bare := parse(t, namespace, runYAML), parse(t, namespace, runYAML)
+	set(t, full, "spec.request.deliveryID", "1")
+	bare.SetName("bare")
+	for _, path := range []string{"spec.triggerRef", "spec.request", "spec.payload.contentType"} {
+		set(t, bare, path, absent{})
+	}
+	env.Create(t, full, bare)
+	others := map[string]any{
+		"flowRef.name": "other", "triggerRef.name": "other", "triggerRef.uid": "other",
+		"payload.contentType": "text/plain", "payload.size": int64(1), "payload.sha256": strings.Repeat("0", 64),
+		"request.receivedAt": "2026-01-31T12:00:00.000001Z", "request.deliveryID": "other", "request.signedBy": "other/key",
+	}
+	drops := map[string]bool{"payload.state": true, "payload.text": true, "payload.binary": true}
+	required := map[string]bool{"flowRef.name": true, "triggerRef.name": true, "payload.size": true, "payload.sha256": true, "request.receivedAt": true}
+	checked := 0
+	for parent := range reflect.TypeFor[sluicev1alpha1.FlowRunSpec]().Fields() {
+		for field := range parent.Type.Fields() {
+			outer, inner := jsonName(parent), jsonName(field)
+			path := outer + "." + inner
+			if drops[path] {
+				continue
+			}
+			other, ok := others[path]
+			if !ok {
+				t.Errorf("there is no other value for %s; add one", path)
+				continue
+			}
+			try := func(reason string, run *unstructured.Unstructured, change func(changed *unstructured.Unstructured)) {
+				t.Helper()
+				changed := read(t, run)
+				for _, text := range []string{"text", "binary"} {
+					unstructured.RemoveNestedField(changed.Object, "spec", "payload", text)
+				}
+				set(t, changed, "spec.payload.state", "Dropped")
+				change(changed)
+				checkRefused(t, path+" "+reason, env.Client.Update(t.Context(), changed, strict), "spec: Invalid value: "+immutableMessage)
+				checked++
+			}
+			try("is changed", full, func(changed *unstructured.Unstructured) { set(t, changed, "spec."+path, other) })
+			if !required[path] {
+				try("is removed", full, func(changed *unstructured.Unstructured) { set(t, changed, "spec."+path, absent{}) })
+			}
+			if get(t, bare, "spec."+path) != (any)(absent{}) {
+				continue
+			}
+			try("is added", bare, func(changed *unstructured.Unstructured) {
+				if outer != "payload" { // with what it cannot be without
+					set(t, changed, "spec."+outer, get(t, full, "spec."+outer))
+				}
+				set(t, changed, "spec."+path, other)
+			})
+		}
+	}
+	for _, outer := range []string{"triggerRef", "request"} {
+		changed := read(t, full)
+		set(t, changed, "spec.payload.text", absent{})
+		set(t, changed, "spec.payload.state", "Dropped")
+		set(t, changed, "spec."+outer, absent{})
+		checkRefused(t, outer+" is removed", env.Client.Update(t.Context(), changed, strict), "spec: Invalid value: "+immutableMessage)
+	}
+	if checked < 9 {
+		t.Errorf("%d changes were tried", checked)
+	}
+}
+
+func jsonName(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return name
+}
+
+// TestDroppedPayloadStaysSo tries to bring a payload back.
+func TestDroppedPayloadStaysSo(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		patch  string
+		want   string
+	}{
+		"all of it":      {reason: "what was dropped is gone", patch: `{"state": null, "text": "{\"order\": 1001}"}`},
+		"stored again":   {reason: "what was dropped is gone", patch: `{"state": "Stored", "text": "{\"order\": 1001}"}`},
+		"another":        {reason: "what was dropped is gone", patch: `{"state": null, "text": "{}", "size": 2}`},
+		"state removed":  {reason: "there is nothing of that size", patch: `{"state": null}`, want: sizeMessage},
+		"stored nothing": {reason: "there is nothing of that size", patch: `{"state": "Stored"}`, want: sizeMessage},
+		"empty":          {reason: "the payload was not empty", patch: `{"state": null, "size": 0}`},
+		"text":           {reason: "what is dropped is not there", patch: `{"text": "{\"order\": 1001}"}`, want: droppedMessage},
+		"size":           {reason: "the size stays", patch: `{"size": 2}`},
+		"sha256":         {reason: "the digest stays", patch: `{"sha256": "0000000000000000000000000000000000000000000000000000000000000000"}`},
+		"content type":   {reason: "the type stays", patch: `{"contentType": null}`},
+	}
+	namespace := env.Namespace(t)
+	run := parse(t, namespace, runYAML)
+	env.Create(t, run)
+	if err := patchSpec(t, run, `{"payload": `+drop+`}`); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, run)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			want := tc.want
+			if want == "" {
+				want = "spec: Invalid value: " + immutableMessage
+			}
+			checkRefused(t, tc.reason, patchSpec(t, run.DeepCopy(), `{"payload": `+tc.patch+`}`), want)
+			if diff := cmp.Diff(before.Object["spec"], read(t, run).Object["spec"]); diff != "" {
+				t.Errorf("%s: the spec has changed (-before +after):\n%s", tc.reason, diff)
+			}
+		})
+	}
+	again := parse(t, namespace, runYAML)
+	again.SetName("restored")
+	again.Object["spec"] = before.Object["spec"]
+	if err := env.Client.Create(t.Context(), again, strict); err != nil {
+		t.Errorf("a run whose payload was dropped cannot be restored from a backup: %v", err)
+	}
+	_, stderr, err := env.Kubectl(t, "", "patch", "flowrun", run.GetName(), "-n", namespace, "--type=merge", `--patch={"spec":{"payload":{"text":"{}","size":2,"state":null}}}`)
+	if err == nil || !strings.Contains(stderr, "spec: Invalid value: "+immutableMessage) {
+		t.Errorf("kubectl says %q (%v)", stderr, err)
 	}
 }
 

@@ -33,12 +33,31 @@ type TriggerReference struct {
 	UID string `json:"uid,omitempty"`
 }
 
+// PayloadState says whether a FlowRun still holds its payload.
+//
+// +kubebuilder:validation:Enum=Stored;Dropped
+type PayloadState string
+
+const (
+	// PayloadStored means that the payload is there. It is the same as no state.
+	PayloadStored PayloadState = "Stored"
+	// PayloadDropped means that the payload was there, and that its size, digest and content type are what is left.
+	PayloadDropped PayloadState = "Dropped"
+)
+
 // Payload is the body of the request, byte for byte. Either text or binary is set, whichever is stored in fewer bytes;
-// both are absent for an empty body.
+// both are absent for an empty body, and once the payload is dropped.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.text) && has(self.binary))",message="set text or binary, not both"
-// +kubebuilder:validation:XValidation:rule="self.size == (has(self.text) ? bytes(self.text).size() : has(self.binary) ? self.binary.size() / 4 * 3 - (self.binary.endsWith('==') ? 2 : self.binary.endsWith('=') ? 1 : 0) : 0)",message="size must be the number of bytes of text (in UTF-8) or of binary (decoded), and 0 if neither is set"
+// +kubebuilder:validation:XValidation:rule="!(has(self.state) && self.state == 'Dropped') || !(has(self.text) || has(self.binary))",message="state Dropped means that the payload is gone: leave out text and binary, or the state"
+// +kubebuilder:validation:XValidation:rule="(has(self.state) && self.state == 'Dropped') || self.size == (has(self.text) ? bytes(self.text).size() : has(self.binary) ? self.binary.size() / 4 * 3 - (self.binary.endsWith('==') ? 2 : self.binary.endsWith('=') ? 1 : 0) : 0)",message="size must be the number of bytes of text (in UTF-8) or of binary (decoded), and 0 if neither is set"
 type Payload struct {
+	// state is Stored (the same as no state), or Dropped if the payload is no longer there: then text and binary are absent,
+	// and everything else is as it was. Another value is refused. To drop the payload is the only change of a FlowRun's spec
+	// that is allowed; Flows do so with history.payloadTTLSeconds.
+	// +optional
+	State PayloadState `json:"state,omitempty"`
+
 	// contentType is the request's Content-Type header, cut after 256 characters; absent when the request had none. A longer
 	// one is refused.
 	// +optional
@@ -66,7 +85,8 @@ type Payload struct {
 	// +kubebuilder:validation:XValidation:rule="!self.endsWith('=') || self.size() < 4 || self.substring(self.size() - 3).matches('^([AQgw]=|.[AEIMQUYcgkosw048])=$')",message="binary must be base64 as encoders write it: its last character has bits that belong to no byte and are not zero; encode the bytes again"
 	Binary []byte `json:"binary,omitempty"`
 
-	// size of the body in bytes: from 0 to 1130496. A size that is not that of text or binary is refused.
+	// size of the body in bytes: from 0 to 1130496. A size that is not that of text or binary is refused, unless the payload is
+	// dropped.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1130496
@@ -108,7 +128,7 @@ type Request struct {
 	SignedBy string `json:"signedBy,omitempty"`
 }
 
-// FlowRunSpec is the request that started the run. It cannot be changed.
+// FlowRunSpec is the request that started the run. It cannot be changed, except that the payload is dropped.
 type FlowRunSpec struct {
 	// flowRef names the Flow that this is a run of.
 	// +required
@@ -131,7 +151,8 @@ type FlowRunSpec struct {
 //
 // +kubebuilder:validation:MinProperties=1
 type FlowRunStatus struct {
-	// conditions of the run. A run that nobody executes has none.
+	// conditions of the run. A run that nobody executes has none. Succeeded says how the execution ended: it is Unknown while
+	// the run is active, and True or False once it has finished.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -145,7 +166,8 @@ type FlowRunStatus struct {
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
-	// completionTime is when the run had succeeded or failed: an RFC 3339 time. Anything else is refused.
+	// completionTime is when the run had succeeded or failed: an RFC 3339 time. Anything else is refused. A run that has a
+	// status but no completionTime is active, and is not deleted.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
@@ -161,9 +183,14 @@ type FlowRunStatus struct {
 // +kubebuilder:printcolumn:name="Flow",type=string,JSONPath=`.spec.flowRef.name`
 // +kubebuilder:printcolumn:name="Trigger",type=string,JSONPath=`.spec.triggerRef.name`
 // +kubebuilder:printcolumn:name="Size",type=integer,JSONPath=`.spec.payload.size`
+// +kubebuilder:printcolumn:name="Succeeded",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Content-Type",type=string,priority=1,JSONPath=`.spec.payload.contentType`
 // +kubebuilder:printcolumn:name="Signed-By",type=string,priority=1,JSONPath=`.spec.request.signedBy`
+// +kubebuilder:printcolumn:name="Payload",type=string,priority=1,JSONPath=`.spec.payload.state`
+// +kubebuilder:printcolumn:name="Condition",type=string,priority=1,JSONPath=`.status.conditions[0].type`
+// +kubebuilder:printcolumn:name="Started",type=string,priority=1,JSONPath=`.status.startTime`
+// +kubebuilder:printcolumn:name="Completed",type=string,priority=1,JSONPath=`.status.completionTime`
 type FlowRun struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -172,9 +199,11 @@ type FlowRun struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is the request that started the run. It cannot be changed.
+	// The rule names every field. One that it left out could be changed while the payload is dropped; a test goes through them.
+
+	// spec is the request that started the run. It cannot be changed, except that the payload is dropped.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec cannot be changed: a FlowRun is the record of one request; create another FlowRun instead"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf || (has(self.payload.state) && self.payload.state == 'Dropped' && !(has(oldSelf.payload.state) && oldSelf.payload.state == 'Dropped') && self.payload.size == oldSelf.payload.size && self.payload.sha256 == oldSelf.payload.sha256 && has(self.payload.contentType) == has(oldSelf.payload.contentType) && (!has(self.payload.contentType) || self.payload.contentType == oldSelf.payload.contentType) && self.flowRef == oldSelf.flowRef && has(self.triggerRef) == has(oldSelf.triggerRef) && (!has(self.triggerRef) || self.triggerRef == oldSelf.triggerRef) && has(self.request) == has(oldSelf.request) && (!has(self.request) || self.request == oldSelf.request))",message="spec cannot be changed: a FlowRun is the record of one request; create another FlowRun instead. Only its payload can be dropped, for good: leave out text and binary, set payload.state to Dropped, and change nothing else"
 	Spec FlowRunSpec `json:"spec,omitzero"`
 
 	// status is how far the run has come.

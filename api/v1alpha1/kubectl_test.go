@@ -331,31 +331,35 @@ func TestKubectlExplain(t *testing.T) {
 			"the header X-HMAC-HASH holds the HMAC of the body in hexadecimal",
 			"Exactly one of algorithm, provider and signature is required", "Another value is refused",
 		},
-		"wht.spec.provider":             {"ENUM: AdyenPlatform", "GitHub", "Zoom", "the scheme of a well-known sender"},
-		"wht.spec.signature":            {"algorithm <string> -required-", "headers <[]string>", "template <string>", "timestamp <Object>"},
-		"wht.spec.signature.timestamp":  {"toleranceSeconds <integer>", "from 1 to 86400"},
-		"wht.spec.deduplication.source": {"ENUM: Provider Header Body Signature None", "Required"},
-		"wht.spec.response.status":      {"from 200 to 299"},
-		"wht.spec.additionalSecretRefs": {"up to 8 more keys", "key <string> -required-", "name <string> -required-"},
-		"wht.status.keys":               {"lastMatchedTime <string>", "name <string> -required-"},
-		"fr.spec.request.deliveryID":    {"at most 256 characters", "is refused"},
-		"wht.spec.flowRef.name":         {"FIELD: name <string>", "at most 63 lower-case letters, digits and '-'", "is refused"},
-		"wht.spec.secretRef.name":       {"at most 253 characters", "is refused"},
-		"wht.spec.secretRef.key":        {"at most 253 letters, digits, '-', '_' and '.'", "There is no default", "is refused", "4096 bytes", "503"},
-		"wht.spec.state":                {"ENUM: Active Suspended", "Active (the default) or Suspended", "503 with Retry-After"},
-		"wht.status":                    {"conditions <[]Object>", "keys <[]Object>", "observedGeneration <integer>", "path <string>", "url <string>"},
-		"wht.status.url":                {"absent when the operator runs without --external-url"},
-		"flows.spec":                    {"It may be left out: an empty Flow is Enabled", "state <string>", "enum: Enabled, Disabled"},
-		"flows.spec.state":              {"ENUM: Enabled Disabled", "Enabled (the default) or Disabled"},
-		"fr.spec":                       {"It cannot be changed", "flowRef <Object> -required-", "payload <Object> -required-", "request <Object>", "triggerRef <Object>"},
-		"fr.spec.payload":               {"binary <string>", "contentType <string>", "sha256 <string> -required-", "size <integer> -required-", "text <string>"},
-		"fr.spec.payload.text":          {"valid UTF-8", "more than 1130496 bytes, or together with binary, is refused"},
-		"fr.spec.payload.binary":        {"base64 (RFC 4648, section 4)", "is refused"},
-		"fr.spec.payload.size":          {"from 0 to 1130496", "is refused"},
-		"fr.spec.payload.sha256":        {"64 lower-case hexadecimal digits; anything else is refused"},
-		"fr.spec.request.receivedAt":    {"six decimals, such as 2026-01-31T12:00:00.000000Z", "is refused"},
-		"fr.spec.request.signedBy":      {"<Secret>/<entry>", "is refused"},
-		"fr.status":                     {"completionTime <string>", "conditions <[]Object>", "startTime <string>"},
+		"wht.spec.provider":                    {"ENUM: AdyenPlatform", "GitHub", "Zoom", "the scheme of a well-known sender"},
+		"wht.spec.signature":                   {"algorithm <string> -required-", "headers <[]string>", "template <string>", "timestamp <Object>"},
+		"wht.spec.signature.timestamp":         {"toleranceSeconds <integer>", "from 1 to 86400"},
+		"wht.spec.deduplication.source":        {"ENUM: Provider Header Body Signature None", "Required"},
+		"wht.spec.response.status":             {"from 200 to 299"},
+		"wht.spec.additionalSecretRefs":        {"up to 8 more keys", "key <string> -required-", "name <string> -required-"},
+		"wht.status.keys":                      {"lastMatchedTime <string>", "name <string> -required-"},
+		"fr.spec.request.deliveryID":           {"at most 256 characters", "is refused"},
+		"wht.spec.flowRef.name":                {"FIELD: name <string>", "at most 63 lower-case letters, digits and '-'", "is refused"},
+		"wht.spec.secretRef.name":              {"at most 253 characters", "is refused"},
+		"wht.spec.secretRef.key":               {"at most 253 letters, digits, '-', '_' and '.'", "There is no default", "is refused", "4096 bytes", "503"},
+		"wht.spec.state":                       {"ENUM: Active Suspended", "Active (the default) or Suspended", "503 with Retry-After"},
+		"wht.status":                           {"conditions <[]Object>", "keys <[]Object>", "observedGeneration <integer>", "path <string>", "url <string>"},
+		"wht.status.url":                       {"absent when the operator runs without --external-url"},
+		"flows.spec":                           {"It may be left out: an empty Flow is Enabled", "state <string>", "enum: Enabled, Disabled"},
+		"flows.spec.history":                   {"so that the runs of every Flow are bounded", "failedRunsHistoryLimit <integer>", "payloadTTLSeconds <integer>", "successfulRunsHistoryLimit <integer>", "ttlSecondsAfterFinished <integer>", "ttlSecondsAfterReceived <integer>"},
+		"flows.spec.history.payloadTTLSeconds": {"the payload stays for as long as the run", "from 0 to 31536000 (365 days)"},
+		"wht.spec.deduplication.windowSeconds": {"from 1 to 2592000 (30 days)", "or else 24 hours"},
+		"fr.spec.payload.state":                {"ENUM: Stored Dropped", "the only change of a FlowRun's spec that is allowed"},
+		"flows.spec.state":                     {"ENUM: Enabled Disabled", "Enabled (the default) or Disabled"},
+		"fr.spec":                              {"It cannot be changed", "flowRef <Object> -required-", "payload <Object> -required-", "request <Object>", "triggerRef <Object>"},
+		"fr.spec.payload":                      {"binary <string>", "contentType <string>", "sha256 <string> -required-", "size <integer> -required-", "text <string>"},
+		"fr.spec.payload.text":                 {"valid UTF-8", "more than 1130496 bytes, or together with binary, is refused"},
+		"fr.spec.payload.binary":               {"base64 (RFC 4648, section 4)", "is refused"},
+		"fr.spec.payload.size":                 {"from 0 to 1130496", "is refused"},
+		"fr.spec.payload.sha256":               {"64 lower-case hexadecimal digits; anything else is refused"},
+		"fr.spec.request.receivedAt":           {"six decimals, such as 2026-01-31T12:00:00.000000Z", "is refused"},
+		"fr.spec.request.signedBy":             {"<Secret>/<entry>", "is refused"},
+		"fr.status":                            {"completionTime <string>", "conditions <[]Object>", "startTime <string>"},
 	}
 	for path, want := range cases {
 		t.Run(path, func(t *testing.T) {
@@ -397,6 +401,13 @@ func TestKubectlGet(t *testing.T) {
 	if err := env.Client.Status().Update(t.Context(), trigger); err != nil {
 		t.Fatal(err)
 	}
+	set(t, run, "status", map[string]any{
+		"conditions": []any{condition("type", "Queued"), condition("type", "Succeeded")},
+		"startTime":  "2026-01-31T12:00:01Z", "completionTime": "2026-01-31T12:00:02.5+01:00",
+	})
+	if err := env.Client.Status().Update(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
 
 	triggers := [][]string{
 		{"NAME", "READY", "REASON", "FLOW", "PATH", "AGE"},
@@ -407,8 +418,8 @@ func TestKubectlGet(t *testing.T) {
 		{"flow.sluice.dev/import-orders", "Enabled", age},
 	}
 	runs := [][]string{
-		{"NAME", "FLOW", "TRIGGER", "SIZE", "AGE"},
-		{"flowrun.sluice.dev/orders-1", "import-orders", "orders", "15", age},
+		{"NAME", "FLOW", "TRIGGER", "SIZE", "SUCCEEDED", "AGE"},
+		{"flowrun.sluice.dev/orders-1", "import-orders", "orders", "15", "True", age},
 	}
 	cases := map[string][][]string{
 		"wht,flows,fr": concat(triggers, flows, runs),
@@ -425,8 +436,11 @@ func TestKubectlGet(t *testing.T) {
 			{"import-orders", "Enabled", age},
 		},
 		"flowrun --output=wide": {
-			{"NAME", "FLOW", "TRIGGER", "SIZE", "AGE", "CONTENT-TYPE", "SIGNED-BY"},
-			{"orders-1", "import-orders", "orders", "15", age, "application/json", "orders-webhook/secretKey"},
+			{"NAME", "FLOW", "TRIGGER", "SIZE", "SUCCEEDED", "AGE", "CONTENT-TYPE", "SIGNED-BY", "PAYLOAD", "CONDITION", "STARTED", "COMPLETED"},
+			{
+				"orders-1", "import-orders", "orders", "15", "True", age,
+				"application/json", "orders-webhook/secretKey", "Queued", "2026-01-31T12:00:01Z", "2026-01-31T12:00:02.5+01:00",
+			},
 		},
 	}
 	for args, want := range cases {

@@ -5,6 +5,11 @@ SPDX-License-Identifier: Apache-2.0
 
 package v1alpha1
 
+import "time"
+
+// MaxRetention is how long after its creation a FlowRun may be kept because of AnnotationRetainUntil.
+const MaxRetention = 30 * 24 * time.Hour
+
 const (
 	// LabelTrigger is the label of a FlowRun that holds the name of the WebhookTrigger that made it.
 	LabelTrigger = "sluice.dev/trigger"
@@ -16,4 +21,8 @@ const (
 	AnnotationPayloadSHA256 = "sluice.dev/payload-sha256"
 	// AnnotationSignedBy is the annotation of a FlowRun that holds the name of the key it was signed with.
 	AnnotationSignedBy = "sluice.dev/signed-by"
+	// AnnotationRetainUntil is the annotation of a FlowRun that holds the time until which it is kept at least, because it is
+	// the memory by which a repeated delivery is recognised: an RFC 3339 time in UTC. At most MaxRetention after the run was
+	// created counts.
+	AnnotationRetainUntil = "sluice.dev/retain-until"
 )

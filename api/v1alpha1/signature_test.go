@@ -46,6 +46,7 @@ const (
 	idHeaderSourceMessage    = "signature.idHeader is the delivery id already: deduplication.source must be Header or None"
 	providerSignsIDMessage   = "the provider signs the delivery id: deduplication.source must be Provider or None"
 	tokenIDMessage           = "deduplication.source Signature is not for the algorithm Token: a token is the same in every request"
+	windowSourceMessage      = "windowSeconds is not for source None, which remembers no delivery"
 	noSignatureIDMessage     = "deduplication.source Signature is not for this provider, which has no signature in a header"
 	headerSourceMessage      = "header is for source Header"
 	pointersSourceMessage    = "set bodyPointers if, and only if, source is Body"
@@ -694,11 +695,57 @@ func TestTriggerFieldsRefused(t *testing.T) {
 			"provider as well": {
 				reason: "which of them?", field: "spec.provider", value: "GitHub", want: []string{oneSchemeMessage},
 			},
+			"limits empty": {
+				reason: "which limits?", field: "spec.limits", value: object{}, want: []string{"spec.limits: Invalid value", "at least 1 properties"},
+			},
+			"limits is a number": {
+				reason: "there are several", field: "spec.limits", value: int64(5), want: []string{"spec.limits: Invalid value", "must be of type object"},
+			},
+			"rate without requests": {
+				reason: "how many?", field: "spec.limits", value: object{"rate": object{"burst": int64(1)}}, want: []string{"spec.limits.rate.requests: Required value"},
+			},
+			"rate of none": {
+				reason: "the trigger can be suspended", field: "spec.limits", value: object{"rate": object{"requests": int64(0)}}, want: []string{"spec.limits.rate.requests: Invalid value", "greater than or equal to 1"},
+			},
+			"rate beyond all": {
+				reason: "numbers are bounded", field: "spec.limits", value: object{"rate": object{"requests": int64(1_000_001)}}, want: []string{"spec.limits.rate.requests: Invalid value", "less than or equal to 1000000"},
+			},
+			"rate of half": {
+				reason: "a minute can be chosen instead", field: "spec.limits", value: object{"rate": object{"requests": 0.5}}, want: []string{"spec.limits.rate.requests: Invalid value", "must be of type integer"},
+			},
+			"rate a fortnight": {
+				reason: "no such period", field: "spec.limits", value: object{"rate": object{"requests": int64(1), "period": "Fortnight"}},
+				want: []string{"spec.limits.rate.period: Unsupported value", `"Second", "Minute", "Hour"`},
+			},
+			"burst of none": {
+				reason: "nothing would be accepted", field: "spec.limits", value: object{"rate": object{"requests": int64(1), "burst": int64(0)}}, want: []string{"spec.limits.rate.burst: Invalid value", "greater than or equal to 1"},
+			},
+			"burst beyond all": {
+				reason: "numbers are bounded", field: "spec.limits", value: object{"rate": object{"requests": int64(1), "burst": int64(1_000_001)}}, want: []string{"spec.limits.rate.burst: Invalid value", "less than or equal to 1000000"},
+			},
+			"concurrency of none": {
+				reason: "the trigger can be suspended", field: "spec.limits", value: object{"concurrency": int64(0)}, want: []string{"spec.limits.concurrency: Invalid value", "greater than or equal to 1"},
+			},
+			"concurrency beyond all": {
+				reason: "numbers are bounded", field: "spec.limits", value: object{"concurrency": int64(1001)}, want: []string{"spec.limits.concurrency: Invalid value", "less than or equal to 1000"},
+			},
+			"bodies of nothing": {
+				reason: "nothing would be accepted", field: "spec.limits", value: object{"maxBodyBytes": int64(0)}, want: []string{"spec.limits.maxBodyBytes: Invalid value", "greater than or equal to 1"},
+			},
+			"bodies that do not fit": {
+				reason: "etcd would not take them", field: "spec.limits", value: object{"maxBodyBytes": int64(1130497)}, want: []string{"spec.limits.maxBodyBytes: Invalid value", "less than or equal to 1130496"},
+			},
+			"bodies as a quantity": {
+				reason: "it is a number of bytes", field: "spec.limits", value: object{"maxBodyBytes": "64Ki"}, want: []string{"spec.limits.maxBodyBytes: Invalid value", "must be of type integer"},
+			},
 			"deduplication empty": {
 				reason: "how is it to be done?", field: "spec.deduplication", value: object{}, want: []string{"spec.deduplication.source: Required value"},
 			},
 			"deduplication without source": {
 				reason: "how is it to be done?", field: "spec.deduplication.source", value: absent{}, want: []string{"spec.deduplication.source: Required value"},
+			},
+			"window without deduplication": {
+				reason: "it would do nothing", field: "spec.deduplication", value: object{"source": "None", "windowSeconds": int64(60)}, want: []string{windowSourceMessage},
 			},
 			"response empty": {
 				reason: "nothing is overridden", field: "spec.response", value: object{}, want: []string{"spec.response: Invalid value", "at least 1 properties"},
@@ -716,6 +763,7 @@ func TestTriggerFieldsRefused(t *testing.T) {
 		notObjects("spec.deduplication"),
 		badEnums("spec.deduplication.source", "Header", `supported values: "Provider", "Header", "Body", "Signature", "None"`),
 		notHeaders("spec.deduplication.header"),
+		notNumbers("spec.deduplication.windowSeconds", 1, 2592000),
 		notObjects("spec.response"),
 		notNumbers("spec.response.status", 200, 299),
 		badTexts("spec.response.body", 1024),
@@ -809,7 +857,11 @@ func TestTriggerFieldsAccepted(t *testing.T) {
 		"https://hooks.example.com/~a/(b)!*$&@:", "https://xn--hks-snaa.example.com/", "https://"+letters(1016))
 	add("spec.deduplication",
 		object{"source": "Header", "header": "X-Id"}, object{"source": "Body", "bodyPointers": []any{"/id"}}, object{"source": "Signature"}, object{"source": "None"},
+		object{"source": "Signature", "windowSeconds": int64(1)}, object{"source": "Header", "header": "X-Id", "windowSeconds": int64(2592000)},
 		object{"source": "Body", "bodyPointers": []any{"/a", "/b/c", "/~0~1", "/" + letters(255)}})
+	add("spec.limits",
+		object{"rate": object{"requests": int64(1), "period": "Minute"}}, object{"rate": object{"requests": int64(1_000_000), "period": "Hour", "burst": int64(1_000_000)}},
+		object{"concurrency": int64(1)}, object{"concurrency": int64(1000), "maxBodyBytes": int64(1)}, object{"maxBodyBytes": int64(1130496)})
 	add("spec.response",
 		object{"status": int64(200)}, object{"status": int64(299)}, object{"status": int64(204)}, object{"status": int64(205)}, object{"body": "ok"},
 		object{"body": strings.Repeat("ä", 1024), "contentType": "text/plain; charset=utf-8"}, object{"unauthorizedBody": "Problem"},

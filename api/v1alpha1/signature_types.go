@@ -199,10 +199,11 @@ const (
 )
 
 // Deduplication says what makes two requests one delivery, of which only the first becomes a FlowRun. It holds for as
-// long as that FlowRun exists.
+// long as that FlowRun exists, which is for windowSeconds at least.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.header) || self.source == 'Header'",message="header is for source Header"
 // +kubebuilder:validation:XValidation:rule="(self.source == 'Body') == has(self.bodyPointers)",message="set bodyPointers if, and only if, source is Body"
+// +kubebuilder:validation:XValidation:rule="!has(self.windowSeconds) || self.source != 'None'",message="windowSeconds is not for source None, which remembers no delivery"
 type Deduplication struct {
 	// source is what tells one delivery from another: Provider (the id that the provider's preset knows), Header, Body (of a
 	// JSON body, after its signature was found good), Signature (safe against replay, but a retry that is signed anew counts
@@ -223,6 +224,15 @@ type Deduplication struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
 	BodyPointers []JSONPointer `json:"bodyPointers,omitempty"`
+
+	// windowSeconds is how long a FlowRun is kept at least, from when its request was received, so that a repetition of the
+	// delivery is recognised: from 1 to 2592000 (30 days). Anything else is refused. If it is absent, it is as long as the
+	// provider repeats deliveries and a tenth more, where the preset knows that, or else 24 hours; and at least twice as
+	// long as a timestamp may be off.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2592000
+	WindowSeconds int32 `json:"windowSeconds,omitempty"`
 }
 
 // UnauthorizedBody says what the body of a 401 is.

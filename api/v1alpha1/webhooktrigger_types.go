@@ -70,6 +70,67 @@ type SecretKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
+// RatePeriod is the time that a rate is counted over.
+//
+// +kubebuilder:validation:Enum=Second;Minute;Hour
+type RatePeriod string
+
+const (
+	// PerSecond counts requests a second.
+	PerSecond RatePeriod = "Second"
+	// PerMinute counts requests a minute.
+	PerMinute RatePeriod = "Minute"
+	// PerHour counts requests an hour.
+	PerHour RatePeriod = "Hour"
+)
+
+// Rate is how many requests are accepted in a period. It is a token bucket: it holds burst requests when it is full, and
+// is filled again evenly.
+type Rate struct {
+	// requests is how many requests are accepted in a period, in the long run: from 1 to 1000000. Required.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Requests int32 `json:"requests,omitempty"`
+
+	// period is Second (the default), Minute or Hour. Another value is refused.
+	// +optional
+	// +kubebuilder:default=Second
+	Period RatePeriod `json:"period,omitempty"`
+
+	// burst is how many requests are accepted at once after a pause: from 1 to 1000000, and as many as requests if it is
+	// absent.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Burst int32 `json:"burst,omitempty"`
+}
+
+// TriggerLimits bound what a trigger accepts. Each ingest replica keeps to rate and concurrency by itself, so that several
+// together accept up to as many times as much.
+//
+// +kubebuilder:validation:MinProperties=1
+type TriggerLimits struct {
+	// rate of requests with a right signature; forged ones do not count. Further ones get 429 with Retry-After. If it is absent
+	// there is no bound.
+	// +optional
+	Rate Rate `json:"rate,omitzero"`
+
+	// concurrency is how many requests with a right signature may be on their way into the cluster at a time: from 1 to
+	// 1000. Further ones get 429 with Retry-After. If it is absent there is no bound but the server's.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	Concurrency int32 `json:"concurrency,omitempty"`
+
+	// maxBodyBytes is the longest body: from 1 to 1130496. Longer ones get 413. If it is absent, or more than the server's
+	// --max-body-bytes, that is the bound.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1130496
+	MaxBodyBytes int32 `json:"maxBodyBytes,omitempty"`
+}
+
 // WebhookTriggerSpec says how a request must be signed, and what it starts.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.algorithm), has(self.provider), has(self.signature)].filter(x, x).size() == 1",message="set exactly one of algorithm (the default scheme), provider (a preset) and signature (a scheme of your own)"
@@ -133,6 +194,10 @@ type WebhookTriggerSpec struct {
 	// provider is set and its preset knows one; otherwise every request becomes a FlowRun.
 	// +optional
 	Deduplication Deduplication `json:"deduplication,omitzero"`
+
+	// limits bound the requests of this trigger, beside the limits of the server. If they are absent only those hold.
+	// +optional
+	Limits TriggerLimits `json:"limits,omitzero"`
 
 	// response overrides the answer to accepted requests. If it is absent they get 202 and JSON that names the FlowRun.
 	// +optional

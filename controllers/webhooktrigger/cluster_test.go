@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,7 +46,7 @@ func createInputs(t *testing.T) (namespace string) {
 // TestSecretCacheHoldsNoData shows that whoever asks the cache for a Secret gets an error, and never data.
 func TestSecretCacheHoldsNoData(t *testing.T) {
 	namespace := createInputs(t)
-	secrets, err := NewSecretCache(env.Config, nil, env.Client.Scheme(), map[string]cache.Config{namespace: {}})
+	secrets, err := NewSecretCache(env.Config, nil, env.Client.Scheme(), map[string]cache.Config{namespace: {}}, labels.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestWarmUp(t *testing.T) {
 	table := route.NewTable()
 	w := &warmer{
 		triggers: inNamespace{env.Client, namespace},
-		gatherer: Gatherer{Cached: env.Client, Live: env.Client},
+		gatherer: Gatherer{Cached: env.Client, Live: env.Client, SecretSelector: labels.Everything()},
 		table:    table,
 		recheck:  make(chan event.GenericEvent),
 		log:      logr.Discard(),
@@ -150,4 +151,43 @@ type inNamespace struct {
 
 func (r inNamespace) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	return r.Reader.List(ctx, list, append(options, client.InNamespace(r.namespace))...)
+}
+
+// TestWarmUpSurvivesPanic has one trigger that code panics at, as a mistake of ours would have it. The process lives, and all other
+// triggers are served: otherwise it would panic again at every start.
+func TestWarmUpSurvivesPanic(t *testing.T) {
+	t.Parallel()
+	namespace := createInputs(t)
+	poison := testInputs().Trigger
+	poison.Namespace, poison.Name, poison.UID = namespace, "poison", ""
+	poison.Spec.SecretRef.Name = "panic"
+	env.Create(t, poison)
+
+	table := route.NewTable()
+	w := &warmer{
+		triggers: inNamespace{env.Client, namespace},
+		gatherer: Gatherer{Cached: env.Client, Live: panicking{env.Client}},
+		table:    table,
+		recheck:  make(chan event.GenericEvent, 2),
+		log:      logr.Discard(),
+	}
+	if err := w.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := table.Lookup(route.Path(namespace, "orders")); !ok || r.Verifier == nil {
+		t.Errorf("the route that can serve is %+v", r)
+	}
+	if r, ok := table.Lookup(route.Path(namespace, "poison")); !ok || r.Verifier != nil || r.Unavailable != "Unresolved" {
+		t.Errorf("the route of the trigger that was panicked at is %+v", r)
+	}
+}
+
+// panicking is a reader that panics at the Secret "panic".
+type panicking struct{ client.Reader }
+
+func (r panicking) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if key.Name == "panic" {
+		panic("at a Secret")
+	}
+	return r.Reader.Get(ctx, key, object, options...)
 }

@@ -52,6 +52,10 @@ func newKeyUsage(c cache.Cache, period time.Duration) *keyUsage {
 	}
 }
 
+// Only for their metadata.
+//
+// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=list;watch,roleName=sluice-controller
+
 // Start implements manager.Runnable. Without a method NeedLeaderElection it is for the leader.
 func (u *keyUsage) Start(ctx context.Context) error {
 	informer, err := u.cache.GetInformer(ctx, flowRunMetadata())
@@ -155,6 +159,9 @@ func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev
 	}
 	var statuses []sluicev1alpha1.KeyStatus
 	for _, ref := range secretRefs(trigger) {
+		if ref.Name == "" || ref.Key == "" || len(keyName(ref)) > maxKeyName {
+			continue // which only another version of the CustomResourceDefinition has let through
+		}
 		status := sluicev1alpha1.KeyStatus{Name: keyName(ref), LastMatchedTime: known[keyName(ref)]}
 		at := u.lastMatched(types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}, status.Name)
 		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {

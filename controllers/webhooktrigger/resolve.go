@@ -16,6 +16,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/unreadable"
 )
 
 const (
@@ -24,6 +25,8 @@ const (
 	maxKeyBytes = 4096
 	// weakKeyBytes is the length of a key under which the condition message advises a longer one: 128 bits.
 	weakKeyBytes = 16
+	// maxMessage is the length of the longest message that a condition can have.
+	maxMessage = 32 << 10
 )
 
 // Inputs are all that a trigger's state follows from. The objects are not changed.
@@ -34,6 +37,8 @@ type Inputs struct {
 	Flow *sluicev1alpha1.Flow
 	// Secrets are those that secret references name, by name. One that does not exist is missing.
 	Secrets map[string]*corev1.Secret
+	// SecretSelector is which labels a Secret must have to be among them; empty for none.
+	SecretSelector string
 	// ExternalURL is what senders put before the trigger's path; empty if it is not known.
 	ExternalURL string
 }
@@ -80,12 +85,19 @@ func Resolve(in Inputs) Resolution {
 		UID:       string(trigger.UID),
 		Flow:      trigger.Spec.FlowRef.Name,
 		PublicURL: publicURL(in),
+		Limits:    limits(trigger.Spec.Limits),
 		Response:  response(trigger.Spec.Response),
 		Revision:  in.revision(),
 	}
 
 	scheme, unaccepted := checkScheme(trigger, r.PublicURL)
-	r.Deduplicate = deduplicates(trigger, scheme)
+	if p := checkSpec(trigger); p != nil {
+		unaccepted = p
+	}
+	var outOfWindow string
+	if r.Deduplicate = deduplicates(trigger, scheme); r.Deduplicate {
+		r.Window, outOfWindow = window(trigger, scheme)
+	}
 	keys, unresolved, skipped, remarks := checkRefs(in, scheme)
 	if scheme.Algorithm == signature.Token {
 		remarks = append([]string{"A token is no signature: it does not protect the body, and whoever sees one request can send others."}, remarks...)
@@ -93,6 +105,9 @@ func Resolve(in Inputs) Resolution {
 
 	if trigger.Spec.Deduplication.Source == sluicev1alpha1.DeduplicateByProvider && !r.Deduplicate {
 		remarks = append(remarks, fmt.Sprintf("Requests are not deduplicated: deliveries of %s have no id.", trigger.Spec.Provider))
+	}
+	if outOfWindow != "" {
+		remarks = append(remarks, outOfWindow)
 	}
 
 	ready := unaccepted
@@ -152,7 +167,7 @@ func checkRefs(in Inputs, scheme signature.Scheme) (keys []signature.Key, wrong,
 			fmt.Sprintf("There is no Flow %q in this namespace; create it or correct spec.flowRef.name.", in.Trigger.Spec.FlowRef.Name)})
 	}
 	for i, ref := range secretRefs(in.Trigger) {
-		secret, p, remark := checkKey(ref, in.Secrets[ref.Name], scheme)
+		secret, p, remark := checkKey(in, ref, scheme)
 		switch {
 		case p == nil:
 			keys = append(keys, signature.Key{Name: keyName(ref), Secret: secret})
@@ -178,10 +193,14 @@ func merge(found []problem) *problem {
 	return &problem{found[0].reason, strings.Join(messages, " ")}
 }
 
-func checkKey(ref sluicev1alpha1.SecretKeyReference, secret *corev1.Secret, scheme signature.Scheme) (key []byte, p *problem, remarks []string) {
+func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme signature.Scheme) (key []byte, p *problem, remarks []string) {
+	secret := in.Secrets[ref.Name]
 	if secret == nil {
-		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound,
-			fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)}, nil
+		message := fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)
+		if in.SecretSelector != "" {
+			message = fmt.Sprintf("There is no Secret %q in this namespace that Sluice may use; create it, label it so that %q selects it, or correct the reference.", ref.Name, in.SecretSelector)
+		}
+		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound, message}, nil
 	}
 	key, ok := secret.Data[ref.Key]
 	switch {
@@ -209,12 +228,32 @@ func checkKey(ref sluicev1alpha1.SecretKeyReference, secret *corev1.Secret, sche
 	return key, nil, remarks
 }
 
+// checkSpec finds what the API server lets nobody store, but hands out if it was stored under another version of the
+// CustomResourceDefinition. What is not listed here ends as a reference to nothing, or as a scheme that is not valid.
+func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
+	const why = "the trigger was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it."
+	spec := &trigger.Spec
+	switch {
+	case unreadable.Spec(trigger):
+		return &problem{sluicev1alpha1.ReasonInvalidSpec, "The spec cannot be read: " + why}
+	case spec.State != sluicev1alpha1.TriggerActive && spec.State != sluicev1alpha1.TriggerSuspended && spec.State != "":
+		return &problem{sluicev1alpha1.ReasonInvalidSpec, "spec.state is neither Active nor Suspended: " + why}
+	case spec.Response.Status != 0 && spec.Response.Status/100 != 2: // net/http panics at some
+		return &problem{sluicev1alpha1.ReasonInvalidSpec, "spec.response.status is not from 200 to 299: " + why}
+	}
+	return nil
+}
+
 // checkState finds out whether someone has switched the trigger or its Flow off.
 func checkState(in Inputs) *problem {
-	switch {
-	case in.Trigger.Spec.State == sluicev1alpha1.TriggerSuspended:
+	if in.Trigger.Spec.State == sluicev1alpha1.TriggerSuspended {
 		return &problem{sluicev1alpha1.ReasonSuspended, "spec.state is Suspended: requests get 503 until it is Active."}
-	case in.Flow.Spec.State == sluicev1alpha1.FlowDisabled:
+	}
+	switch state := in.Flow.Spec.State; {
+	case unreadable.Spec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
+		return &problem{sluicev1alpha1.ReasonFlowDisabled, fmt.Sprintf("The Flow %q does not count as Enabled, because its spec cannot be read: "+
+			"it was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it.", in.Flow.Name)}
+	case state == sluicev1alpha1.FlowDisabled:
 		return &problem{sluicev1alpha1.ReasonFlowDisabled,
 			fmt.Sprintf("The Flow %q is Disabled: requests get 503 until it is Enabled.", in.Flow.Name)}
 	}
@@ -232,7 +271,17 @@ func condition(trigger *sluicev1alpha1.WebhookTrigger, kind string, p *problem, 
 	if p != nil {
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, p.reason, p.message
 	}
+	c.Message = bounded(c.Message, maxMessage)
 	return c
+}
+
+// bounded cuts a text that is longer than the limit in bytes.
+func bounded(text string, limit int) string {
+	const cut = "…"
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len(cut)], "") + cut
 }
 
 func join(sentence, remark string) string {

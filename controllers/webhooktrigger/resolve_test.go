@@ -85,6 +85,11 @@ func TestResolve(t *testing.T) {
 			reason: "a Secret that does not exist", change: func(in *Inputs) { in.Secrets = nil },
 			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `There is no Secret "webhook"`,
 		},
+		"NoSecretSelected": {
+			reason: "it may be there, without the labels", change: func(in *Inputs) { in.Secrets, in.SecretSelector = nil, "use=webhooks" },
+			want:    summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"},
+			message: `There is no Secret "webhook" in this namespace that Sluice may use; create it, label it so that "use=webhooks" selects it`,
+		},
 		"NoFlowNoSecret": {
 			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Inputs) { in.Flow, in.Secrets = nil, nil },
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Secret "webhook"`,
@@ -112,6 +117,18 @@ func TestResolve(t *testing.T) {
 		"UnknownAlgorithm": {
 			reason: "a definition newer than the program", change: func(in *Inputs) { in.Trigger.Spec.Algorithm = "SHA-9000" },
 			want: summary{"False/InvalidScheme", "False/InvalidScheme", "True/ResolvedRefs"}, message: `"SHA-9000"`,
+		},
+		"UnknownState": {
+			reason: "another version's state is not Active", change: func(in *Inputs) { in.Trigger.Spec.State = "Paused" },
+			want: summary{"False/InvalidSpec", "False/InvalidSpec", "True/ResolvedRefs"}, message: "Apply it again",
+		},
+		"UnknownStateOfFlow": {
+			reason: "another version's state is not Enabled", change: func(in *Inputs) { in.Flow.Spec.State = "Paused" },
+			want: summary{"False/FlowDisabled", "True/Accepted", "True/ResolvedRefs"}, message: "cannot be read",
+		},
+		"NoHTTPStatus": {
+			reason: "net/http panics at it", change: func(in *Inputs) { in.Trigger.Spec.Response.Status = 42 },
+			want: summary{"False/InvalidSpec", "False/InvalidSpec", "True/ResolvedRefs"}, message: "spec.response.status",
 		},
 		"UnknownAlgorithmNoSecret": {
 			reason: "what is wrong with the spec comes first", change: func(in *Inputs) { in.Trigger.Spec.Algorithm, in.Secrets = "SHA-9000", nil },

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package webhooktrigger
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -114,6 +115,53 @@ func deduplicates(trigger *sluicev1alpha1.WebhookTrigger, scheme signature.Schem
 		return true
 	}
 }
+
+// limits makes of spec.limits what a route holds.
+func limits(l sluicev1alpha1.TriggerLimits) route.Limits {
+	made := route.Limits{Concurrency: int(l.Concurrency), MaxBodyBytes: int64(l.MaxBodyBytes)}
+	if l.Rate.Requests > 0 {
+		made.PerSecond = float64(l.Rate.Requests) / period(l.Rate.Period).Seconds()
+		made.Burst = int(cmp.Or(l.Rate.Burst, l.Rate.Requests))
+	}
+	return made
+}
+
+func period(p sluicev1alpha1.RatePeriod) time.Duration {
+	switch p {
+	case sluicev1alpha1.PerMinute:
+		return time.Minute
+	case sluicev1alpha1.PerHour:
+		return time.Hour
+	default: // PerSecond
+		return time.Second
+	}
+}
+
+// defaultWindow is the window where it is not known for how long a provider repeats deliveries: most have given up by then.
+const defaultWindow = 24 * time.Hour
+
+// window returns for how long the FlowRun of a delivery is kept so that repetitions are recognised, and a remark if that is
+// short; the trigger deduplicates. A tenth is added to how long a provider repeats deliveries, as each attempt takes time
+// too. A timestamp may be off in both directions, so a copy of a request is good for up to twice its tolerance.
+func window(trigger *sluicev1alpha1.WebhookTrigger, scheme signature.Scheme) (kept time.Duration, remark string) {
+	preset, _ := signature.PresetByName(string(trigger.Spec.Provider))
+	repeated, replayable := preset.RetryHorizon, 2*scheme.Timestamp.Tolerance
+	kept = time.Duration(trigger.Spec.Deduplication.WindowSeconds) * time.Second
+	const advice = "spec.deduplication.windowSeconds is %d, but %s for up to %d seconds; what comes after the window may start the Flow again."
+	switch {
+	case kept == 0 && repeated == 0:
+		kept = max(defaultWindow, replayable)
+	case kept == 0:
+		kept = max(repeated+repeated/10, replayable)
+	case kept < repeated:
+		remark = fmt.Sprintf(advice, seconds(kept), string(trigger.Spec.Provider)+" repeats deliveries", seconds(repeated))
+	case kept < replayable:
+		remark = fmt.Sprintf(advice, seconds(kept), "the timestamp of a request is good", seconds(replayable))
+	}
+	return kept, remark
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // response makes of spec.response what a route holds.
 func response(r sluicev1alpha1.Response) route.Response {

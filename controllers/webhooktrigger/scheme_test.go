@@ -459,6 +459,70 @@ func TestDeduplicates(t *testing.T) {
 	}
 }
 
+// TestWindow shows for how long deliveries are remembered, and when the user is told that this is short.
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	signed := func(tolerance, window int32) sluicev1alpha1.WebhookTriggerSpec {
+		return ofSignature(sluicev1alpha1.SignatureScheme{
+			Algorithm: "SHA-256", Template: "{timestamp}.{body}", Timestamp: sluicev1alpha1.SignatureTimestamp{Header: "X-T", ToleranceSeconds: tolerance},
+		}, sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateBySignature, WindowSeconds: window})
+	}
+	windowed := func(seconds int32) sluicev1alpha1.Deduplication {
+		return sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateByProvider, WindowSeconds: seconds}
+	}
+	cases := map[string]struct {
+		reason string
+		spec   sluicev1alpha1.WebhookTriggerSpec
+		want   time.Duration
+		remark string
+	}{
+		"None":             {reason: "what is not deduplicated is not remembered", spec: testInputs().Trigger.Spec},
+		"Unknown":          {reason: "a day, where nothing is known", spec: ofProvider("Gitea", windowed(0)), want: 24 * time.Hour},
+		"NoSource":         {reason: "the same by default", spec: ofProvider("Gitea", sluicev1alpha1.Deduplication{}), want: 24 * time.Hour},
+		"Known":            {reason: "as long as the provider repeats, and a tenth", spec: ofProvider("Shopify", windowed(0)), want: 4*time.Hour + 24*time.Minute},
+		"ShortTolerance":   {reason: "a timestamp is good for less than a day", spec: signed(300, 0), want: 24 * time.Hour},
+		"LongTolerance":    {reason: "no copy outlives the memory", spec: signed(86400, 0), want: 48 * time.Hour},
+		"KnownTolerance":   {reason: "Slack gives up before its timestamps do", spec: ofProvider("Slack", windowed(0)), want: 10 * time.Minute},
+		"Explicit":         {reason: "the user knows better", spec: ofProvider("Gitea", windowed(60)), want: time.Minute},
+		"ExplicitLong":     {reason: "the user knows better", spec: ofProvider("Shopify", windowed(2592000)), want: 30 * 24 * time.Hour},
+		"AsLongAsRepeated": {reason: "that is no mistake", spec: ofProvider("Shopify", windowed(14400)), want: 4 * time.Hour},
+		"Short": {
+			reason: "the provider repeats for longer", spec: ofProvider("Shopify", windowed(14399)), want: 14399 * time.Second,
+			remark: "spec.deduplication.windowSeconds is 14399, but Shopify repeats deliveries for up to 14400 seconds; what comes after the window may start the Flow again.",
+		},
+		"Replayable": {
+			reason: "a copy is good for longer", spec: signed(300, 599), want: 599 * time.Second,
+			remark: "spec.deduplication.windowSeconds is 599, but the timestamp of a request is good for up to 600 seconds; what comes after the window may start the Flow again.",
+		},
+		"AsLongAsReplayable": {reason: "that is no mistake", spec: signed(300, 600), want: 10 * time.Minute},
+		"NoneOfAProvider":    {reason: "nothing is remembered", spec: ofProvider("Shopify", sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateNone})},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := testInputs()
+			in.Trigger.Spec = tc.spec
+			if tc.spec.Provider != "" {
+				in.ExternalURL = testURL
+			}
+			got := Resolve(in)
+			checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
+			if got.Route.Window != tc.want {
+				t.Errorf("%s: the window is %s, want %s", tc.reason, got.Route.Window, tc.want)
+			}
+			if message := messageOf(got, sluicev1alpha1.ConditionReady); !strings.Contains(message, tc.remark) || (tc.remark == "") != !strings.Contains(message, "windowSeconds") {
+				t.Errorf("%s: the message is %q, want %q in it", tc.reason, message, tc.remark)
+			}
+		})
+	}
+	for _, preset := range signature.Presets() {
+		kept, remark := window(&sluicev1alpha1.WebhookTrigger{Spec: ofProvider(preset.Name, sluicev1alpha1.Deduplication{})}, preset.Scheme)
+		if kept < preset.RetryHorizon || kept > sluicev1alpha1.MaxRetention || remark != "" {
+			t.Errorf("deliveries of %s are remembered for %s (%q), want at least %s and at most %s", preset.Name, kept, remark, preset.RetryHorizon, sluicev1alpha1.MaxRetention)
+		}
+	}
+}
+
 func TestResponse(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

@@ -43,6 +43,9 @@ type StatusReconciler struct {
 	usage       *keyUsage
 }
 
+// +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers/status,verbs=patch,roleName=sluice-controller
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create,roleName=sluice-controller
+
 // SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
 // trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod but in tests.
 func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) error {
@@ -52,7 +55,7 @@ func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usa
 	}
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
-		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), ExternalURL: externalURL},
+		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
 		recorder:    mgr.GetEventRecorder("sluice"),
 		externalURL: externalURL,
 		usage:       usage,
@@ -89,9 +92,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if r.externalURL != "" {
 		trigger.Status.URL = r.externalURL + trigger.Status.Path
 	}
-	for _, c := range resolution.Conditions {
-		apimeta.SetStatusCondition(&trigger.Status.Conditions, c)
-	}
+	trigger.Status.Conditions = conditions(before.Status.Conditions, resolution.Conditions)
 	if equality.Semantic.DeepEqual(before.Status, trigger.Status) {
 		return ctrl.Result{}, nil
 	}
@@ -100,19 +101,40 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	switch {
 	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: conflictPause}, nil // for the cache to catch up
+	case apierrors.IsInvalid(err):
+		// The API server checks the spec as well, and this one was stored under another version of the
+		// CustomResourceDefinition. Until it is changed there is no status to be had, so that the Event has to do.
+		r.report(ctx, before, resolution)
+		return ctrl.Result{}, nil
 	case client.IgnoreNotFound(err) != nil:
 		return ctrl.Result{}, fmt.Errorf("write the status: %w", err)
 	}
 	if err == nil {
-		r.report(ctx, before, trigger)
+		r.report(ctx, before, resolution)
 	}
 	return ctrl.Result{}, nil
 }
 
+// conditions returns these conditions with the times of their last transitions. Whatever else is in the status is not ours,
+// and may keep it from being written.
+func conditions(before, are []metav1.Condition) []metav1.Condition {
+	var made []metav1.Condition
+	for _, c := range are {
+		if was := apimeta.FindStatusCondition(before, c.Type); was != nil {
+			made = append(made, *was)
+		}
+		apimeta.SetStatusCondition(&made, c)
+	}
+	return made
+}
+
+// maxNote is the length of the longest text of an Event.
+const maxNote = 1024
+
 // report says in an Event and in the log that the condition Ready has changed.
-func (r *StatusReconciler) report(ctx context.Context, before, after *sluicev1alpha1.WebhookTrigger) {
-	was := apimeta.FindStatusCondition(before.Status.Conditions, sluicev1alpha1.ConditionReady)
-	is := apimeta.FindStatusCondition(after.Status.Conditions, sluicev1alpha1.ConditionReady)
+func (r *StatusReconciler) report(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, resolution Resolution) {
+	was := apimeta.FindStatusCondition(trigger.Status.Conditions, sluicev1alpha1.ConditionReady)
+	is := apimeta.FindStatusCondition(resolution.Conditions, sluicev1alpha1.ConditionReady)
 	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return
 	}
@@ -121,5 +143,5 @@ func (r *StatusReconciler) report(ctx context.Context, before, after *sluicev1al
 	if is.Status == metav1.ConditionTrue || is.Reason == sluicev1alpha1.ReasonSuspended || is.Reason == sluicev1alpha1.ReasonFlowDisabled {
 		severity = corev1.EventTypeNormal // what the user asked for
 	}
-	r.recorder.Eventf(after, nil, severity, is.Reason, actionReconcile, "%s", is.Message)
+	r.recorder.Eventf(trigger, nil, severity, is.Reason, actionReconcile, "%s", bounded(is.Message, maxNote))
 }

@@ -7,7 +7,9 @@ package webhooktrigger
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -83,6 +85,12 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 			continue
 		}
 		group.Go(func() error {
+			defer func() { // a panic here would come back at every start
+				if p := recover(); p != nil {
+					w.log.Error(errPanic, "Panic while resolving a trigger", "trigger", klog.KObj(trigger), "stack", string(debug.Stack()))
+					resolved[i] = unresolved(trigger)
+				}
+			}()
 			in, err := w.gather(ctx, trigger)
 			switch {
 			case ctx.Err() != nil:
@@ -109,6 +117,8 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 	}
 	return routes, nil
 }
+
+var errPanic = errors.New("panic") // what it says can hold anything
 
 // unresolved is the route of a trigger of which nothing more is known than that it exists.
 func unresolved(trigger *sluicev1alpha1.WebhookTrigger) *route.Route {

@@ -5,13 +5,24 @@
 # by setup-envtest, tried for SLUICE_DOWNLOAD_TIMEOUT (20 s by default, 0 skips it); else a build from the Go
 # modules named in go.mod beside this file (about 10 minutes on 2 cores with a cold cache). Progress goes to standard
 # error, the folder's path alone to standard output.
+#
+# With the argument «node» it is the folder of what a node needs besides, under bin/node/: kube-controller-manager,
+# kube-scheduler, kubelet and kube-proxy. They are always built (about 5 minutes more).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-binaries=(kube-apiserver etcd kubectl)
-
 say() { printf '%s\n' "$*" >&2; }
+
+part=${1:-controlplane}
+case "$part" in
+controlplane) binaries=(kube-apiserver etcd kubectl) ;;
+node) binaries=(kube-controller-manager kube-scheduler kubelet kube-proxy) ;;
+*)
+	say "unknown argument $part; there is only: node"
+	exit 2
+	;;
+esac
 
 complete() { # complete DIR: does DIR hold every binary?
 	local binary
@@ -20,7 +31,7 @@ complete() { # complete DIR: does DIR hold every binary?
 	done
 }
 
-if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
+if [ "$part" = controlplane ] && [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 	if ! [ -x "$KUBEBUILDER_ASSETS/kube-apiserver" ] || ! [ -x "$KUBEBUILDER_ASSETS/etcd" ]; then
 		say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS does not hold both kube-apiserver and etcd; unset it to have them built"
 		exit 1
@@ -32,7 +43,9 @@ fi
 cd "$here"
 kubernetes=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
 etcd=$(go list -m -f '{{.Version}}' go.etcd.io/etcd/server/v3)
-dir="$root/bin/controlplane/kubernetes-$kubernetes-etcd-$etcd-$(go env GOOS)-$(go env GOARCH)"
+name="kubernetes-$kubernetes-etcd-$etcd"
+[ "$part" = controlplane ] || name="kubernetes-$kubernetes"
+dir="$root/bin/$part/$name-$(go env GOOS)-$(go env GOARCH)"
 
 if complete "$dir"; then
 	printf '%s\n' "$dir"
@@ -42,20 +55,20 @@ fi
 # Two commands that start at once must not build twice nor see half a folder: one holds the lock,
 # and the folder gets its name only when it is whole. What this script starts does not inherit the lock (9>&-): a process
 # that go leaves behind must not hold it.
-mkdir -p "$root/bin/controlplane"
-exec 9>"$root/bin/controlplane/.lock"
+mkdir -p "$root/bin/$part"
+exec 9>"$root/bin/$part/.lock"
 if ! command -v flock >/dev/null; then
 	say "there is no flock here: do not start two of these at the same time"
 elif ! flock --nonblock 9; then
-	say "another command is preparing the control plane; waiting for it"
+	say "another command is preparing ${dir#"$root"/}; waiting for it"
 	flock 9
 fi
 if complete "$dir"; then
 	printf '%s\n' "$dir"
 	exit 0
 fi
-rm -rf "$root"/bin/controlplane/.partial-*
-partial=$(mktemp -d "$root/bin/controlplane/.partial-XXXXXX")
+rm -rf "$root/bin/$part"/.partial-*
+partial=$(mktemp -d "$root/bin/$part/.partial-XXXXXX")
 trap 'rm -rf "$partial"' EXIT
 # Not every command that is interrupted says so by its exit status, and the next one must not start then.
 trap 'exit 129' HUP
@@ -116,13 +129,17 @@ build() { # build NAME OUTPUT LDFLAGS PACKAGE...
 	say "  $name: done, $((SECONDS - start)) s"
 }
 
-if ! download; then
+minor=${kubernetes#v1.}
+minor=${minor%%.*}
+# Unstamped, the server reports a version that kubectl and Helm cannot parse.
+stamp="-X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$minor"
+
+if [ "$part" = node ]; then
+	say "building what a node needs from Go modules (about 5 minutes on 2 cores, once)"
+	build "the node's parts $kubernetes" "$partial/" "$stamp" "${binaries[@]/#/k8s.io/kubernetes/cmd/}"
+elif ! download; then
 	say "no prebuilt binaries to be had; building them from Go modules (about 10 minutes on 2 cores, once)"
 	rm -rf "$partial/.download"
-	minor=${kubernetes#v1.}
-	minor=${minor%%.*}
-	# Unstamped, the server reports a version that kubectl and Helm cannot parse.
-	stamp="-X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$minor"
 	build "etcd $etcd" "$partial/etcd" "" go.etcd.io/etcd/server/v3
 	build "kube-apiserver and kubectl $kubernetes" "$partial/" "$stamp" k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
 fi

@@ -30,7 +30,7 @@ const (
 
 // startControlPlane starts etcd and kube-apiserver and returns the way to them, and the folder of their binaries.
 func (q *quickstart) startControlPlane(ctx context.Context) (config clientcmdapi.Config, assets string, err error) {
-	if assets, err = output(ctx, controlPlaneScript); err != nil {
+	if assets, err = local.Output(ctx, controlPlaneScript); err != nil {
 		return config, "", fmt.Errorf("get the control plane: %w", err)
 	}
 	fmt.Println("Starting etcd and kube-apiserver.")
@@ -40,10 +40,10 @@ func (q *quickstart) startControlPlane(ctx context.Context) (config clientcmdapi
 	}
 	// The data is gone after the run anyway.
 	etcd := append(plane.EtcdArguments(), "--unsafe-no-fsync")
-	if _, err := q.children.start(ctx, "etcd", filepath.Join(assets, "etcd"), etcd...); err != nil {
+	if _, err := q.children.Start(ctx, "etcd", filepath.Join(assets, "etcd"), etcd...); err != nil {
 		return config, "", err
 	}
-	server, err := q.children.start(ctx, "kube-apiserver", filepath.Join(assets, "kube-apiserver"), plane.APIServerArguments()...)
+	server, err := q.children.Start(ctx, "kube-apiserver", filepath.Join(assets, "kube-apiserver"), plane.APIServerArguments()...)
 	if err != nil {
 		return config, "", err
 	}
@@ -54,7 +54,7 @@ func (q *quickstart) startControlPlane(ctx context.Context) (config clientcmdapi
 	}
 	err = local.Eventually(ctx, controlPlaneLimit, func(ctx context.Context) error { return local.Ready(ctx, restConfig) })
 	if err != nil {
-		return config, "", server.describe(fmt.Errorf("kube-apiserver is not ready: %w", err))
+		return config, "", server.Describe(fmt.Errorf("kube-apiserver is not ready: %w", err))
 	}
 	return config, assets, nil
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/sluice-dev/sluice/hack/internal/local"
 )
@@ -34,19 +33,15 @@ func prepareFolder() (unlock func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for data: %w", err)
 	}
-	lock, err := os.OpenFile(inFolder(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
+	unlock, err = local.Lock(inFolder(lockFile))
+	if errors.Is(err, local.ErrLocked) {
+		return nil, fmt.Errorf("a quickstart is running in this folder already (it holds %s); stop it first", inFolder(lockFile))
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("a quickstart is running in this folder already (it holds %s); stop it first", inFolder(lockFile))
-		}
-		return nil, fmt.Errorf("lock %s: %w", inFolder(lockFile), err)
+	if err != nil {
+		return nil, err
 	}
 	removeTemporary()
-	return func() { _ = lock.Close() }, nil
+	return unlock, nil
 }
 
 // removeTemporary removes data, keys and the way to a cluster that is no more; the logs stay. What cannot be removed is

@@ -32,6 +32,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 const usage = `Runs Sluice with a control plane of its own on this machine, until Ctrl-C.
@@ -51,7 +53,7 @@ With QUICKSTART_CLUSTER=current, the CustomResourceDefinitions and the samples (
 the namespace default) are left in the cluster when it stops.
 `
 
-// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children are (attributes). The
+// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children are (local.Attributes). The
 // main thread ends last of all, so this keeps the main goroutine, which starts the children, on it.
 func init() { runtime.LockOSThread() }
 
@@ -79,7 +81,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, fail, hurry := notify(ctx)
+	ctx, fail, hurry := local.Notify(ctx)
 	defer fail(nil)
 
 	if err := settings.choosePorts(ctx); err != nil {
@@ -91,7 +93,7 @@ func run(ctx context.Context) error {
 	}
 	defer unlock()
 
-	children := &children{fail: fail, hurry: hurry}
+	children := &local.Children{Folder: folder, Fail: fail, Hurry: hurry}
 	q := &quickstart{settings: settings, children: children}
 	err = q.start(ctx)
 	if err == nil {
@@ -102,9 +104,9 @@ func run(ctx context.Context) error {
 		err = cause
 	}
 	// Without one of them the others would not finish anything, but wait for it.
-	children.stop(!errors.Is(err, errChildEnded))
+	children.Stop(!errors.Is(err, local.ErrChildEnded))
 	removeTemporary()
-	if errors.Is(err, errSignalled) {
+	if errors.Is(err, local.ErrSignalled) {
 		fmt.Println("Stopped.")
 		return nil
 	}

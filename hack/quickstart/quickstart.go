@@ -43,7 +43,7 @@ const (
 // quickstart is what runs.
 type quickstart struct {
 	settings
-	children *children
+	children *local.Children
 }
 
 // start starts everything, and returns when the samples are ready and the user has been told.
@@ -140,7 +140,7 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 			"--leader-election-retry-period=2s",
 		)
 	}
-	operator, err := q.children.start(ctx, "sluice", operatorBinary, args...)
+	operator, err := q.children.Start(ctx, "sluice", operatorBinary, args...)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return operator.describe(fmt.Errorf("sluice is not ready: %w", err))
+		return operator.Describe(fmt.Errorf("sluice is not ready: %w", err))
 	}
 	return nil
 }

@@ -436,7 +436,7 @@ func (p *project) testSecondSignal(t *testing.T) {
 	if err := syscall.Kill(children["manager"], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, stopLimit-time.Second, func() error {
+	testenv.Eventually(t, local.StopLimit-time.Second, func() error {
 		select {
 		case <-i.done:
 			return nil

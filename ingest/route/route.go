@@ -6,6 +6,10 @@ SPDX-License-Identifier: Apache-2.0
 package route
 
 import (
+	"time"
+
+	"golang.org/x/time/rate"
+
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
@@ -39,10 +43,16 @@ type Route struct {
 	PublicURL string
 	// Deduplicate says that requests of one delivery id become one FlowRun.
 	Deduplicate bool
+	// Limits are the trigger's own, beside those of the server.
+	Limits Limits
+	// Window is how long that FlowRun is kept at least, so that repetitions are recognised. It is 0 if Deduplicate is false.
+	Window time.Duration
 	// Response is how an accepted request is answered.
 	Response Response
 	// Revision names the state of everything the route was made from. Two routes of equal, non-empty revisions are equal.
 	Revision string
+
+	rate *rate.Limiter // set by the Table; nil for no bound
 }
 
 // A Response is how the answers of a trigger differ from those of others.

@@ -63,6 +63,7 @@ func (t *Table) Replace(routes []*Route) {
 		if next[i] == nil {
 			next[i] = make(map[string]*Route, len(routes)/shardCount+1)
 		}
+		r.inherit((*t.shards[i].routes.Load())[path])
 		next[i][path] = r
 	}
 	for i := range t.shards {
@@ -81,7 +82,10 @@ func (t *Table) Replace(routes []*Route) {
 // Upsert adds the route, in place of one at the same path. Requests that begin after it returns see it.
 func (t *Table) Upsert(r *Route) {
 	path := r.Path()
-	t.shard(path).write(func(routes map[string]*Route) { routes[path] = r })
+	t.shard(path).write(func(routes map[string]*Route) {
+		r.inherit(routes[path])
+		routes[path] = r
+	})
 }
 
 // Delete removes the route at the path, if there is one. Requests that begin after it returns do not see it.

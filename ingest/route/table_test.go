@@ -62,7 +62,7 @@ func wantContent(tb testing.TB, table *route.Table, want map[string]*route.Route
 	tb.Helper()
 	got := content(tb, table)
 	if !maps.Equal(want, got) {
-		tb.Errorf("All (-want +got):\n%s", cmp.Diff(want, got, cmpopts.IgnoreFields(route.Route{}, "Verifier"), cmpopts.EquateEmpty()))
+		tb.Errorf("All (-want +got):\n%s", cmp.Diff(want, got, cmpopts.IgnoreFields(route.Route{}, "Verifier"), cmpopts.IgnoreUnexported(route.Route{}), cmpopts.EquateEmpty()))
 	}
 	for path, r := range want {
 		if got, ok := table.Lookup(path); !ok || got != r {
@@ -540,7 +540,7 @@ func TestAgainstMap(t *testing.T) {
 // consistent fails unless the fields of a route are all of one version, and returns the version.
 func consistent(tb testing.TB, r *route.Route) int {
 	tb.Helper()
-	if want := (route.Route{Namespace: r.Namespace, Name: r.Name, UID: r.UID, Flow: r.UID, Unavailable: r.UID, Revision: r.UID}); cmp.Diff(want, *r) != "" {
+	if want := (route.Route{Namespace: r.Namespace, Name: r.Name, UID: r.UID, Flow: r.UID, Unavailable: r.UID, Revision: r.UID}); cmp.Diff(want, *r, cmpopts.IgnoreUnexported(route.Route{})) != "" {
 		tb.Errorf("a route of two versions: %+v", *r)
 	}
 	version, err := strconv.Atoi(strings.TrimPrefix(r.UID, "version "))

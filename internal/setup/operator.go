@@ -9,26 +9,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/internal/scheme"
+	"github.com/sluice-dev/sluice/internal/unreadable"
 )
 
 const (
@@ -44,7 +47,15 @@ type Operator struct {
 	// Table and Server are nil in role controller.
 	Table  *route.Table
 	Server *ingest.Server
+
+	synced started
 }
+
+// The lease of the leader, and an Event of the core API that says who leads.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=sluice-controller,verbs=get;update,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=core,resources=events,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
 
 // NewOperator puts an operator together. ctx bounds the setting up only.
 func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log logr.Logger) (*Operator, error) {
@@ -55,9 +66,16 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
+	metricsServer, metricsCertificate, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
+	types := scheme.New()
+	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
+
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme: scheme.New(),
+		Scheme: types,
 		Logger: log,
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
@@ -69,7 +87,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metricsServer,
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -87,7 +105,16 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
-	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces)
+	if metricsCertificate != nil {
+		if err := mgr.Add(metricsCertificate); err != nil {
+			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
+		}
+	}
+	selector, err := labels.Parse(o.SecretLabelSelector)
+	if err != nil {
+		return nil, fmt.Errorf("--secret-label-selector: %w", err) // Validate has parsed it before
+	}
+	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces, selector)
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +124,10 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err := webhooktrigger.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	if err := addHealthChecks(mgr); err != nil {
+	operator := &Operator{Manager: mgr}
+	if err := operator.addHealthChecks(); err != nil {
 		return nil, err
 	}
-
-	operator := &Operator{Manager: mgr}
 	if o.Role.ingest() {
 		if err := operator.addIngest(ctx, secrets, o); err != nil {
 			return nil, err
@@ -111,6 +137,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
+		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o); err != nil {
+			return nil, err
+		}
 	}
 	return operator, nil
 }
@@ -118,20 +147,25 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 // Start runs the operator until ctx ends and its requests in flight are answered. The webhook server is drained before
 // the manager stops, so that controllers and caches keep its routes up to date until then.
 func (o *Operator) Start(ctx context.Context) error {
-	if o.Server == nil {
-		return o.Manager.Start(ctx)
-	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go func() {
-		select {
-		case <-ctx.Done():
-			o.Server.Drain()
-			stop()
-		case <-running.Done(): // the manager has stopped by itself
-		}
-	}()
-	return o.Manager.Start(running)
+	stopped := make(chan error, 1)
+	go func() { stopped <- o.Manager.Start(running) }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+	}
+	if o.Server != nil {
+		o.Server.Drain()
+	}
+	stop()
+	if !o.synced.yes.Load() {
+		// A manager of controller-runtime that is stopped while its caches wait to be filled never returns: for want of a
+		// permission, say, or of an API server. Nothing has been served yet, and the process is about to end.
+		return nil
+	}
+	return <-stopped
 }
 
 func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
@@ -144,16 +178,17 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
-	registerer := options.Registerer
-	if registerer == nil {
-		registerer = metrics.Registry
+	certificate, err := webhookTLS(mgr, options)
+	if err != nil {
+		return err
 	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
+		TLS:        certificate,
 		Table:      o.Table,
 		Creator:    creator,
 		Limits:     options.Limits,
-		Registerer: registerer,
+		Registerer: options.registerer(),
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
@@ -171,14 +206,31 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	)
 }
 
+// addHistory adds what deletes FlowRuns.
+func addHistory(mgr ctrl.Manager, namespaces []string, options Options) error {
+	collector, err := flowrun.NewCollector(flowrun.Options{
+		Config:     mgr.GetConfig(),
+		Flows:      mgr.GetClient(),
+		Namespaces: namespaces,
+		Registerer: options.registerer(),
+		Log:        mgr.GetLogger().WithName("history"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(collector); err != nil {
+		return fmt.Errorf("add the collector of flow runs: %w", err)
+	}
+	return nil
+}
+
 // addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not
 // bring it back.
-func addHealthChecks(mgr ctrl.Manager) error {
-	synced := &started{}
+func (o *Operator) addHealthChecks() error {
 	return errors.Join(
-		mgr.Add(synced),
-		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("caches", synced.check),
+		o.Manager.Add(&o.synced),
+		o.Manager.AddHealthzCheck("ping", healthz.Ping),
+		o.Manager.AddReadyzCheck("caches", o.synced.check),
 	)
 }
 

@@ -11,9 +11,13 @@ package testenv
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -22,13 +26,16 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/scheme"
 )
 
@@ -52,13 +59,20 @@ func Root() string {
 
 // Start starts a control plane. It builds the binaries if there are none, which takes minutes; make test has done so before.
 func Start() (*Environment, error) {
+	return start(filepath.Join(Root(), "config", "crd", "bases"))
+}
+
+// StartEmpty is Start without Sluice's CustomResourceDefinitions, for tests that install them.
+func StartEmpty() (*Environment, error) { return start() }
+
+func start(definitions ...string) (*Environment, error) {
 	assets, err := assets()
 	if err != nil {
 		return nil, err
 	}
 	control := &envtest.Environment{
 		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        []string{filepath.Join(Root(), "config", "crd", "bases")},
+		CRDDirectoryPaths:        definitions,
 		ErrorIfCRDPathMissing:    true,
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
@@ -109,6 +123,34 @@ func (e *Environment) Create(tb testing.TB, objects ...client.Object) {
 	}
 }
 
+// Store writes an object of that resource of Sluice's into etcd as it is, past all that the API server checks. So does an
+// object look that was stored under another version of its CustomResourceDefinition.
+func (e *Environment) Store(tb testing.TB, resource string, object *unstructured.Unstructured) {
+	tb.Helper()
+	value, err := object.MarshalJSON()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key := path.Join("/registry", sluicev1alpha1.GroupVersion.Group, resource, object.GetNamespace(), object.GetName())
+	put, err := json.Marshal(map[string][]byte{"key": []byte(key), "value": value})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	url := e.Control.ControlPlane.Etcd.URL.JoinPath("v3", "kv", "put").String()
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, url, bytes.NewReader(put))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		tb.Fatalf("put %s into etcd: %v", key, err)
+	}
+	defer response.Body.Close()
+	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
+		tb.Fatalf("put %s into etcd: %d %s, %v", key, response.StatusCode, answer, err)
+	}
+}
+
 // AddUser makes a user of that name and returns its configuration.
 func (e *Environment) AddUser(tb testing.TB, name string, groups ...string) *envtest.AuthenticatedUser {
 	tb.Helper()
@@ -119,6 +161,26 @@ func (e *Environment) AddUser(tb testing.TB, name string, groups ...string) *env
 		tb.Fatalf("add a user: %v", err)
 	}
 	return user
+}
+
+// Token returns a token of a service account, as a pod has one. Without audiences it is for the API server.
+func (e *Environment) Token(tb testing.TB, namespace, account string, audiences ...string) string {
+	tb.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
+	serviceAccount := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}
+	if err := e.Client.SubResource("token").Create(tb.Context(), serviceAccount, request); err != nil {
+		tb.Fatalf("request a token of the service account %s/%s: %v", namespace, account, err)
+	}
+	return request.Status.Token
+}
+
+// ServiceAccount returns the configuration of a pod with that service account, which must exist.
+func (e *Environment) ServiceAccount(tb testing.TB, namespace, account string) *rest.Config {
+	tb.Helper()
+	config := rest.AnonymousClientConfig(e.Config)
+	config.QPS = -1
+	config.BearerToken = e.Token(tb, namespace, account)
+	return config
 }
 
 // Kubectl runs kubectl against the control plane and returns what it prints.

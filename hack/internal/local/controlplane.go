@@ -22,8 +22,13 @@ import (
 	"k8s.io/client-go/util/cert"
 )
 
-// Loopback is where everything listens.
-const Loopback = "127.0.0.1"
+const (
+	// Loopback is where everything listens, but for an API server with a Host.
+	Loopback = "127.0.0.1"
+	// serviceAddress is the API server's in the range of Services, the first of it.
+	serviceAddress = "10.0.0.1"
+	serviceRange   = "10.0.0.0/24"
+)
 
 // The files of a control plane in its folder.
 const (
@@ -48,6 +53,9 @@ type ControlPlane struct {
 	Folder string
 	// The ports, all of them different.
 	EtcdPort, APIPort int
+	// Host is the address of the API server. Unless it is empty, which means loopback, nodes may join and there have to be
+	// controllers: they make service accounts.
+	Host string
 	// Users are whom the API server knows. Their tokens are made anew by Prepare.
 	Users []User
 
@@ -57,7 +65,8 @@ type ControlPlane struct {
 
 // Prepare makes the keys, with a lifetime of one run, and writes them into the folder.
 func (c *ControlPlane) Prepare() error {
-	certificate, key, err := cert.GenerateSelfSignedCertKey(Loopback, nil, nil) // one pair for everything
+	// One pair for everything.
+	certificate, key, err := cert.GenerateSelfSignedCertKey(c.host(), []net.IP{net.ParseIP(serviceAddress)}, []string{"kubernetes.default.svc"})
 	if err != nil {
 		return fmt.Errorf("make a certificate: %w", err)
 	}
@@ -86,6 +95,19 @@ func (c *ControlPlane) Remove() {
 	}
 }
 
+func (c *ControlPlane) host() string {
+	if c.Host == "" {
+		return Loopback
+	}
+	return c.Host
+}
+
+// CertFile is the certificate of the API server, and who has signed it.
+func (c *ControlPlane) CertFile() string { return filepath.Join(c.Folder, certFile) }
+
+// KeyFile is the key of that certificate and of service accounts' tokens.
+func (c *ControlPlane) KeyFile() string { return filepath.Join(c.Folder, keyFile) }
+
 // EtcdURL is where etcd's clients find it.
 func (c *ControlPlane) EtcdURL() string { return "http://" + Address(c.EtcdPort) }
 
@@ -101,30 +123,34 @@ func (c *ControlPlane) EtcdArguments() []string {
 
 // APIServerArguments are those of kube-apiserver, which waits for etcd by itself.
 func (c *ControlPlane) APIServerArguments() []string {
-	in := func(name string) string { return filepath.Join(c.Folder, name) }
-	return []string{
+	arguments := []string{
 		"--etcd-servers=" + c.EtcdURL(),
-		"--bind-address=" + Loopback,
-		"--advertise-address=" + Loopback,
+		"--bind-address=" + c.host(),
+		"--advertise-address=" + c.host(),
 		fmt.Sprintf("--secure-port=%d", c.APIPort),
-		"--endpoint-reconciler-type=none", // a loopback address is not allowed as an endpoint
-		"--service-cluster-ip-range=10.0.0.0/24",
+		"--service-cluster-ip-range=" + serviceRange,
 		"--authorization-mode=RBAC",
-		"--disable-admission-plugins=ServiceAccount", // no controller makes service accounts
-		"--tls-cert-file=" + in(certFile),
-		"--tls-private-key-file=" + in(keyFile),
+		"--tls-cert-file=" + c.CertFile(),
+		"--tls-private-key-file=" + c.KeyFile(),
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file=" + in(keyFile),
-		"--service-account-signing-key-file=" + in(keyFile),
-		"--token-auth-file=" + in(tokenFile),
+		"--service-account-key-file=" + c.KeyFile(),
+		"--service-account-signing-key-file=" + c.KeyFile(),
+		"--token-auth-file=" + filepath.Join(c.Folder, tokenFile),
 	}
+	if c.Host != "" {
+		return append(arguments, "--authorization-mode=Node", "--enable-admission-plugins=NodeRestriction")
+	}
+	return append(arguments,
+		"--endpoint-reconciler-type=none",            // a loopback address is not allowed as an endpoint
+		"--disable-admission-plugins=ServiceAccount", // no controller makes service accounts
+	)
 }
 
 // Kubeconfig is the way of one of the users to the API server. port is that of the API server itself or of something in
 // front of it; namespace is where kubectl looks.
 func (c *ControlPlane) Kubeconfig(name, user string, port int, namespace string) clientcmdapi.Config {
 	config := *clientcmdapi.NewConfig()
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + Address(port), CertificateAuthorityData: c.certificate}
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + net.JoinHostPort(c.host(), strconv.Itoa(port)), CertificateAuthorityData: c.certificate}
 	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: c.tokens[user]}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name, Namespace: namespace}
 	config.CurrentContext = name

@@ -3,7 +3,7 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-package main
+package local
 
 import (
 	"bytes"
@@ -18,13 +18,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 const (
-	// stopLimit is how long a child may take to stop before it is killed; the operator takes up to 10 s.
-	stopLimit = 15 * time.Second
+	// StopLimit is how long a child may take to stop before it is killed; the operator takes up to 10 s.
+	StopLimit = 15 * time.Second
 	// repetition is how long after a signal the next one is still the same wish: make passes on a SIGTERM that
 	// went to its whole process group.
 	repetition = time.Second
@@ -32,14 +30,15 @@ const (
 	logLines = 20
 )
 
+// Why a program stops that runs children.
 var (
-	errSignalled  = errors.New("stopped by a signal")
-	errChildEnded = errors.New("stopped by itself")
+	ErrSignalled  = errors.New("stopped by a signal")
+	ErrChildEnded = errors.New("stopped by itself")
 )
 
-// notify returns a context that ends, with errSignalled, when a signal asks the program to stop, the function that ends it
+// Notify returns a context that ends, with ErrSignalled, when a signal asks the program to stop, the function that ends it
 // for other reasons, and a channel that is closed when a second signal comes.
-func notify(ctx context.Context) (context.Context, context.CancelCauseFunc, <-chan struct{}) {
+func Notify(ctx context.Context) (context.Context, context.CancelCauseFunc, <-chan struct{}) {
 	ctx, end := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	// Nobody reads what is printed any more: without SIGPIPE, that would end the program on the spot.
@@ -52,7 +51,7 @@ func notify(ctx context.Context) (context.Context, context.CancelCauseFunc, <-ch
 		<-signals
 		first := time.Now()
 		fmt.Println("\nStopping. Another Ctrl-C kills what is still running.")
-		end(errSignalled)
+		end(ErrSignalled)
 		for range signals {
 			if time.Since(first) > repetition {
 				close(hurry)
@@ -63,15 +62,20 @@ func notify(ctx context.Context) (context.Context, context.CancelCauseFunc, <-ch
 	return ctx, end, hurry
 }
 
-// children are the processes that were started and have to be stopped.
-type children struct {
-	fail    context.CancelCauseFunc // ends everything, with a reason
-	hurry   <-chan struct{}
-	running []*child
+// Children are the processes that were started and have to be stopped.
+type Children struct {
+	// Folder is for their logs.
+	Folder string
+	// Fail ends everything, with a reason.
+	Fail context.CancelCauseFunc
+	// Hurry is closed when the user cannot wait.
+	Hurry <-chan struct{}
+
+	running []*Child
 }
 
-// A child is one of them.
-type child struct {
+// A Child is one of them.
+type Child struct {
 	name    string
 	logFile string
 	process *os.Process
@@ -79,10 +83,15 @@ type child struct {
 	done    chan struct{} // closed when it has ended
 }
 
-// start starts a process that is to run until stop. Its output goes to a log. If it ends before, so does everything. To be
-// called on the main goroutine only, see init.
-func (c *children) start(ctx context.Context, name, path string, args ...string) (*child, error) {
-	log, err := os.Create(inFolder(name + ".log"))
+// Start starts a process that is to run until Stop. Its output goes to a log. If it ends before, so does everything. To be
+// called on the thread that lasts as long as the program, see Attributes.
+func (c *Children) Start(ctx context.Context, name, path string, args ...string) (*Child, error) {
+	return c.StartWith(ctx, Attributes(syscall.SIGKILL), name, path, args...)
+}
+
+// StartWith is Start with attributes that are more than those of Attributes.
+func (c *Children) StartWith(ctx context.Context, attributes *syscall.SysProcAttr, name, path string, args ...string) (*Child, error) {
+	log, err := os.Create(filepath.Join(c.Folder, name+".log"))
 	if err != nil {
 		return nil, fmt.Errorf("create a log: %w", err)
 	}
@@ -91,32 +100,32 @@ func (c *children) start(ctx context.Context, name, path string, args ...string)
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the caller says what to run
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = local.Attributes(syscall.SIGKILL)
+	cmd.SysProcAttr = attributes
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopLimit
+	cmd.WaitDelay = StopLimit
 	if err := cmd.Start(); err != nil {
 		stop()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	started := &child{name: name, logFile: log.Name(), process: cmd.Process, stop: stop, done: make(chan struct{})}
+	started := &Child{name: name, logFile: log.Name(), process: cmd.Process, stop: stop, done: make(chan struct{})}
 	c.running = append(c.running, started)
 	go func() {
 		defer close(started.done)
 		_ = cmd.Wait() // the state says more
-		c.fail(started.describe(fmt.Errorf("%s %w (%s)", name, errChildEnded, cmd.ProcessState)))
+		c.Fail(started.Describe(fmt.Errorf("%s %w (%s)", name, ErrChildEnded, cmd.ProcessState)))
 	}()
 	return started, nil
 }
 
-// stop stops the children in the reverse order of their start, and returns when all have ended. Gently, each may finish
+// Stop stops the children in the reverse order of their start, and returns when all have ended. Gently, each may finish
 // what it is doing, unless the user is in a hurry.
-func (c *children) stop(gently bool) {
+func (c *Children) Stop(gently bool) {
 	for _, child := range slices.Backward(c.running) {
 		if gently {
 			child.stop()
 			select {
 			case <-child.done:
-			case <-c.hurry:
+			case <-c.Hurry:
 			}
 		}
 		_ = child.process.Kill() // an error means that it has ended
@@ -124,8 +133,11 @@ func (c *children) stop(gently bool) {
 	}
 }
 
-// describe adds the end of the child's log to an error.
-func (c *child) describe(err error) error {
+// PID is the id of its process.
+func (c *Child) PID() int { return c.process.Pid }
+
+// Describe adds the end of the child's log to an error.
+func (c *Child) Describe(err error) error {
 	text, readErr := os.ReadFile(c.logFile)
 	if readErr != nil || len(bytes.TrimSpace(text)) == 0 {
 		return err
@@ -135,13 +147,13 @@ func (c *child) describe(err error) error {
 	return fmt.Errorf("%w; %s ends with:\n  %s", err, c.logFile, strings.Join(lines, "\n  "))
 }
 
-// output runs a command to its end, or to that of ctx, and returns what it prints. Its standard error is ours.
-func output(ctx context.Context, path string) (string, error) {
-	cmd := exec.CommandContext(ctx, path)
+// Output runs a command to its end, or to that of ctx, and returns what it prints. Its standard error is ours.
+func Output(ctx context.Context, path string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the caller says what to run
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = local.Attributes(syscall.SIGINT) // it has something to clean up
+	cmd.SysProcAttr = Attributes(syscall.SIGINT) // it has something to clean up
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
-	cmd.WaitDelay = stopLimit
+	cmd.WaitDelay = StopLimit
 	out, err := cmd.Output()
 	if ctx.Err() != nil && cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whoever of its group would not stop

@@ -1,0 +1,221 @@
+{{/* The name of the chart. */}}
+{{- define "sluice.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* What the names of all objects begin with. 46 characters leave room for what is appended: names are DNS labels. */}}
+{{- define "sluice.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" }}
+{{- else if contains (include "sluice.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 46 | trimSuffix "-" }}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "sluice.name" .) | trunc 46 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* The labels by which a component's pods are found; of all components if the component is empty. Takes (list $ component). */}}
+{{- define "sluice.selectorLabels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "sluice.name" $root }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+{{- with index . 1 }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The labels of an object. Takes (list $ component); the component may be empty. */}}
+{{- define "sluice.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "sluice.selectorLabels" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The components as a JSON array. Each has a Deployment, and is the role of its pods. */}}
+{{- define "sluice.components" -}}
+{{- if eq .Values.mode "all" }}["all"]{{ else }}["ingest", "controller"]{{ end }}
+{{- end }}
+
+{{/* The component that serves webhooks. */}}
+{{- define "sluice.server" -}}
+{{- if eq .Values.mode "all" }}all{{ else }}ingest{{ end }}
+{{- end }}
+
+{{/* The values of a component, as JSON. Takes (list $ component). */}}
+{{- define "sluice.settings" -}}
+{{- $root := index . 0 -}}
+{{- eq (index . 1) "controller" | ternary $root.Values.controller $root.Values.ingest | toJson }}
+{{- end }}
+
+{{/* The name of a component's service account. Takes (list $ component). */}}
+{{- define "sluice.serviceAccountName" -}}
+{{- $settings := include "sluice.settings" . | fromJson -}}
+{{- if $settings.serviceAccount.create -}}
+{{- $settings.serviceAccount.name | default (printf "%s-%s" (include "sluice.fullname" (index . 0)) (index . 1)) }}
+{{- else -}}
+{{- required (printf "%s.serviceAccount.name is needed when %[1]s.serviceAccount.create is false" (eq (index . 1) "controller" | ternary "controller" "ingest")) $settings.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* The image's reference. A digest takes the place of the tag. */}}
+{{- define "sluice.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The name of the Secret with the certificate for webhooks. */}}
+{{- define "sluice.tlsSecretName" -}}
+{{- .Values.tls.secretName | default (printf "%s-tls" (include "sluice.fullname" .)) }}
+{{- end }}
+
+{{/* The port of the Service for webhooks. */}}
+{{- define "sluice.servicePort" -}}
+{{- .Values.service.port | default (.Values.tls.enabled | ternary 443 80) | int }}
+{{- end }}
+
+{{/*
+The rules of a Role or ClusterRole of config/rbac, from which files/rbac is a copy. Takes (list $ name), with the name it
+has there.
+*/}}
+{{- define "sluice.rules" -}}
+{{- $name := index . 1 -}}
+{{- $found := dict -}}
+{{- range $path, $content := (index . 0).Files.Glob "files/rbac/*.yaml" -}}
+{{- range regexSplit "(?m)^---$" (toString $content) -1 -}}
+{{- $role := fromYaml . -}}
+{{- if eq (dig "metadata" "name" "" $role) $name }}{{ $_ := set $found "rules" $role.rules }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- required (printf "files/rbac has no role %s" $name) $found.rules | toYaml }}
+{{- end }}
+
+{{/*
+Four fifths of a memory limit in the form of GOMEMLIMIT, so that Go collects garbage rather than be killed. The schema
+has seen to it that the limit has one of these forms.
+*/}}
+{{- define "sluice.goMemoryLimit" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
+{{- $number := regexFind "^[0-9.]+" (toString .) -}}
+{{- $unit := trimPrefix $number (toString .) -}}
+{{- divf (mulf (float64 $number) (get $units $unit) 0.8) 1048576 | floor | int64 }}MiB
+{{- end }}
+
+{{/* The flags of a component, as a YAML list. Takes (list $ component). What is the operator's default is not said. */}}
+{{- define "sluice.args" -}}
+{{- $root := index . 0 -}}
+{{- $values := $root.Values -}}
+{{- $component := index . 1 -}}
+{{- $settings := include "sluice.settings" . | fromJson -}}
+- --role={{ $component }}
+{{- with $values.externalURL }}
+- {{ printf "--external-url=%s" . | quote }}
+{{- end }}
+{{- with $values.watchNamespaces }}
+- --watch-namespaces={{ join "," . }}
+{{- end }}
+{{- with $values.secretLabelSelector }}
+- {{ printf "--secret-label-selector=%s" . | quote }}
+{{- end }}
+{{- if ne $component "controller" }}
+- --shutdown-delay={{ $settings.shutdownDelaySeconds }}s
+- --drain-timeout={{ $settings.drainTimeoutSeconds }}s
+{{- with $settings.maxBodyBytes }}
+- --max-body-bytes={{ int64 . }}
+{{- end }}
+{{- with $settings.maxInFlightBytes }}
+- --max-in-flight-bytes={{ int64 . }}
+{{- end }}
+{{- with $settings.acceptDeadlineSeconds }}
+- --accept-deadline={{ . }}s
+{{- end }}
+{{- with $values.tls }}
+{{- if .enabled }}
+- --tls-cert-file=/etc/sluice/tls/tls.crt
+- --tls-key-file=/etc/sluice/tls/tls.key
+{{- with .minVersion }}
+- --tls-min-version={{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $values.metrics }}
+{{- if not .enabled }}
+- --metrics-bind-address=0
+{{- else if eq .access "open" }}
+- --metrics-access=open
+{{- else if .tls.secretName }}
+- --metrics-tls-cert-file=/etc/sluice/metrics-tls/tls.crt
+- --metrics-tls-key-file=/etc/sluice/metrics-tls/tls.key
+{{- end }}
+{{- end }}
+{{- with $values.log }}
+{{- if ne .level "info" }}
+- --log-level={{ .level }}
+{{- end }}
+{{- if ne .format "json" }}
+- --log-format={{ .format }}
+{{- end }}
+{{- end }}
+{{- range $settings.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Values that contradict each other, which the schema cannot say in words. */}}
+{{- define "sluice.checks" -}}
+{{- $problems := list -}}
+{{- with .Values.tls -}}
+{{- if and .enabled (not .secretName) (not .certManager.enabled) -}}
+{{- $problems = append $problems "tls.enabled needs a certificate: set tls.secretName, or tls.certManager.enabled" -}}
+{{- end -}}
+{{- if and .certManager.enabled (not .enabled) -}}
+{{- $problems = append $problems "tls.certManager.enabled does nothing unless tls.enabled is true" -}}
+{{- end -}}
+{{- if and .certManager.enabled (not .certManager.issuerRef) -}}
+{{- $problems = append $problems "tls.certManager.enabled needs tls.certManager.issuerRef, such as {kind: ClusterIssuer, name: letsencrypt}" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+{{- $problems = append $problems "ingress.enabled needs ingress.hosts" -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- $problems = append $problems "httpRoute.enabled needs httpRoute.parentRefs: which Gateways is it for?" -}}
+{{- end -}}
+{{- with .Values.ingest.autoscaling -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- $problems = append $problems "ingest.autoscaling.minReplicas is greater than ingest.autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.ingest -}}
+{{- if gt (float64 (.acceptDeadlineSeconds | default 2)) (float64 .drainTimeoutSeconds) -}}
+{{- $problems = append $problems "ingest.drainTimeoutSeconds is less than ingest.acceptDeadlineSeconds (2 if that is null)" -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.metrics -}}
+{{- if and (not .enabled) (or .serviceMonitor.enabled .podMonitor.enabled) -}}
+{{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor read nothing unless metrics.enabled is true" -}}
+{{- end -}}
+{{- if and .serviceMonitor.enabled .podMonitor.enabled -}}
+{{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor would count everything twice; enable one of them" -}}
+{{- end -}}
+{{- if and .enabled .podMonitor.enabled (eq .access "authorized") (not .podMonitor.authorization) -}}
+{{- $problems = append $problems "metrics.podMonitor needs metrics.podMonitor.authorization, because it cannot use the token of Prometheus' own service account; or use metrics.serviceMonitor, or set metrics.access to open" -}}
+{{- end -}}
+{{- if and .tls.secretName (eq .access "open") -}}
+{{- $problems = append $problems "metrics.tls.secretName does nothing if metrics.access is open, which is HTTP" -}}
+{{- end -}}
+{{- end -}}
+{{- if $problems -}}
+{{- fail (printf "these values do not go together:\n- %s" (join "\n- " $problems)) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,508 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	testTarget  = 250 * time.Millisecond
+	testMaxWait = time.Second
+)
+
+func testGate(most int) *gate {
+	return newGate(gateLimits{most: most, target: testTarget, maxWait: testMaxWait}, time.Now)
+}
+
+// mustEnter enters where nothing can be in the way.
+func mustEnter(t *testing.T, g *gate, uid string) *pass {
+	t.Helper()
+	p, short, _ := g.enter(t.Context(), uid, 0)
+	if short != "" {
+		t.Fatalf("%s is turned away for want of %q", uid, short)
+	}
+	return p
+}
+
+// empty fails the test if something is left behind.
+func (g *gate) empty(t *testing.T) {
+	t.Helper()
+	if g.running != 0 || g.waiting != 0 || len(g.triggers) != 0 || len(g.turns) != 0 {
+		t.Errorf("%d are running, %d waiting; %d triggers and %d turns are kept, want none", g.running, g.waiting, len(g.triggers), len(g.turns))
+	}
+}
+
+// server stands for an API server that can work on so many creates at a time, each taking so long by itself.
+type server struct {
+	atOnce chan struct{}
+	takes  time.Duration
+	health func() health
+}
+
+// load sends requests of the triggers, each at its rate a second, for so long, and returns how many got through and the longest
+// that one of them took.
+func load(t *testing.T, g *gate, s server, rates map[string]int, length time.Duration) (stored map[string]int, longest time.Duration) {
+	t.Helper()
+	stored = map[string]int{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for uid, rate := range rates {
+		wg.Go(func() {
+			for range int(length.Seconds() * float64(rate)) {
+				time.Sleep(time.Second / time.Duration(rate)) //nolint:forbidigo // the clock of the bubble
+				wg.Go(func() {
+					begin := time.Now()
+					p, short, _ := g.enter(t.Context(), uid, 0)
+					if short != "" {
+						return
+					}
+					s.atOnce <- struct{}{}
+					time.Sleep(s.takes) //nolint:forbidigo // the clock of the bubble
+					<-s.atOnce
+					health := answering
+					if s.health != nil {
+						health = s.health()
+					}
+					g.leave(p, health, 0)
+					if health != answering {
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					stored[uid]++
+					longest = max(longest, time.Since(begin))
+				})
+			}
+		})
+	}
+	wg.Wait()
+	return stored, longest
+}
+
+// TestGateAdapts overloads API servers of different speed, none of which the gate is told about.
+func TestGateAdapts(t *testing.T) {
+	tests := map[string]struct {
+		reason         string
+		atOnce, takes  int // ms
+		rate           int
+		least          float64 // of what the server can do
+		limitAtLeast   int
+		limitNoGreater int
+	}{
+		"Usual":   {reason: "the limit has to grow from where it begins", atOnce: 4, takes: 12, rate: 3000, least: 0.95, limitAtLeast: 30, limitNoGreater: 160},
+		"Fast":    {reason: "the limit has to grow far", atOnce: 100, takes: 50, rate: 10000, least: 0.95, limitAtLeast: 120, limitNoGreater: 256},
+		"Slow":    {reason: "the limit has to shrink", atOnce: 2, takes: 100, rate: 200, least: 0.9, limitAtLeast: 4, limitNoGreater: 9},
+		"Slowest": {reason: "there is a least number, and with it each create takes longer than the target", atOnce: 1, takes: 100, rate: 100, least: 0.9, limitAtLeast: 4, limitNoGreater: 6},
+		"Idle":    {reason: "where nobody waits there is no need to grow", atOnce: 4, takes: 12, rate: 20, least: 0, limitAtLeast: firstCreates, limitNoGreater: firstCreates},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := testGate(256)
+				s := server{atOnce: make(chan struct{}, tc.atOnce), takes: time.Duration(tc.takes) * time.Millisecond}
+				load(t, g, s, map[string]int{"a": tc.rate}, 10*time.Second)
+				limit := int(g.limit)
+				stored, longest := load(t, g, s, map[string]int{"a": tc.rate}, 10*time.Second)
+				can := float64(tc.atOnce) / float64(tc.takes) * 10_000
+				if got := float64(stored["a"]) / can; got < tc.least {
+					t.Errorf("%s: %d stored, %.2f of what the server can do, want at least %.2f", tc.reason, stored["a"], got, tc.least)
+				}
+				if limit < tc.limitAtLeast || limit > tc.limitNoGreater {
+					t.Errorf("%s: the limit is %d, want %d to %d", tc.reason, limit, tc.limitAtLeast, tc.limitNoGreater)
+				}
+				if want := int(can / 10 * testMaxWait.Seconds() / 3); tc.rate > int(can)/10 && g.places() < want {
+					t.Errorf("%s: %d may wait, want at least %d, who have a chance", tc.reason, g.places(), want)
+				}
+				// What waits is bounded in time, and what runs by the target, give or take a window.
+				if bound := testMaxWait + 3*testTarget; longest > bound {
+					t.Errorf("%s: one took %s, want at most %s", tc.reason, longest, bound)
+				}
+				g.empty(t)
+			})
+		})
+	}
+}
+
+// TestGateTurns sees that a trigger with few requests gets all of them through beside one with far too many.
+func TestGateTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(256)
+		s := server{atOnce: make(chan struct{}, 4), takes: 12 * time.Millisecond} // 333 a second
+		stored, _ := load(t, g, s, map[string]int{"flood": 3000, "calm": 20, "other": 20}, 10*time.Second)
+		if stored["calm"] != 200 || stored["other"] != 200 {
+			t.Errorf("stored %v, want all 200 of calm and of other", stored)
+		}
+		if stored["flood"] < 2500 {
+			t.Errorf("stored %v, want flood to have the rest, about 2900", stored)
+		}
+		g.empty(t)
+	})
+}
+
+// TestGateOneTenantInTrouble has a trigger whose creates take as long as they may, for a webhook for instance, and perhaps fail.
+// The other must not pay for it.
+func TestGateOneTenantInTrouble(t *testing.T) {
+	tests := map[string]struct {
+		reason          string
+		health          health
+		troubled, other int // requests a second
+		least           float64
+	}{
+		"SlowFew":       {reason: "the majority is fast", health: answering, troubled: 5, other: 250, least: 0.96},
+		"SlowMany":      {reason: "they must not have all creates", health: answering, troubled: 200, other: 20, least: 0.99},
+		"FailingMany":   {reason: "the circuit opens for nobody else", health: failing, troubled: 200, other: 20, least: 0.99},
+		"FailingTurns":  {reason: "the other comes only now and then", health: failing, troubled: 60, other: 2, least: 0.96},
+		"ThrottledMany": {reason: "the API server turns away one alone", health: overloaded, troubled: 200, other: 20, least: 0.99},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := testGate(256)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					s := server{atOnce: make(chan struct{}, 1000), takes: 1900 * time.Millisecond, health: func() health { return tc.health }}
+					load(t, g, s, map[string]int{"troubled": tc.troubled}, 30*time.Second)
+				}()
+				stored, _ := load(t, g, server{atOnce: make(chan struct{}, 4), takes: 12 * time.Millisecond}, map[string]int{"other": tc.other}, 30*time.Second)
+				<-done
+				if got := float64(stored["other"]) / float64(30*tc.other); got < tc.least {
+					t.Errorf("%s: %d of %d of the other are stored", tc.reason, stored["other"], 30*tc.other)
+				}
+				g.empty(t)
+			})
+		})
+	}
+}
+
+// TestGateOverloaded has the API server turn creates away.
+func TestGateOverloaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(256)
+		n := 0
+		load(t, g, server{atOnce: make(chan struct{}, 100), takes: 10 * time.Millisecond, health: func() health {
+			if n++; n%4 == 0 {
+				return overloaded
+			}
+			return answering
+		}}, map[string]int{"a": 2000}, 5*time.Second)
+		if limit := int(g.limit); limit > 6 {
+			t.Errorf("the limit is %d while a quarter is turned away, want the least", limit)
+		}
+		if g.circuit.open {
+			t.Error("the circuit is open although creates succeed")
+		}
+	})
+}
+
+func TestGateConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(16)
+		first, short, _ := g.enter(t.Context(), "a", 2)
+		second, short2, _ := g.enter(t.Context(), "a", 2)
+		if short != "" || short2 != "" {
+			t.Fatalf("the first two are turned away: %q, %q", short, short2)
+		}
+		if _, short, _ := g.enter(t.Context(), "a", 2); short != overConcurrency {
+			t.Errorf("the third gets %q, want %q", short, overConcurrency)
+		}
+		other := mustEnter(t, g, "b")
+		g.leave(first, answering, 0)
+		third, short, _ := g.enter(t.Context(), "a", 2)
+		if short != "" {
+			t.Fatalf("when one has left, the next is turned away: %q", short)
+		}
+		for _, p := range []*pass{second, third, other} {
+			g.leave(p, answering, 0)
+		}
+		g.empty(t)
+	})
+}
+
+// TestGateQueue fills the queue to the last place.
+func TestGateQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(4)
+		passes := make([]*pass, 4)
+		for i := range passes {
+			passes[i] = mustEnter(t, g, fmt.Sprint(i))
+		}
+		waitFor := func(uid string, n int) (results chan shortage) {
+			results = make(chan shortage, n)
+			for range n {
+				go func() {
+					p, short, _ := g.enter(t.Context(), uid, 0)
+					if p != nil {
+						g.leave(p, answering, 0)
+					}
+					results <- short
+				}()
+			}
+			synctest.Wait()
+			return results
+		}
+		// One trigger takes three quarters of the places.
+		const most = burstQueue * 3 / 4
+		flood := waitFor("flood", most)
+		if short, _ := g.check("flood"); short != queueFull {
+			t.Errorf("one more gets %q, want %q", short, queueFull)
+		}
+		if _, short, _ := g.enter(t.Context(), "flood", 0); short != queueFull {
+			t.Errorf("one more gets %q, want %q", short, queueFull)
+		}
+		if short, _ := g.check("calm"); short != "" {
+			t.Errorf("another trigger gets %q, want a place", short)
+		}
+		calm := waitFor("calm", 2)
+		for _, p := range passes {
+			g.leave(p, answering, 0)
+		}
+		for range most {
+			if short := <-flood; short != "" {
+				t.Errorf("one that waited gets %q", short)
+			}
+		}
+		for range 2 {
+			if short := <-calm; short != "" {
+				t.Errorf("one that waited gets %q", short)
+			}
+		}
+		g.empty(t)
+	})
+}
+
+// TestGateWaits sees that nobody waits longer than is of use, and that those who have gone leave nothing behind.
+func TestGateWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(1)
+		p := mustEnter(t, g, "a")
+		begin := time.Now()
+		if _, short, _ := g.enter(t.Context(), "b", 0); short != queueSlow || time.Since(begin) != testMaxWait {
+			t.Errorf("%q after %s, want %q after %s", short, time.Since(begin), queueSlow, testMaxWait)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), testMaxWait/2)
+		defer cancel()
+		begin = time.Now()
+		if _, short, _ := g.enter(ctx, "b", 0); short != queueSlow || time.Since(begin) != testMaxWait/2 {
+			t.Errorf("%q after %s, want %q when the context ends", short, time.Since(begin), queueSlow)
+		}
+		g.leave(p, answering, 0)
+		g.empty(t)
+	})
+}
+
+// TestGateOrder sees who is next: first come, first served within a trigger, and triggers in turn.
+func TestGateOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(1)
+		g.limit = 1
+		p := mustEnter(t, g, "a")
+		g.limits.most, g.limit = 16, 4 // more places to wait
+		g.running += 3
+		var order []string
+		var wg sync.WaitGroup
+		for _, who := range []string{"a1", "a2", "a3", "b1", "c1", "b2"} {
+			wg.Go(func() {
+				p, short, _ := g.enter(t.Context(), who[:1], 0)
+				if short != "" {
+					t.Errorf("%s: %q", who, short)
+					return
+				}
+				order = append(order, who) // one at a time: each lets the next one through
+				g.leave(p, answering, 0)
+			})
+			synctest.Wait()
+		}
+		g.leave(p, answering, 0)
+		wg.Wait()
+		g.running -= 3
+		if diff := cmp.Diff([]string{"a1", "b1", "c1", "a2", "b2", "a3"}, order); diff != "" {
+			t.Errorf("order (-want +got):\n%s", diff)
+		}
+		g.empty(t)
+	})
+}
+
+// fail makes creates fail until the circuit opens, and returns how many it took.
+func fail(t *testing.T, g *gate, health health, retryAfter time.Duration) (count int) {
+	t.Helper()
+	for !g.state().open {
+		p := mustEnter(t, g, "a")
+		time.Sleep(200 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		g.leave(p, health, retryAfter)
+		if count++; count > 1000 {
+			t.Fatal("the circuit does not open")
+		}
+	}
+	return count
+}
+
+// TestCircuit goes through an outage.
+func TestCircuit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(64)
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		if n := fail(t, g, failing, 0); n != circuitFailures {
+			t.Errorf("it took %d failures, want %d", n, circuitFailures)
+		}
+		// Nobody gets through, and nobody waits, before it is time to try.
+		begin := time.Now()
+		short, retryAfter := g.check("a")
+		if short != circuitOpen || retryAfter <= 0 || retryAfter > lastCircuitPause {
+			t.Errorf("%q, retry after %s; want %q and a moment", short, retryAfter, circuitOpen)
+		}
+		if _, short, _ := g.enter(t.Context(), "a", 0); short != circuitOpen || time.Since(begin) != 0 {
+			t.Errorf("%q after %s, want %q at once", short, time.Since(begin), circuitOpen)
+		}
+		var pauses []time.Duration
+		for range 6 {
+			begin := time.Now()
+			for {
+				if short, _ := g.check("a"); short == "" {
+					break
+				}
+				time.Sleep(time.Millisecond) //nolint:forbidigo // the clock of the bubble
+			}
+			pauses = append(pauses, time.Since(begin))
+			probe := mustEnter(t, g, "a")
+			if _, short, _ := g.enter(t.Context(), "a", 0); short != circuitOpen {
+				t.Errorf("while one tries, another gets %q, want %q", short, circuitOpen)
+			}
+			g.leave(probe, failing, 0)
+		}
+		if pauses[0] < firstCircuitPause/2 || pauses[0] > firstCircuitPause*3/2 || pauses[5] < lastCircuitPause/2 || pauses[5] > lastCircuitPause*3/2 || pauses[2] < pauses[0] {
+			t.Errorf("pauses %v, want them to grow from about %s to about %s", pauses, firstCircuitPause, lastCircuitPause)
+		}
+		time.Sleep(2 * lastCircuitPause) //nolint:forbidigo // the clock of the bubble
+		g.limit = 64
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		if s := g.state(); s.open || s.limit != minCreates {
+			t.Errorf("after a success the circuit is open: %v, and the limit %d; want it closed, and %d", s.open, s.limit, minCreates)
+		}
+		g.empty(t)
+	})
+}
+
+// TestCircuitDoesNotFlap has an API server that answers now and then: there is always hope, so the circuit stays closed. And one
+// that fails again soon after the circuit was closed is tried less often than at first.
+func TestCircuitDoesNotFlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(64)
+		for i := range 100 {
+			p := mustEnter(t, g, "a")
+			time.Sleep(50 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+			health := failing
+			if i%15 == 0 {
+				health = answering
+			}
+			g.leave(p, health, 0)
+			if g.state().open {
+				t.Fatalf("the circuit opens after %d creates, of which every 15th succeeds", i)
+			}
+		}
+		fail(t, g, failing, 0)
+		short := time.Until(g.circuit.until)
+		time.Sleep(lastCircuitPause) //nolint:forbidigo // the clock of the bubble
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		fail(t, g, failing, 0)
+		if again := time.Until(g.circuit.until); again <= short*4/3 {
+			t.Errorf("the second time the pause is %s, the first time it was %s; want it longer", again, short)
+		}
+		time.Sleep(lastCircuitPause) //nolint:forbidigo // the clock of the bubble
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		time.Sleep(circuitCalm + time.Second) //nolint:forbidigo // the clock of the bubble
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		fail(t, g, failing, 0)
+		if calm := time.Until(g.circuit.until); calm > firstCircuitPause*3/2 {
+			t.Errorf("after a calm time the pause is %s, want one as at first", calm)
+		}
+	})
+}
+
+// TestCircuitHonoursRetryAfter sees that the API server can ask for a longer pause, within reason.
+func TestCircuitHonoursRetryAfter(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		7 * time.Second: 7 * time.Second,
+		time.Hour:       maxCircuitPause,
+	} {
+		t.Run(fmt.Sprint(asked), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := testGate(64)
+				fail(t, g, overloaded, asked)
+				if got := time.Until(g.circuit.until); got != want {
+					t.Errorf("the pause is %s, want %s", got, want)
+				}
+				if _, retryAfter := g.check("a"); retryAfter != want {
+					t.Errorf("the sender is told %s, want %s", retryAfter, want)
+				}
+			})
+		})
+	}
+}
+
+// TestCircuitDismissesWaiters opens the circuit while requests wait.
+func TestCircuitDismissesWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(4)
+		var passes []*pass
+		for i := range 4 {
+			passes = append(passes, mustEnter(t, g, fmt.Sprint(i)))
+		}
+		g.circuit.failures = circuitFailures
+		results := make(chan shortage, 2)
+		for _, uid := range []string{"a", "b"} {
+			go func() {
+				_, short, _ := g.enter(t.Context(), uid, 0)
+				results <- short
+			}()
+		}
+		synctest.Wait()
+		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		g.circuit.lastSuccess = time.Now().Add(-circuitPatience)
+		g.leave(passes[0], failing, 0)
+		if got := []shortage{<-results, <-results}; !slices.Equal(got, []shortage{circuitOpen, circuitOpen}) {
+			t.Errorf("those who waited get %q, want %q", got, circuitOpen)
+		}
+		// A create that began before the circuit opened, and succeeds, closes it.
+		g.leave(passes[1], failing, 0)
+		g.leave(passes[2], answering, 0)
+		g.leave(passes[3], answering, 0)
+		if g.state().open {
+			t.Error("the circuit is open after a success")
+		}
+		g.empty(t)
+	})
+}
+
+// TestGateShrinksOnce has creates become slow while many of them run. Those that began before the first adjustment say
+// nothing about what it has brought.
+func TestGateShrinksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(256)
+		g.limit = 100
+		passes := make([]*pass, 100)
+		for i := range passes {
+			passes[i] = mustEnter(t, g, fmt.Sprint(i))
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		}
+		for _, p := range passes { // one every 10 ms, each after a second
+			g.leave(p, answering, 0)
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		}
+		if g.limit != 70 {
+			t.Errorf("the limit went from 100 to %v, want 70", g.limit)
+		}
+	})
+}
