@@ -21,6 +21,10 @@ RACE := $(shell gcc -fsyntax-only -include stdlib.h -x c /dev/null 2>/dev/null &
 
 # How long each fuzz target runs in make fuzz.
 FUZZTIME ?= 20s
+# What make chaos is made from, how long it goes on, and how many senders arrive in a second.
+SEED ?= 1
+DURATION ?= 20m
+RATE ?= 150
 # More flags for go test, such as -run or -count.
 TESTFLAGS ?=
 
@@ -64,6 +68,11 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 .PHONY: bench
 bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
+
+.PHONY: chaos
+chaos: build controlplane ## Break everything under load, for DURATION (20m) and by SEED (1), and compare what was acknowledged with etcd.
+	@CGO_ENABLED=0 go build -trimpath -o bin/chaos ./hack/chaos
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" exec bin/chaos --seed=$(SEED) --duration=$(DURATION) --rate=$(RATE)
 
 # The versions that make e2e installs and upgrades to.
 E2E_VERSIONS := v0.0.0-e2e.1 v0.0.0-e2e.2
@@ -139,6 +148,8 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
+	rm -rf bin/manager bin/quickstart bin/chaos bin/tools .quickstart
+=======
 	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/tools .quickstart
 
 # A tool's package, from the tool block of hack/tools/go.mod.

@@ -26,8 +26,9 @@ const (
 	overloadFactor = 10
 	// goodputTarget is how much of the most that could be stored is to be stored in an overload.
 	goodputTarget = 0.9
-	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps the generator's sockets within bounds.
-	inFlightLimit = 4000
+	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps each replica below --max-connections, as what
+	// is in front of it has to: a connection too many is closed without an answer.
+	inFlightLimit = 1500
 )
 
 // once sends a signed request of a measurement, and does not repeat it.

@@ -258,6 +258,7 @@ func (c *cluster) startReplica(ctx context.Context, name string, user local.User
 		"--kubeconfig="+kubeconfig,
 		"--health-probe-bind-address="+local.Address(health),
 		"--metrics-bind-address="+local.Address(metrics),
+		"--metrics-access=open", // to see who leads
 		fmt.Sprintf("--read-timeout=%s", c.settings.readTimeout),
 		fmt.Sprintf("--shutdown-delay=%s", c.settings.shutdownDelay))
 	r.process, err = c.processes.start(name, c.settings.manager, args...)

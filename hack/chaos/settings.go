@@ -108,5 +108,5 @@ func (s settings) command() string {
 	case s.faults != nil:
 		return fmt.Sprintf("bin/chaos --seed=%d --rate=%g --faults=%s", s.seed, s.rate, strings.Join(s.faults, ","))
 	}
-	return fmt.Sprintf("make chaos SEED=%d DURATION=%s", s.seed, s.duration)
+	return fmt.Sprintf("make chaos SEED=%d DURATION=%s RATE=%g", s.seed, s.duration, s.rate)
 }

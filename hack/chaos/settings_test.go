@@ -35,14 +35,14 @@ func TestReadSettings(t *testing.T) {
 		command   string
 		wantError string
 	}{
-		"Defaults": {reason: "a full run", command: "make chaos SEED=1 DURATION=20m0s"},
+		"Defaults": {reason: "a full run", command: "make chaos SEED=1 DURATION=20m0s RATE=150"},
 		"All": {
 			reason: "everything that can be said",
 			args:   []string{"--seed=7", "--duration=1m", "--rate=20", "--json=a.json", "--keep"},
 			want: func(s *settings) {
 				s.seed, s.duration, s.rate, s.json, s.keep = 7, time.Minute, 20, "a.json", true
 			},
-			command: "make chaos SEED=7 DURATION=1m0s",
+			command: "make chaos SEED=7 DURATION=1m0s RATE=20",
 		},
 		"Faults": {
 			reason: "those faults, once",
