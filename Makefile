@@ -87,6 +87,7 @@ e2e: $(if $(E2E_KUBECONFIG),,e2e-cluster) $(HELM) ## Run the end-to-end test, wi
 		export E2E_KUBECONFIG="$(E2E_KUBECONFIG)"; exec bin/e2e.test -test.timeout=20m; \
 	else \
 		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig"; \
+		go test -count=1 -tags e2e ./hack/cluster && \
 		exec bin/cluster $(E2E_VERSIONS:%=--image=bin/e2e/%.tar) run bin/e2e.test -test.timeout=20m; \
 	fi
 
@@ -148,9 +149,7 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/chaos bin/tools .quickstart
-=======
-	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/tools .quickstart
+	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen

@@ -151,13 +151,13 @@ func (c *cluster) kubeconfig(user string) string {
 	return c.folder.in(user + ".kubeconfig")
 }
 
+// namespaceArguments has a shell run the script that becomes the first process in the namespaces.
+func namespaceArguments(ready, becomes string) []string {
+	return []string{"-c", namespaceScript, "namespace.sh", address, ready, becomes}
+}
+
 // startNamespaces starts the first process in the namespaces, which everything else dies with.
 func (c *cluster) startNamespaces(ctx context.Context) error {
-	for _, own := range ownFolders {
-		if err := os.MkdirAll(own, 0o755); err != nil { //nolint:gosec // as Debian's packages would
-			return fmt.Errorf("make a folder to mount on: %w", err)
-		}
-	}
 	if err := c.folder.cgroup().create(); err != nil {
 		return fmt.Errorf("make a cgroup: %w", err)
 	}
@@ -166,8 +166,7 @@ func (c *cluster) startNamespaces(ctx context.Context) error {
 		return err
 	}
 	ready := c.folder.in(readyFile)
-	arguments := append([]string{"-c", namespaceScript, "namespace.sh", address, ready, pause}, ownFolders...)
-	first, err := c.children.StartWith(ctx, namespaces(), "namespaces", "/bin/sh", arguments...)
+	first, err := c.children.StartWith(ctx, namespaces(), "namespaces", "/bin/sh", namespaceArguments(ready, pause)...)
 	if err != nil {
 		return fmt.Errorf("make namespaces: %w", err)
 	}

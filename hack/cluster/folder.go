@@ -34,9 +34,6 @@ const (
 // stopLimit is how long down waits for a node to be gone.
 const stopLimit = time.Minute
 
-// ownFolders are the node's own in its mount namespace. Where the machine has none, they have to be made to be mounted on.
-var ownFolders = []string{"/run", "/var/log", "/var/lib/cni", "/var/lib/containerd", "/var/lib/kubelet"}
-
 // folder is where a node writes, and all that has to be removed after it.
 type folder string
 
@@ -83,9 +80,6 @@ func (f folder) clean() {
 		}
 	}
 	f.cgroup().remove()
-	for _, own := range ownFolders {
-		_ = os.Remove(own) // fails, as it should, if something is in it
-	}
 }
 
 // cgroup is the cgroup below which all pods' are. It has the folder's name, so that the next start finds it.

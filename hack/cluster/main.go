@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch verb {
 	case "check":
-		_, err := thisMachine().check()
+		_, err := thisMachine(ctx).check()
 		return err
 	case "up", "run":
 		return up(ctx, folder, images, command)
@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string) error {
 
 // up runs a node until a signal comes, something fails or the command has ended, if there is one.
 func up(ctx context.Context, folder folder, images, command []string) error {
-	cniFolder, err := thisMachine().check()
+	cniFolder, err := thisMachine(ctx).check()
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,15 @@
 # Runs as the first process in the node's namespaces, and becomes pause.
-# Arguments: the node's address, the file to make when all is ready, the program to become, and the folders that are to
-# be the node's own. They are in memory, so that nothing is left of them.
+# Arguments: the node's address, the file to make when all is ready, and the program to become.
 set -eu
 address=$1 ready=$2 pause=$3
-shift 3
 
+# What is written there stays in memory, and nothing is left of it. /var/lib is covered rather than hidden, as the project
+# itself may be somewhere below, and nothing has to be made there to be mounted on.
 mount -t proc proc /proc
-for folder; do
-	mount -t tmpfs -o mode=0755 tmpfs "$folder"
-done
+mount -t tmpfs -o mode=0755 tmpfs /run
+mount -t tmpfs -o mode=0755 tmpfs /var/log
+mkdir -p /run/lib/upper /run/lib/work
+mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib/upper,workdir=/run/lib/work overlay /var/lib
 
 # The kubelet wants an address that is not loopback, and a default route. Both ends of the cable are in here: no address
 # is known outside.

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -44,14 +45,24 @@ type machine struct {
 	uid    int
 	has    func(command string) bool
 	exists func(path string) bool
+	// enter makes namespaces and all that is mounted in them, and gives them up again.
+	enter func() error
 }
 
-func thisMachine() machine {
+func thisMachine(ctx context.Context) machine {
 	return machine{
 		system: runtime.GOOS,
 		uid:    os.Getuid(),
 		has:    func(command string) bool { _, err := exec.LookPath(command); return err == nil },
 		exists: func(path string) bool { _, err := os.Stat(path); return err == nil },
+		enter: func() error {
+			cmd := exec.CommandContext(ctx, "/bin/sh", namespaceArguments(os.DevNull, "/bin/true")...) //nolint:gosec // our own script
+			cmd.SysProcAttr = namespaces()
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+			return nil
+		},
 	}
 }
 
@@ -84,6 +95,11 @@ func (m machine) check() (cniFolder string, err error) {
 	}
 	if packages = slices.Compact(packages); len(packages) > 0 {
 		problems = append(problems, fmt.Errorf("programs are missing; on Debian: apt-get install --no-install-recommends %s", strings.Join(packages, " ")))
+	}
+	if len(problems) == 0 {
+		if err := m.enter(); err != nil {
+			problems = append(problems, fmt.Errorf("namespaces cannot be made, as in a container without privileges: %w", err))
+		}
 	}
 	if len(problems) > 0 {
 		return "", fmt.Errorf("%w:\n%w", errCannotRun, errors.Join(problems...))

@@ -210,6 +210,7 @@ func (w *world) underLoad(t *testing.T, sign func() signature, do func(*load)) *
 	}
 	defer senders.Wait() // also if what is done fails the test
 	defer stopped.Store(true)
+	l.more(t, 2*len(kinds)) // all are under way, the slow ones with a body in flight
 	do(l)
 	return l
 }
