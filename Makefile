@@ -148,9 +148,7 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/chaos bin/tools .quickstart
-=======
-	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/tools .quickstart
+	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/sluice-image.tar bin/tools .quickstart
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
