@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/unreadable"
 )
 
 const (
@@ -113,7 +115,7 @@ func (c *Collector) NeedLeaderElection() bool { return true }
 func (c *Collector) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		began := time.Now()
-		listing, err := c.Sweep(ctx)
+		listing, err := c.attempt(ctx)
 		if err != nil && ctx.Err() == nil {
 			c.log.Error(err, "Cannot sweep FlowRuns; trying again later")
 		}
@@ -125,6 +127,19 @@ func (c *Collector) Start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+var errPanic = errors.New("panic") // what it says can hold anything
+
+// attempt is Sweep, but for a panic: that would end the process, and come back at every start.
+func (c *Collector) attempt(ctx context.Context) (listing time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error(errPanic, "Panic while sweeping FlowRuns", "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return c.Sweep(ctx)
 }
 
 // period returns the period after a sweep for which the API server took so long to list all runs.
@@ -261,6 +276,9 @@ func (s *sweep) look(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
+	if l.unknown {
+		return nil
+	}
 	if why := l.expired(r, s.now()); why != "" {
 		s.remove(r, why)
 		return nil
@@ -298,6 +316,7 @@ func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err 
 		return limits{}, "", fmt.Errorf("get the flow %q: %w", r.flow, err)
 	}
 	l = limitsOf(object.Spec.History)
+	l.unknown = l.unknown || unreadable.Spec(&object)
 	s.histories[key] = l
 	return l, r.flow, nil
 }

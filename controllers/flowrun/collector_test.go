@@ -1110,3 +1110,33 @@ func TestStopped(t *testing.T) {
 		t.Errorf("the log says %q", said)
 	}
 }
+
+// TestPanicInASweep has the collector panic at a Flow, as a mistake of ours would have it. The process lives, it is in the log, and
+// nothing is deleted.
+func TestPanicInASweep(t *testing.T) {
+	t.Parallel()
+	namespace := env.Namespace(t)
+	env.Create(t, makeFlow(namespace))
+	began := create(t, namespace, given{name: "a", state: succeeded, finished: time.Hour})
+	logged := &lines{}
+	c := newCollector(t, in(namespace), at(began.AddDate(1, 0, 0)), func(o *Options) {
+		o.Flows = panicking{o.Flows}
+		o.Log = funcr.New(logged.add, funcr.Options{})
+	})
+	for range 2 {
+		if _, err := c.attempt(t.Context()); !errors.Is(err, errPanic) {
+			t.Errorf("a sweep ended with %v, want %v", err, errPanic)
+		}
+	}
+	checkLeft(t, "a sweep that did not get to its end", namespace, "a")
+	if found := logged.with("Panic while sweeping FlowRuns"); len(found) != 2 {
+		t.Errorf("the log says %q, want it twice", found)
+	}
+}
+
+// panicking is a reader that panics.
+type panicking struct{ client.Reader }
+
+func (panicking) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	panic("at a Flow")
+}

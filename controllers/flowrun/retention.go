@@ -54,6 +54,9 @@ var reasons = []reason{expiredFinished, expiredReceived, surplusSuccessful, surp
 
 // limits are the history of a Flow.
 type limits struct {
+	// unknown says that the history cannot be read. Nothing is done to the runs then: it may have said to keep them.
+	unknown bool
+
 	finished, received time.Duration
 	successful, failed int
 	payload            *time.Duration // nil means that it stays
@@ -65,6 +68,11 @@ var defaultLimits = limits{finished: 7 * 24 * time.Hour, received: 3 * 24 * time
 // limitsOf returns the limits of a Flow. What is absent, because the Flow was stored before the field was there, is as by
 // default.
 func limitsOf(h sluicev1alpha1.History) limits {
+	for _, n := range []*int32{h.TTLSecondsAfterFinished, &h.TTLSecondsAfterReceived, h.SuccessfulRunsHistoryLimit, h.FailedRunsHistoryLimit, h.PayloadTTLSeconds} {
+		if n != nil && *n < 0 { // which another version of the CustomResourceDefinition has let through
+			return limits{unknown: true}
+		}
+	}
 	l := defaultLimits
 	if h.TTLSecondsAfterFinished != nil {
 		l.finished = seconds(*h.TTLSecondsAfterFinished)

@@ -195,6 +195,11 @@ func TestLimits(t *testing.T) {
 			},
 			want: limits{received: defaultLimits.received, payload: new(time.Duration(0))},
 		},
+		"Negative": {
+			reason:  "another version's number may have meant to keep them all",
+			history: sluicev1alpha1.History{SuccessfulRunsHistoryLimit: new(int32(-1))},
+			want:    limits{unknown: true},
+		},
 		"Longest": {
 			reason:  "no number overflows",
 			history: sluicev1alpha1.History{TTLSecondsAfterFinished: new(int32(31536000)), TTLSecondsAfterReceived: 31536000},

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -119,7 +120,7 @@ func otherValues(kind string) []any {
 	}
 	switch kind { // and what it is not allowed to be
 	case "string":
-		others = append(others, strings.Repeat("x", 100_000), "../..\x00\u2028")
+		others = append(others, strings.Repeat("x", 40_000), "../..\x00\u2028")
 	case "integer":
 		others = append(others, int64(-1), 1.5e300)
 	}
@@ -149,13 +150,33 @@ func TestStoredPoison(t *testing.T) {
 			triggers = append(triggers, add("webhooktriggers", "WebhookTrigger", makeTrigger(namespace), path, value))
 		}
 	}
+	var kept []string // finished runs of Flows that do not say for how long to keep them
+	var expired string
 	for path, kind := range fieldsOf(t, "flows") {
 		for _, value := range otherValues(kind) {
 			trigger := makeTrigger(namespace)
-			trigger.Spec.FlowRef.Name = add("flows", "Flow", makeFlow(namespace), path, value)
-			trigger.Name = "of-" + trigger.Spec.FlowRef.Name
+			flow := add("flows", "Flow", makeFlow(namespace), path, value)
+			trigger.Spec.FlowRef.Name, trigger.Name = flow, "of-"+flow
 			env.Create(t, trigger)
 			triggers = append(triggers, trigger.Name)
+
+			unknown := path == "spec" && value != nil
+			if number, ok := value.(int64); strings.HasPrefix(path, "spec.history.") {
+				unknown = !ok && value != nil || number < 0
+			}
+			for age, created := range map[string]time.Time{"old": time.Now().AddDate(-1, 0, 0), "new": time.Now().Add(-time.Hour)} {
+				run := poison(t, makeRun(namespace), "FlowRun", age+"-of-"+flow)
+				run.SetCreationTimestamp(metav1.NewTime(created))
+				put(run.Object, []string{"spec", "flowRef", "name"}, flow)
+				put(run.Object, []string{"status", "completionTime"}, created.UTC().Format(time.RFC3339))
+				env.Store(t, "flowruns", run)
+				switch {
+				case unknown:
+					kept = append(kept, run.GetName())
+				case age == "old":
+					expired = run.GetName()
+				}
+			}
 		}
 	}
 	for path, kind := range fieldsOf(t, "flowruns") {
@@ -197,6 +218,20 @@ func TestStoredPoison(t *testing.T) {
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusServiceUnavailable)
 	update(t, trigger, func(w *sluicev1alpha1.WebhookTrigger) { w.Spec.State = sluicev1alpha1.TriggerActive })
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
+	t.Log("runs are deleted by the history of their Flow, unless that cannot be read")
+	testenv.Eventually(t, patience, func() error {
+		run := &sluicev1alpha1.FlowRun{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: expired}}
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(run), run); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("%s is still there: %w", expired, err)
+		}
+		return nil
+	})
+	for _, name := range kept {
+		run := &sluicev1alpha1.FlowRun{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(run), run); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for _, trouble := range []string{"Observed a panic", "Reconciler error", "Panic while"} {
 		if strings.Contains(o.logs.String(), trouble) {
 			t.Errorf("the log tells of %q", trouble)

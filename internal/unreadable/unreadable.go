@@ -62,11 +62,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// concerns says whether the answer holds objects of Sluice's kinds in full. Creates are left alone, for their speed.
+// concerns says whether the answer holds objects of Sluice's kinds in full, rather than their metadata or a table of them. Creates are
+// left alone, for their speed.
 func concerns(r *http.Request) bool {
 	return r.Method != http.MethodPost &&
 		strings.HasPrefix(r.URL.Path, "/apis/"+sluicev1alpha1.GroupVersion.Group+"/") &&
-		!strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadata")
+		!strings.Contains(r.Header.Get("Accept"), ";as=")
 }
 
 // events is the body of a watch, event by event.

@@ -101,6 +101,7 @@ func TestWrap(t *testing.T) {
 		"NotOK":        {reason: "errors are for client-go to read", method: get, target: flows, accept: plain, code: 500, body: badFlow, want: badFlow},
 		"Create":       {reason: "creates are many", method: http.MethodPost, target: flows, accept: plain, code: 200, body: badFlow, want: badFlow},
 		"MetadataOnly": {reason: "metadata can always be read", method: get, target: flows, accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", code: 200, body: badFlow, want: badFlow},
+		"Table":        {reason: "a table is read row by row", method: get, target: flows, accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json", code: 200, body: badFlow, want: badFlow},
 		"OtherGroup":   {reason: "Kubernetes' own kinds", method: get, target: "/apis/apps/v1/deployments", accept: plain, code: 200, body: badFlow, want: badFlow},
 		"Watch": {
 			reason: "event by event", method: get, target: watch, accept: plain, code: 200,

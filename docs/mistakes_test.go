@@ -1,0 +1,115 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-dev/sluice/internal/testenv"
+)
+
+var mistakes = filepath.Join("docs", "mistakes.md")
+
+// TestMistakes looks for the tests that are said to catch the mistakes of others.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	functions := map[string]map[string]bool{} // by package
+	in := func(pkg string) map[string]bool {
+		if functions[pkg] != nil {
+			return functions[pkg]
+		}
+		functions[pkg] = map[string]bool{}
+		files, err := filepath.Glob(filepath.Join(testenv.Root(), pkg, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Errorf("%s has no tests: %v", pkg, err)
+		}
+		for _, file := range files {
+			for _, declaration := range parse(t, file).Decls {
+				if f, ok := declaration.(*ast.FuncDecl); ok && f.Recv == nil {
+					functions[pkg][f.Name.Name] = true
+				}
+			}
+		}
+		return functions[pkg]
+	}
+	rows := tableUnder(t, mistakes, "## Mistakes")
+	for _, cells := range rows {
+		tests, packages := code.FindAllStringSubmatch(cells[3], -1), code.FindStringSubmatch(cells[4])
+		if len(tests) == 0 || packages == nil {
+			t.Errorf("docs/mistakes.md: no test or no package for %q", cells)
+			continue
+		}
+		for _, test := range tests {
+			if !in(packages[1])[test[1]] {
+				t.Errorf("docs/mistakes.md: there is no %s in %s", test[1], packages[1])
+			}
+		}
+	}
+	if len(rows) < 20 {
+		t.Errorf("docs/mistakes.md has only %d rows", len(rows))
+	}
+}
+
+// TestGoroutines compares the goroutines that the documentation accounts for with those that the code starts.
+func TestGoroutines(t *testing.T) {
+	t.Parallel()
+	is, documented := map[string]int{}, map[string]int{}
+	for _, folder := range []string{"cmd", "controllers", "ingest", "internal"} {
+		err := filepath.WalkDir(filepath.Join(testenv.Root(), folder), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/internal/testenv/") {
+				return err
+			}
+			name, err := filepath.Rel(testenv.Root(), path)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(parse(t, path), func(node ast.Node) bool {
+				switch n := node.(type) {
+				case *ast.GoStmt:
+					is[name]++
+				case *ast.CallExpr:
+					// errgroup.Group, sync.WaitGroup and their like; and time.AfterFunc.
+					if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "Go" || f.Sel.Name == "TryGo" || f.Sel.Name == "AfterFunc") {
+						is[name]++
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, cells := range tableUnder(t, mistakes, "## Goroutines") {
+		count, err := strconv.Atoi(cells[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		documented[strings.Trim(cells[0], "`")] = count
+	}
+	if diff := cmp.Diff(is, documented); diff != "" {
+		t.Errorf("docs/mistakes.md, goroutines that are started (-code +documented); say why each can cause no panic, or recover in it:\n%s", diff)
+	}
+}
+
+func parse(t *testing.T, file string) *ast.File {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
