@@ -500,6 +500,47 @@ func field(t *testing.T, object *unstructured.Unstructured, path string) string 
 	return strings.Join(found, " ")
 }
 
+// TestFiles shows that the alerts and the dashboard are in the objects as they are in the chart's files.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	read := func(name string, into any) {
+		t.Helper()
+		raw, err := os.ReadFile(filepath.Join(chart, "files", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(raw, into); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	var alerts, dashboard map[string]any
+	read("alerts.yaml", &alerts)
+	read("dashboard.json", &dashboard)
+	if groups, ok := alerts["groups"].([]any); !ok || len(groups) == 0 || dashboard["title"] != "Sluice" {
+		t.Fatalf("the files have %d groups of alerts and a dashboard of the title %v", len(groups), dashboard["title"])
+	}
+	for _, object := range mustRender(t, `{metrics: {prometheusRule: {enabled: true}, dashboard: {enabled: true}}}`) {
+		switch id(object) {
+		case "PrometheusRule/sluice":
+			if diff := cmp.Diff(any(alerts), object.Object["spec"], cmp.Transformer("number", func(i int64) float64 { return float64(i) })); diff != "" {
+				t.Errorf("the alerts (-file +object):\n%s", diff)
+			}
+		case "ConfigMap/sluice-dashboard":
+			text, _, err := unstructured.NestedString(object.Object, "data", "sluice.json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]any
+			if err := json.Unmarshal([]byte(text), &got); err != nil {
+				t.Fatalf("the dashboard is no JSON: %v", err)
+			}
+			if diff := cmp.Diff(dashboard, got); diff != "" {
+				t.Errorf("the dashboard (-file +object):\n%s", diff)
+			}
+		}
+	}
+}
+
 // TestRefusals renders the chart with values that are wrong, and looks for the words that say what is.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
