@@ -21,12 +21,16 @@ RACE := $(shell gcc -fsyntax-only -include stdlib.h -x c /dev/null 2>/dev/null &
 
 # How long each fuzz target runs in make fuzz.
 FUZZTIME ?= 20s
+# What make chaos is made from, how long it goes on, and how many senders arrive in a second.
+SEED ?= 1
+DURATION ?= 20m
+RATE ?= 150
 # More flags for go test, such as -run or -count.
 TESTFLAGS ?=
 
 .PHONY: help
 help: ## Explain the targets.
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
 
@@ -47,7 +51,7 @@ controlplane: ## Get or build kube-apiserver, etcd and kubectl into bin/controlp
 	@hack/controlplane/build.sh >/dev/null
 
 .PHONY: test
-test: controlplane ## Run every test, with the race detector, the ones against a real API server included.
+test: controlplane $(HELM) ## Run every test, with the race detector, the ones against a real API server included.
 	@test -n "$(RACE)" || echo "there is no C compiler (gcc): the tests run without the race detector"
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test $(RACE) -timeout 20m $(TESTFLAGS) ./...
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
@@ -55,6 +59,7 @@ test: controlplane ## Run every test, with the race detector, the ones against a
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
 	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
 	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
+	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
@@ -63,6 +68,11 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 .PHONY: bench
 bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
+
+.PHONY: chaos
+chaos: build controlplane ## Break everything under load, for DURATION (20m) and by SEED (1), and compare what was acknowledged with etcd.
+	@CGO_ENABLED=0 go build -trimpath -o bin/chaos ./hack/chaos
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" exec bin/chaos --seed=$(SEED) --duration=$(DURATION) --rate=$(RATE)
 
 # The versions that make e2e installs and upgrades to.
 E2E_VERSIONS := v0.0.0-e2e.1 v0.0.0-e2e.2
@@ -114,9 +124,11 @@ bin/image:
 ##@ Change it
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Generate deep copies, CustomResourceDefinitions, the chart's copies and README, the API reference and more.
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Generate deep copies, CustomResourceDefinitions, roles, the chart's copies and README, the API reference and more.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=unnamed,fileName=operator_roles.yaml,headerFile=hack/rbac-header.txt \
+		paths=./ingest/... paths=./controllers/... paths=./internal/setup output:rbac:artifacts:config=config/rbac
 	$(CRD_REF_DOCS) --config=hack/crd-ref-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	go generate ./...
 	@# The chart's definitions and permissions are copies, so that there is one source of each.
@@ -137,7 +149,11 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/image bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
+<<<<<<< HEAD
+	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
+=======
+	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/sluice-image.tar bin/tools .quickstart
+>>>>>>> chaos
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen

@@ -28,14 +28,17 @@ func TestKustomizations(t *testing.T) {
 		reason  string
 		folder  string
 		objects int
+		into    string // the namespace
 	}{
-		"CRD":     {"the CustomResourceDefinitions, which the API server has already", "crd", 3},
-		"RBAC":    {"the roles and their bindings", "rbac", 13},
-		"Samples": {"what the quickstart applies", "samples", 4},
+		"CRD":          {"the CustomResourceDefinitions, which the API server has already", "crd", 3, "default"},
+		"RBAC":         {"the roles and their bindings", "rbac", 13, "sluice-system"},
+		"RBACOperator": {"what is left of them without those of the cluster", "rbac-namespaced/operator", 4, "sluice-system"},
+		"RBACWatched":  {"the roles and their bindings in one namespace", "rbac-namespaced/watched", 4, "default"},
+		"Samples":      {"what the quickstart applies", "samples", 4, "default"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			arguments := []string{"apply", "--server-side", "-k", filepath.Join(testenv.Root(), "config", tc.folder), "-o", "name", "--show-managed-fields=false"}
+			arguments := []string{"apply", "--server-side", "-k", filepath.Join(testenv.Root(), "config", tc.folder), "-n", tc.into, "-o", "name", "--show-managed-fields=false"}
 			versions := func() string {
 				applied, stderr, err := env.Kubectl(t, "", arguments...)
 				if err != nil {
@@ -47,11 +50,7 @@ func TestKustomizations(t *testing.T) {
 				}
 				var found []string
 				for _, name := range names {
-					namespace := "default"
-					if tc.folder == "rbac" {
-						namespace = "sluice-system"
-					}
-					version, stderr, err := env.Kubectl(t, "", "get", name, "-n", namespace, "-o", "jsonpath={.metadata.resourceVersion}")
+					version, stderr, err := env.Kubectl(t, "", "get", name, "-n", tc.into, "-o", "jsonpath={.metadata.resourceVersion}")
 					if err != nil {
 						t.Fatalf("%s: %v\n%s", tc.reason, err, stderr)
 					}

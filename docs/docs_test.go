@@ -16,6 +16,13 @@ SPDX-License-Identifier: Apache-2.0
 //	text output    what the block before it prints, or is refused with; … stands for anything
 //	http           an answer of the webhook server, see TestAnswers
 //
+// These need a node, the chart or the kinds of other projects, and test/deploy sees to them:
+//
+//	sh node             commands for a cluster that can run pods
+//	yaml values         values of the chart
+//	yaml kustomization  a kustomization.yaml
+//	yaml foreign        objects of kinds that are not Kubernetes' or Sluice's
+//
 // In a file's blocks 127.0.0.1:8080 stands for the webhook server, and the namespace default for one of the file's own.
 package docs_test
 
@@ -122,7 +129,8 @@ func markdown(tb testing.TB) []string {
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	operator := startOperator(t)
-	known := []string{"", "console", "go", "http", "json", "make", "php", "python", "sh", "sh run", "sh run until", "text", "text output", "yaml", "yaml refused"}
+	known := []string{"", "console", "go", "http", "json", "make", "php", "python", "sh", "sh node", "sh run", "sh run until",
+		"text", "text output", "yaml", "yaml foreign", "yaml kustomization", "yaml refused", "yaml values"}
 	for _, file := range markdown(t) {
 		blocks := fences(t, file)
 		if len(blocks) == 0 {

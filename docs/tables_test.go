@@ -101,6 +101,41 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestPorts compares the table of ports with the addresses that the flags default to.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	options := setup.DefaultOptions()
+	is := []string{options.IngestAddress, options.HealthAddress, options.MetricsAddress}
+	var documented []string
+	for _, cells := range tableUnder(t, filepath.Join("docs", "operations.md"), "## Ports") {
+		documented = append(documented, ":"+cells[0])
+	}
+	if diff := cmp.Diff(is, documented); diff != "" {
+		t.Errorf("the ports in docs/operations.md (-code +documented):\n%s", diff)
+	}
+}
+
+// TestRoles compares the table of permissions with the roles of config/rbac.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	applied, stderr, err := env.Kubectl(t, "", "kustomize", filepath.Join(testenv.Root(), "config", "rbac"))
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	is, documented := map[string]string{}, map[string]string{}
+	for _, object := range objects(t, block{file: "config/rbac", text: applied}) {
+		if kind := object.GetKind(); kind == "Role" || kind == "ClusterRole" {
+			is[object.GetName()] = kind
+		}
+	}
+	for _, cells := range tableUnder(t, filepath.Join("docs", "operations.md"), "## Permissions") {
+		documented[strings.Trim(cells[0], "`")] = strings.TrimSuffix(strings.Fields(cells[1])[0], ",")
+	}
+	if diff := cmp.Diff(is, documented); diff != "" {
+		t.Errorf("the roles in docs/operations.md (-config/rbac +documented):\n%s", diff)
+	}
+}
+
 // TestReasons compares the reasons that the documentation explains with the constants of the API.
 func TestReasons(t *testing.T) {
 	t.Parallel()
@@ -357,9 +392,9 @@ func TestNames(t *testing.T) {
 		return all.String()
 	}
 	minor := regexp.MustCompile(`k8s\.io/kubernetes v1\.(\d+)\.`).FindStringSubmatch(source("hack/controlplane/go.mod"))
-	install := strings.Join(strings.Fields(section(t, filepath.Join("docs", "operations.md"), "## Install")), " ")
+	install := strings.Join(strings.Fields(section(t, filepath.Join("docs", "install.md"), "## Requirements")), " ")
 	if minor == nil || !strings.Contains(install, "tested with Kubernetes 1."+minor[1]+".") {
-		t.Errorf("docs/operations.md does not say that Sluice is tested with the version in hack/controlplane/go.mod, %v", minor)
+		t.Errorf("docs/install.md does not say that Sluice is tested with the version in hack/controlplane/go.mod, %v", minor)
 	}
 	makefile := source("Makefile")
 	code := source("hack/quickstart/*.go", "hack/controlplane/build.sh", "internal/*/*.go")
@@ -369,7 +404,8 @@ func TestNames(t *testing.T) {
 	for _, other := range []string{
 		"kubeconfig", "version", // of cmd/manager
 		"from-file", "from-literal", "sort-by", "watch", // of kubectl
-		"data-binary", // of curl
+		"data-binary",    // of curl
+		"take-ownership", // of helm
 	} {
 		flags.Bool(other, false, "")
 	}

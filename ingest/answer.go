@@ -47,8 +47,9 @@ const (
 const (
 	retryUnavailable = 30 * time.Second
 	retryBusy        = time.Second
-	retrySpread      = 2 * time.Second
-	retryNotStored   = 5 * time.Second
+	// retrySpread is how far those are spread who are told to come back at the same time.
+	retrySpread    = 3 * time.Second
+	retryNotStored = 5 * time.Second
 )
 
 var (

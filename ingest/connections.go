@@ -7,24 +7,39 @@ package ingest
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // connections bounds how many there are. One too many takes the place of the one that has gone longest without a request, so
-// that those who connect and stay silent cannot keep others out. While all have requests, the newest has to go.
+// that those who connect and stay silent cannot keep others out; or else, that has had the same one for the longest time,
+// if that is longer than stuck: no request takes as long whose sender is not slow. Otherwise the new one has to go.
 type connections struct {
-	most int
+	most  int
+	stuck time.Duration
+	now   func() time.Time
 
-	mu    sync.Mutex
-	count int
-	idle  list.List                  // of net.Conn, the one that is idle the longest first
-	at    map[net.Conn]*list.Element // in idle
+	mu     sync.Mutex
+	idle   list.List // of connection, the one that is idle the longest first
+	active list.List // of connection, the one that has had its request for the longest time first
+	at     map[net.Conn]listed
 }
 
-func newConnections(most int) *connections {
-	return &connections{most: most, at: map[net.Conn]*list.Element{}}
+type connection struct {
+	net.Conn
+	since time.Time
+}
+
+type listed struct {
+	list    *list.List
+	element *list.Element
+}
+
+func newConnections(most int, stuck time.Duration, now func() time.Time) *connections {
+	return &connections{most: most, stuck: stuck, now: now, at: map[net.Conn]listed{}}
 }
 
 // changed is for http.Server.ConnState.
@@ -33,39 +48,61 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	var surplus net.Conn
 	switch state {
 	case http.StateNew:
-		c.count++
-		c.at[conn] = c.idle.PushBack(conn)
-		if c.count > c.most {
-			surplus, _ = c.idle.Front().Value.(net.Conn) // there is one: conn
-			c.busy(surplus)
+		c.put(conn, &c.idle)
+		if len(c.at) > c.most {
+			surplus = c.surplus(conn)
 		}
 	case http.StateIdle:
-		if c.at[conn] == nil {
-			c.at[conn] = c.idle.PushBack(conn)
-		}
+		c.put(conn, &c.idle)
 	case http.StateActive:
-		c.busy(conn)
+		c.put(conn, &c.active)
 	case http.StateClosed, http.StateHijacked:
-		c.busy(conn)
-		c.count--
+		c.forget(conn)
 	}
 	c.mu.Unlock()
-	if surplus != nil {
-		_ = surplus.Close() // the server finds out, and says that it is closed
+	if surplus == nil {
+		return
+	}
+	if encrypted, ok := surplus.(*tls.Conn); ok {
+		surplus = encrypted.NetConn() // without a word of farewell, which can take seconds, and no other connection is accepted meanwhile
+	}
+	_ = surplus.Close() // the server finds out, and says that it is closed
+}
+
+// surplus returns the connection that has to go for a new one.
+func (c *connections) surplus(newest net.Conn) net.Conn {
+	if first, ok := c.idle.Front().Value.(connection); ok && first.Conn != newest { // newest is there
+		c.forget(first.Conn)
+		return first.Conn
+	}
+	if e := c.active.Front(); e != nil {
+		if first, ok := e.Value.(connection); ok && c.now().Sub(first.since) > c.stuck {
+			c.forget(first.Conn)
+			return first.Conn
+		}
+	}
+	c.forget(newest)
+	return newest
+}
+
+// put moves a connection to the end of a list, unless it is in it.
+func (c *connections) put(conn net.Conn, l *list.List) {
+	if c.at[conn].list != l {
+		c.forget(conn)
+		c.at[conn] = listed{l, l.PushBack(connection{conn, c.now()})}
 	}
 }
 
-// busy takes a connection out of those that may be closed.
-func (c *connections) busy(conn net.Conn) {
-	if e := c.at[conn]; e != nil {
-		c.idle.Remove(e)
+func (c *connections) forget(conn net.Conn) {
+	if h, ok := c.at[conn]; ok {
+		h.list.Remove(h.element)
 		delete(c.at, conn)
 	}
 }
 
-// open returns how many there are.
+// open returns how many there are, but those that are being closed.
 func (c *connections) open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.count
+	return len(c.at)
 }

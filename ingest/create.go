@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/admission"
 )
 
 // An Outcome is how storing a FlowRun ended, as far as is known.
@@ -101,6 +101,10 @@ func NewCreator(config *rest.Config) (*Creator, error) {
 	}
 	return &Creator{client: client}, nil
 }
+
+// To get one is to tell a repeated delivery from another one under the same id.
+//
+// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=create;get,roleName=sluice-ingest
 
 // Create stores a FlowRun. The error is nil unless the outcome is NotStored or Refused, and then a *CreateError.
 //
@@ -190,13 +194,13 @@ func (c *Creator) storedDigest(ctx context.Context, run NewRun) (string, error) 
 // tells of trouble inside the API server. Being throttled is none of these; the sender is told to come back.
 func mayRetryNow(err error) bool {
 	var status apierrors.APIStatus
-	return !errors.As(err, &status) || status.Status().Code >= http.StatusInternalServerError
+	if !errors.As(err, &status) {
+		return true
+	}
+	// A webhook that is down, or says no with such a code, would go on to do so, and hold a place that others need.
+	s := status.Status()
+	return s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure) && admission.Denial(s.Message) == ""
 }
-
-// admissionDenial is how the API server begins to say that a policy or webhook refused an object. There is no reason or
-// cause that tells a refusal by policy from one for want of permission or quota, which are 403 too but will pass. If
-// the words change, a refusal is taken for something that will pass: the sender retries in vain, and nothing is lost.
-var admissionDenial = regexp.MustCompile(`(?:admission webhook "[^"]+"|ValidatingAdmissionPolicy '[^']+' with binding '[^']+') denied`)
 
 // webhookFailure is how the API server says that it could not ask an admission webhook. That is the trouble of those who are
 // subject to the webhook, and not the API server's own.
@@ -216,16 +220,22 @@ func classify(err error) *CreateError {
 	}
 	e := &CreateError{outcome: NotStored}
 	s := status.Status()
+	denial := admission.Denial(s.Message)
 	switch {
+	case denial != "" || strings.Contains(s.Message, webhookFailure): // the words, and the code, of those who wrote the webhook
+		e.health = answering
 	case s.Code == http.StatusTooManyRequests:
 		e.health = overloaded
-	case s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure):
+	case s.Code >= http.StatusInternalServerError:
 		e.health = failing
+	default:
+		e.health = answering
 	}
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
-	denial := admissionDenial.FindString(s.Message)
+	// A permission or quota that is wanting is 403 too, but will pass. If the words change, a refusal is taken for something
+	// that will pass: the sender retries in vain, and nothing is lost.
 	switch {
 	case denial != "" && s.Code < http.StatusInternalServerError && s.Code != http.StatusTooManyRequests:
 		e.outcome = Refused

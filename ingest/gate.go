@@ -18,8 +18,11 @@ const (
 	firstCreates = 32
 	// Once in a window of this length it is decided whether there may be more or must be fewer.
 	createWindow = 100 * time.Millisecond
-	// minQueue is how many may wait in any case: a burst is no overload.
-	minQueue = 256
+	// burstQueue is how many may wait at first: a burst is no overload. What goes on for overloadMemory is one, and then no more
+	// may wait than have a chance to be through in time, but leastQueue.
+	burstQueue     = 256
+	leastQueue     = 16
+	overloadMemory = 2 * time.Second
 
 	// The circuit opens when that many creates in a row have failed, none having succeeded for circuitPatience.
 	circuitFailures = 8
@@ -37,8 +40,10 @@ const (
 type health int
 
 const (
+	// unasked means that there was no create after all.
+	unasked health = iota
 	// answering means that the API server has given the answer that it was asked for, even if that is a refusal.
-	answering health = iota
+	answering
 	// overloaded means that it turned the create away for now (429).
 	overloaded
 	// failing means that it gave no answer, or one that says that it, etcd or what is between does not work.
@@ -50,18 +55,20 @@ const (
 // How many creates may run at a time follows from how the API server is doing: their number grows while most
 // of them take less than a target, and shrinks when they do not or when it turns some away. So latency stays bounded by
 // what the API server can do at the moment, rather than by a number that somebody has to guess. Requests beyond that
-// wait for a short time, and no more than have a chance to be through by then; each trigger has a queue of its own, and
-// they take turns, so that one trigger's burst does not delay the others.
+// wait for a short time, and no more than have a chance to be through by then. Each trigger has a queue of its own, and
+// they take turns; and none may have all creates, so that one whose creates take long, because of a webhook of its tenant's
+// for instance, leaves room for the others.
 //
 // When nothing succeeds any more, the circuit opens: requests are refused before their bodies are read, but for one
-// at a time that tries.
+// at a time that tries, and one of each trigger that has not tried yet: what fails may be another tenant's alone.
 type gate struct {
 	limits gateLimits
 	now    func() time.Time
 
 	mu       sync.Mutex
-	limit    float64 // of creates at a time
-	rate     float64 // creates a second, as of late and while there was no room for more
+	limit    float64   // of creates at a time
+	rate     float64   // creates a second while there was no room for more; 0 if there has been
+	full     time.Time // when there was no room the last time
 	running  int
 	waiting  int
 	triggers map[string]*turnstile // by UID; only those that have requests here
@@ -99,7 +106,8 @@ type waited struct {
 type pass struct {
 	turnstile *turnstile
 	begin     time.Time
-	probe     bool // it finds out whether the API server works again
+	probe     bool // it was let through while the circuit was open,
+	scheduled bool // because it was time to try
 }
 
 // window counts creates since it began.
@@ -113,8 +121,10 @@ type window struct {
 // circuit is open while the API server does not work.
 type circuit struct {
 	open        bool
-	probing     bool // a request is trying
-	failures    int  // in a row
+	probes      int             // requests that are trying,
+	scheduled   bool            // and one of them because it was time to
+	tried       map[string]bool // the triggers that have, by UID
+	failures    int             // in a row
 	lastSuccess time.Time
 	closedAt    time.Time
 	pause       time.Duration
@@ -136,37 +146,49 @@ func newGate(limits gateLimits, now func() time.Time) *gate {
 func (g *gate) check(uid string) (short shortage, retryAfter time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.refuse(g.triggers[uid])
+	t := g.triggers[uid]
+	if t == nil {
+		t = &turnstile{uid: uid}
+	}
+	return g.refuse(t)
 }
 
 func (g *gate) refuse(t *turnstile) (shortage, time.Duration) {
 	if c := &g.circuit; c.open {
-		if wait := c.until.Sub(g.now()); c.probing || wait > 0 {
-			return circuitOpen, max(wait, c.pause)
+		wait := c.until.Sub(g.now())
+		if due := wait <= 0 && !c.scheduled; due || !c.tried[t.uid] && c.probes < minCreates {
+			return "", 0
 		}
+		return circuitOpen, max(wait, c.pause)
+	}
+	if g.hasRoom(t) {
 		return "", 0
 	}
-	if g.hasRoom() {
+	queued := len(t.waiting)
+	// Each trigger may have three times as many places as are left, as small requests in memory. One that has none gets one even
+	// where others have too many, since their number has just become less.
+	places := g.places()
+	if left := places - g.waiting; queued < 3*left || queued == 0 && g.waiting < 2*places {
 		return "", 0
 	}
-	queued := 0
-	if t != nil {
-		queued = len(t.waiting)
-	}
-	// Each trigger may have three times as many places as are left, as small requests in memory.
-	if left := g.places() - g.waiting; queued >= 3*left {
-		return queueFull, 0
-	}
-	return "", 0
+	return queueFull, 0
 }
 
-// places returns how many may wait: those that will be through in time, with some time to spare.
+// places returns how many may wait. In an overload those are the ones that will be through in half of the time that they have: a
+// request that waits in vain has cost as much as one that is stored, and a longer queue stores no more.
 func (g *gate) places() int {
-	return max(minQueue, int(g.rate*g.limits.maxWait.Seconds()*0.8))
+	if g.rate == 0 {
+		return burstQueue
+	}
+	return max(leastQueue, int(g.rate*g.limits.maxWait.Seconds()/2))
 }
 
-func (g *gate) hasRoom() bool {
-	return g.waiting == 0 && g.running < int(g.limit)
+func (g *gate) hasRoom(t *turnstile) bool { return len(t.waiting) == 0 && g.mayRun(t) }
+
+// mayRun says whether another create of the trigger may begin: it may have up to three times as many as are left.
+func (g *gate) mayRun(t *turnstile) bool {
+	left := int(g.limit) - g.running - 1
+	return left >= 0 && (t.running == 0 || t.running < 3*left)
 }
 
 // enter waits for the request's turn. concurrency bounds the requests of the trigger that are here at a time; 0 is no
@@ -187,11 +209,15 @@ func (g *gate) enter(ctx context.Context, uid string, concurrency int) (*pass, s
 		return nil, short, retryAfter
 	}
 	g.triggers[uid] = t
-	if g.circuit.open || g.hasRoom() {
-		probe := g.circuit.open
-		g.circuit.probing = probe
+	if c := &g.circuit; c.open || g.hasRoom(t) {
 		p := g.admit(t)
-		p.probe = probe
+		if c.open {
+			p.probe = true
+			p.scheduled = !c.scheduled && !g.now().Before(c.until)
+			c.scheduled = c.scheduled || p.scheduled
+			c.tried[t.uid] = true
+			c.probes++
+		}
 		g.mu.Unlock()
 		return p, "", 0
 	}
@@ -282,9 +308,15 @@ func (g *gate) next() {
 		g.turns, g.waiting = nil, 0
 		return
 	}
-	for g.waiting > 0 && g.running < int(g.limit) {
+	for passed := 0; passed < len(g.turns) && g.running < int(g.limit); {
 		t := g.turns[0]
 		g.turns = g.turns[1:]
+		if !g.mayRun(t) {
+			g.turns = append(g.turns, t)
+			passed++
+			continue
+		}
+		passed = 0
 		w := t.waiting[0]
 		t.waiting = t.waiting[1:]
 		if len(t.waiting) > 0 {
@@ -302,6 +334,9 @@ func (g *gate) next() {
 // say again what led to it.
 func (g *gate) observe(p *pass, health health) {
 	w := &g.window
+	if health == unasked {
+		return
+	}
 	w.ended++
 	now := g.now()
 	if p.begin.Before(w.begin) {
@@ -318,8 +353,13 @@ func (g *gate) observe(p *pass, health health) {
 	if elapsed < createWindow {
 		return
 	}
-	if w.saturated {
-		g.rate += (float64(w.ended)/elapsed.Seconds() - g.rate) / 4
+	switch rate := float64(w.ended) / elapsed.Seconds(); {
+	case w.saturated && g.rate == 0:
+		g.rate, g.full = rate, now
+	case w.saturated:
+		g.rate, g.full = g.rate+(rate-g.rate)/4, now
+	case now.Sub(g.full) > overloadMemory:
+		g.rate = 0
 	}
 	switch {
 	case 2*w.slow > w.total, 10*w.overloaded > w.total:
@@ -336,9 +376,15 @@ func (g *gate) judge(p *pass, health health, retryAfter time.Duration) {
 	c := &g.circuit
 	now := g.now()
 	if p.probe {
-		c.probing = false
+		c.probes--
 	}
-	if health == answering {
+	if p.scheduled {
+		c.scheduled = false
+	}
+	switch health {
+	case unasked:
+		return
+	case answering:
 		c.failures, c.lastSuccess = 0, now
 		if c.open {
 			// It may have been down for long, and everybody comes back at once.
@@ -349,12 +395,14 @@ func (g *gate) judge(p *pass, health health, retryAfter time.Duration) {
 			c.pause = firstCircuitPause
 		}
 		return
+	case overloaded, failing:
+		c.failures++
 	}
-	c.failures++
 	switch {
-	case c.open && p.probe:
+	case c.open && p.scheduled:
 	case !c.open && c.failures >= circuitFailures && now.Sub(c.lastSuccess) >= circuitPatience:
 		c.open = true
+		c.tried = map[string]bool{p.turnstile.uid: true}
 	default:
 		return
 	}
@@ -372,5 +420,8 @@ type gateState struct {
 func (g *gate) state() gateState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return gateState{limit: int(g.limit), running: g.running, waiting: g.waiting, open: g.circuit.open}
+	// Without requests nobody finds out that the API server works again. That is no outage.
+	c := &g.circuit
+	open := c.open && (c.scheduled || g.now().Before(c.until))
+	return gateState{limit: int(g.limit), running: g.running, waiting: g.waiting, open: open}
 }

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"sync"
@@ -35,6 +36,9 @@ const (
 	firstRead = 16 << 10
 	// maxPooledBuffer keeps the buffers of a few large bodies from staying for good.
 	maxPooledBuffer = 256 << 10
+
+	// discardPatience is how long what is left of a body may take that nobody wants to read.
+	discardPatience = 250 * time.Millisecond
 
 	// Refusals are logged up to this many times a second, and in bursts up to the other; a flood must not fill the disk.
 	refusalLogRate  = 10
@@ -90,6 +94,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// have both. The sender is owed an answer all the same.
 			h.log.Error(errPanic, "Panic while answering a request", "stack", stack())
 			failed.write(w)
+		}
+		if r.ProtoMajor == 1 {
+			// Before it sends the answer, net/http reads what has not been read of a body, up to 256 KiB. A sender that announces
+			// one byte and stays silent would hold the connection for as long as the read timeout says.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardPatience))
 		}
 		h.metrics.inFlight.Dec()
 		h.metrics.answered(result, h.now().Sub(begin))
@@ -157,6 +166,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		h.logRefusal(target, a.result, "limit", limit, "read", buffer.Len())
 		return reject(a)
 	}
+	// A body can take its time, and a key may have been revoked meanwhile.
+	if target, ok = h.table.Lookup(r.URL.Path); !ok {
+		return reject(unknownPath)
+	}
+	if target.Verifier == nil {
+		h.logRefusal(target, unavailable.result, "reason", target.Unavailable)
+		return reject(unavailable)
+	}
 	// A sender that hangs up does not cancel what follows, nor does a shutdown. The deadline is by the real time, not h.now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.limits.AcceptDeadline)
 	defer cancel()
@@ -174,12 +191,18 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	if wait := target.Allow(receivedAt); wait > 0 {
 		return reject(h.shed(target, overRate, wait))
 	}
+	counts := false // against the rate
+	defer func() {
+		if !counts {
+			target.Refund(receivedAt)
+		}
+	}()
 
 	pass, short, retryAfter := h.gate.enter(ctx, target.UID, target.Limits.Concurrency)
 	if short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
-	var health health
+	health := unasked
 	defer func() { h.gate.leave(pass, health, retryAfter) }()
 	// Not before its turn: the FlowRun takes several times as much memory as the body.
 	run, err := newRun(target, result, r.Header.Get("Content-Type"), receivedAt, body)
@@ -187,12 +210,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		h.log.Error(err, "Cannot encode a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name))
 		return reject(failed)
 	}
+	health = failing
 	outcome, err := h.create(ctx, target, run)
 	if e, ok := errors.AsType[*CreateError](err); ok {
 		health, retryAfter = e.health, e.RetryAfter
-	} else if err != nil {
-		health = failing
+	} else if err == nil {
+		health = answering
 	}
+	counts = outcome == Stored || outcome == Duplicate
 	switch outcome {
 	case Stored:
 		writeAccepted(w, target.Response, run.Namespace, run.Name, false)
@@ -206,7 +231,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	case Refused:
 		return reject(refused)
 	default:
-		return reject(notStored.after(cmp.Or(retryAfter, retryNotStored)))
+		return reject(notStored.after(cmp.Or(retryAfter, retryNotStored+rand.N(retrySpread)))) //nolint:gosec // jitter is no secret
 	}
 }
 
@@ -238,8 +263,10 @@ func readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, plac
 	if err == nil {
 		return nil
 	}
-	// What follows on this connection could be the rest of the body.
-	w.Header().Set("Connection", "close")
+	if r.ProtoMajor == 1 {
+		// What follows on this connection could be the rest of the body. In HTTP/2 it would end the connection for others too.
+		w.Header().Set("Connection", "close")
+	}
 	if cut && errors.Is(err, os.ErrDeadlineExceeded) {
 		return slowSender
 	}

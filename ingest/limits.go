@@ -54,9 +54,9 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MaxBodyBytes:      1 << 20,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    8 << 10,
 		MaxInFlightBytes:  32 << 20,
-		MaxConnections:    2048,
+		MaxConnections:    1024,
 		MaxCreates:        256,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
@@ -77,7 +77,7 @@ func (l *Limits) BindFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&l.MaxInFlightBytes, "max-in-flight-bytes", l.MaxInFlightBytes,
 		"How many bytes of bodies, and 16384 for each request, may be in flight; a request for which there is no room gets 503. At most about 5 times as much memory is used.")
 	fs.IntVar(&l.MaxConnections, "max-connections", l.MaxConnections,
-		"How many connections there may be; one more closes the one that has been idle the longest.")
+		"How many connections there may be; one more closes the one that has been idle, or slow, the longest.")
 	fs.IntVar(&l.MaxCreates, "max-creates", l.MaxCreates,
 		"How many FlowRuns may be stored at a time at the most; the latency of the API server decides how many there really are.")
 	fs.DurationVar(&l.ReadHeaderTimeout, "read-header-timeout", l.ReadHeaderTimeout,
@@ -109,6 +109,7 @@ func (l *Limits) Validate() error {
 	check(l.MaxHeaderBytes >= 1024, "--max-header-bytes must be at least 1024, not %d", l.MaxHeaderBytes)
 	check(l.MaxInFlightBytes >= l.MaxBodyBytes+requestBytes || l.MaxBodyBytes > sluicev1alpha1.MaxPayloadBytes,
 		"--max-in-flight-bytes must be at least --max-body-bytes and %d (%d), not %d", requestBytes, l.MaxBodyBytes+requestBytes, l.MaxInFlightBytes)
+	check(l.MaxInFlightBytes <= 1<<40, "--max-in-flight-bytes must be at most %d, not %d", 1<<40, l.MaxInFlightBytes)
 	check(l.MaxConnections >= 1, "--max-connections must be at least 1, not %d", l.MaxConnections)
 	check(l.MaxCreates >= 1, "--max-creates must be at least 1, not %d", l.MaxCreates)
 	for _, timeout := range []struct {

@@ -80,7 +80,7 @@ func TestLimitFlags(t *testing.T) {
 		}
 	})
 	want := map[string]string{
-		"max-body-bytes": "1048576", "max-header-bytes": "16384", "max-in-flight-bytes": "33554432", "max-connections": "2048", "max-creates": "256", "read-header-timeout": "5s", "read-timeout": "15s",
+		"max-body-bytes": "1048576", "max-header-bytes": "8192", "max-in-flight-bytes": "33554432", "max-connections": "1024", "max-creates": "256", "read-header-timeout": "5s", "read-timeout": "15s",
 		"accept-deadline": "2s", "write-timeout": "20s", "idle-timeout": "1m0s", "shutdown-delay": "5s", "drain-timeout": "20s",
 	}
 	if diff := cmp.Diff(want, declared); diff != "" {

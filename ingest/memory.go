@@ -15,15 +15,18 @@ import (
 const (
 	// requestBytes is what a request is taken to hold besides its body: headers, buffers of the connection, a stack.
 	requestBytes = 16 << 10
-	// unknownBody is what is set aside for a body of unknown length before any of it has come.
-	unknownBody = 16 << 10
-	// smallRequest is the size up to which a request counts as small.
+	// firstBody is how much is set aside for a body before any of it has come. More follows what does come: who only
+	// announces a long body must not hold the room for it.
+	firstBody = 16 << 10
+	// smallRequest is the size up to which a request counts as small, its requestBytes included.
 	smallRequest = 64 << 10
 
-	// A sender that is slower than slowRate bytes a second, slowGrace after its headers, has to go when its trigger needs
-	// the room for others.
-	slowGrace = 500 * time.Millisecond
-	slowRate  = 512 << 10
+	// A sender that is slower than slowRate bytes a second, slowGrace after its headers, has to go when others need the
+	// room. A sender far away has sent ten segments by then, and is not slow.
+	slowGrace = 100 * time.Millisecond
+	slowRate  = 64 << 10
+	// slowLook bounds how many senders are looked at to find slow ones, because all requests wait meanwhile.
+	slowLook = 256
 )
 
 // memory shares what requests may hold in memory out among triggers. It is asked before a body is read, when nobody
@@ -32,22 +35,23 @@ const (
 //   - A trigger may hold as much as is left free (for small requests, three times as much). So one trigger can take half of all,
 //     two a third each, and there is always something left for the next: the dynamic thresholds of Choudhury and Hahne
 //     (IEEE/ACM Transactions on Networking 6(2), 1998).
-//   - Who floods a trigger can fill its share only by sending slowly, since a request that is complete is gone in
-//     milliseconds. So where a trigger is at its bound, its slowest senders are cut off to make room, and its real
-//     sender gets in.
+//   - A request that is complete is gone in milliseconds. Who wants to hold memory for longer has to send slowly. So where
+//     there is no room, slow senders are cut off, the oldest first: those of the same trigger, and those of triggers that
+//     hold more. The real sender gets in.
 type memory struct {
 	now func() time.Time
 
 	mu       sync.Mutex
 	free     int64
 	triggers map[string]*share // by UID; only those that hold something
+	reading  list.List         // of *place whose bodies are being read, the oldest first
 }
 
 // share is what one trigger holds.
 type share struct {
 	uid     string
 	held    int64
-	reading list.List // of *place whose bodies are being read, the oldest first
+	reading list.List // as in memory, but of this trigger
 }
 
 // place is the room of one request. Its methods must be called by one goroutine, but for cutOff.
@@ -59,7 +63,8 @@ type place struct {
 	// Under memory.mu.
 	held     int64
 	received int64
-	element  *list.Element // in share.reading; nil when the body is not being read
+	inAll    *list.Element // in memory.reading; nil when the body is not being read
+	inShare  *list.Element // in share.reading, likewise
 
 	mu   sync.Mutex
 	stop func() // makes the reading fail; nil when the body is not being read, when it must not be called
@@ -74,8 +79,9 @@ func newMemory(size int64, now func() time.Time) *memory {
 // make the reading of the body fail, when it is called from another goroutine. Call done on the place when the
 // body is read and leave when the request is answered.
 func (m *memory) enter(uid string, length int64, stop func()) (*place, bool) {
-	if length < 0 {
-		length = unknownBody
+	first := length
+	if length < 0 || length > firstBody {
+		first = firstBody
 	}
 	p := &place{memory: m, begin: m.now(), stop: stop}
 	m.mu.Lock()
@@ -84,10 +90,15 @@ func (m *memory) enter(uid string, length int64, stop func()) (*place, bool) {
 		s = &share{uid: uid}
 	}
 	p.share = s
-	ok, slow := m.take(p, length+requestBytes)
+	// One for whose announced length there is no chance is refused before it is read.
+	var slow []*place
+	ok := m.allows(p, length+requestBytes, 0, 0) || m.slowOnes(p, length+requestBytes) != nil
+	if ok {
+		ok, slow = m.take(p, first+requestBytes)
+	}
 	if ok {
 		m.triggers[uid] = s
-		p.element = s.reading.PushBack(p)
+		p.inAll, p.inShare = m.reading.PushBack(p), s.reading.PushBack(p)
 	}
 	m.mu.Unlock()
 	cutOff(slow)
@@ -96,16 +107,13 @@ func (m *memory) enter(uid string, length int64, stop func()) (*place, bool) {
 
 // take gives the place that many bytes more, if the trigger may have them. It returns the places that had to go for it.
 func (m *memory) take(p *place, bytes int64) (ok bool, slow []*place) {
-	for e := p.share.reading.Front(); e != nil && !m.allows(p.share, bytes); {
-		other, _ := e.Value.(*place)
-		e = e.Next()
-		if other != p && other.slow(m.now()) {
-			m.giveBack(other)
-			slow = append(slow, other)
+	if !m.allows(p, bytes, 0, 0) {
+		if slow = m.slowOnes(p, bytes); slow == nil {
+			return false, nil
 		}
-	}
-	if !m.allows(p.share, bytes) {
-		return false, slow
+		for _, other := range slow {
+			m.giveBack(other)
+		}
 	}
 	m.free -= bytes
 	p.share.held += bytes
@@ -113,15 +121,48 @@ func (m *memory) take(p *place, bytes int64) (ok bool, slow []*place) {
 	return true, slow
 }
 
-func (m *memory) allows(s *share, bytes int64) bool {
-	free := m.free - bytes
-	if s.held == 0 {
+// allows says whether the place may have that many bytes more, if as many of its own trigger's and of others' are freed.
+func (m *memory) allows(p *place, bytes, own, others int64) bool {
+	free, held := m.free-bytes+own+others, p.share.held-own
+	switch {
+	case held == p.held: // the only request of its trigger
 		return free >= 0
+	case p.held+bytes <= smallRequest:
+		return held+bytes <= 3*free
+	default:
+		return held+bytes <= free
 	}
-	if bytes <= smallRequest {
-		return s.held+bytes <= 3*free
+}
+
+// slowOnes returns slow senders that make enough room for the place when they go; nil if there are none. They are those of
+// its own trigger first, and then those of triggers that hold more.
+func (m *memory) slowOnes(p *place, bytes int64) (slow []*place) {
+	now := m.now()
+	var freed, freedOwn int64
+	for _, l := range []*list.List{&p.share.reading, &m.reading} {
+		looked := 0
+		for e := l.Front(); e != nil && looked < slowLook; e = e.Next() {
+			other, _ := e.Value.(*place)
+			if now.Sub(other.begin) <= slowGrace {
+				break // and so are those behind it
+			}
+			looked++
+			own := other.share == p.share
+			if other == p || own == (l == &m.reading) || !own && other.share.held <= p.share.held+bytes || !other.slow(now) {
+				continue
+			}
+			slow = append(slow, other)
+			if own {
+				freedOwn += other.held
+			} else {
+				freed += other.held
+			}
+			if m.allows(p, bytes, freedOwn, freed) {
+				return slow
+			}
+		}
 	}
-	return s.held+bytes <= free
+	return nil
 }
 
 // slow says whether the sender is one of those that have to make room.
@@ -135,12 +176,17 @@ func (m *memory) giveBack(p *place) {
 	m.free += p.held
 	p.share.held -= p.held
 	p.held = 0
-	if p.element != nil {
-		p.share.reading.Remove(p.element)
-		p.element = nil
-	}
+	p.notReading()
 	if p.share.held == 0 && m.triggers[p.share.uid] == p.share {
 		delete(m.triggers, p.share.uid)
+	}
+}
+
+func (p *place) notReading() {
+	if p.inAll != nil {
+		p.memory.reading.Remove(p.inAll)
+		p.share.reading.Remove(p.inShare)
+		p.inAll, p.inShare = nil, nil
 	}
 }
 
@@ -163,7 +209,7 @@ func cutOff(places []*place) {
 	}
 }
 
-// reader returns a reader of the request's body that takes more room as more comes than was announced.
+// reader returns a reader of the request's body that takes room for what comes.
 func (p *place) reader(body io.Reader) io.Reader { return &placeReader{place: p, body: body} }
 
 type placeReader struct {
@@ -186,11 +232,14 @@ func (p *place) grow(bytes int64) bool {
 	p.received += bytes
 	// One that was cut off holds nothing any more, and its next read will fail.
 	missing := p.received + requestBytes - p.held
-	if p.element == nil || missing <= 0 {
+	if p.inAll == nil || missing <= 0 {
 		m.mu.Unlock()
 		return true
 	}
-	ok, slow := m.take(p, max(missing, min(p.received, smallRequest))) // doubles at first, so as not to ask for each segment
+	ok, slow := m.take(p, missing+firstBody) // so as not to ask for each segment
+	if !ok {
+		ok, slow = m.take(p, missing)
+	}
 	m.mu.Unlock()
 	cutOff(slow)
 	return ok
@@ -203,13 +252,9 @@ func (p *place) done() (cut bool) {
 	cut = p.cut
 	p.mu.Unlock()
 
-	m := p.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if p.element != nil {
-		p.share.reading.Remove(p.element)
-		p.element = nil
-	}
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	p.notReading()
 	return cut
 }
 

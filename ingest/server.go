@@ -75,7 +75,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	conns := newConnections(o.Limits.MaxConnections)
+	conns := newConnections(o.Limits.MaxConnections, 2*o.Limits.AcceptDeadline, time.Now)
 	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
 	creates := newGate(gateLimits{
 		most:    o.Limits.MaxCreates,

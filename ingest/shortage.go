@@ -52,5 +52,5 @@ func (h *handler) shed(target *route.Route, short shortage, retryAfter time.Dura
 	}
 	h.logRefusal(target, a.result, "short", string(short))
 	// Those who are turned away together must not come back together.
-	return a.after(max(retryAfter, retryBusy) + rand.N(retrySpread)) //nolint:gosec // jitter is no secret
+	return a.after(retryAfter + 1 + rand.N(retrySpread)) //nolint:gosec // jitter is no secret
 }

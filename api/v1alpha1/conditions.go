@@ -55,7 +55,8 @@ const (
 	ReasonPublicURLMissing = "PublicURLMissing"
 	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace.
 	ReasonFlowNotFound = "FlowNotFound"
-	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace.
+	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace, or one without the labels that
+	// the operator asks for.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyNotFound means that the Secret has no entry spec.secretRef.key.
 	ReasonSecretKeyNotFound = "SecretKeyNotFound"

@@ -11,8 +11,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 
+	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
@@ -56,6 +58,9 @@ func run(ctx context.Context, args []string) error {
 	log := options.NewLogger(os.Stderr)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	// What the servers for metrics and probes have to say about single connections, which have no logger of their own.
+	slog.SetLogLoggerLevel(slog.LevelDebug)
+	slog.SetDefault(slog.New(logr.ToSlogHandler(log)))
 
 	restConfig, err := config.GetConfig()
 	if err != nil {

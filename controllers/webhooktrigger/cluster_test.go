@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,7 +46,7 @@ func createInputs(t *testing.T) (namespace string) {
 // TestSecretCacheHoldsNoData shows that whoever asks the cache for a Secret gets an error, and never data.
 func TestSecretCacheHoldsNoData(t *testing.T) {
 	namespace := createInputs(t)
-	secrets, err := NewSecretCache(env.Config, nil, env.Client.Scheme(), map[string]cache.Config{namespace: {}})
+	secrets, err := NewSecretCache(env.Config, nil, env.Client.Scheme(), map[string]cache.Config{namespace: {}}, labels.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestWarmUp(t *testing.T) {
 	table := route.NewTable()
 	w := &warmer{
 		triggers: inNamespace{env.Client, namespace},
-		gatherer: Gatherer{Cached: env.Client, Live: env.Client},
+		gatherer: Gatherer{Cached: env.Client, Live: env.Client, SecretSelector: labels.Everything()},
 		table:    table,
 		recheck:  make(chan event.GenericEvent),
 		log:      logr.Discard(),

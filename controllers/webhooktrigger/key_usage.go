@@ -52,6 +52,10 @@ func newKeyUsage(c cache.Cache, period time.Duration) *keyUsage {
 	}
 }
 
+// Only for their metadata.
+//
+// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=list;watch,roleName=sluice-controller
+
 // Start implements manager.Runnable. Without a method NeedLeaderElection it is for the leader.
 func (u *keyUsage) Start(ctx context.Context) error {
 	informer, err := u.cache.GetInformer(ctx, flowRunMetadata())

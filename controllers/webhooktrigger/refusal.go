@@ -26,6 +26,8 @@ type RefusalRecorder struct {
 	Recorder events.EventRecorder
 }
 
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,roleName=sluice-ingest
+
 // ReportRefusal implements ingest.RefusalReporter. The hint is the Event's action, because client-go counts Events of one
 // action and reason as repetitions of the first, whatever they say.
 func (r RefusalRecorder) ReportRefusal(_ context.Context, target *route.Route, explanation signature.Explanation) {

@@ -37,6 +37,8 @@ type Inputs struct {
 	Flow *sluicev1alpha1.Flow
 	// Secrets are those that secret references name, by name. One that does not exist is missing.
 	Secrets map[string]*corev1.Secret
+	// SecretSelector is which labels a Secret must have to be among them; empty for none.
+	SecretSelector string
 	// ExternalURL is what senders put before the trigger's path; empty if it is not known.
 	ExternalURL string
 }
@@ -165,7 +167,7 @@ func checkRefs(in Inputs, scheme signature.Scheme) (keys []signature.Key, wrong,
 			fmt.Sprintf("There is no Flow %q in this namespace; create it or correct spec.flowRef.name.", in.Trigger.Spec.FlowRef.Name)})
 	}
 	for i, ref := range secretRefs(in.Trigger) {
-		secret, p, remark := checkKey(ref, in.Secrets[ref.Name], scheme)
+		secret, p, remark := checkKey(in, ref, scheme)
 		switch {
 		case p == nil:
 			keys = append(keys, signature.Key{Name: keyName(ref), Secret: secret})
@@ -191,10 +193,14 @@ func merge(found []problem) *problem {
 	return &problem{found[0].reason, strings.Join(messages, " ")}
 }
 
-func checkKey(ref sluicev1alpha1.SecretKeyReference, secret *corev1.Secret, scheme signature.Scheme) (key []byte, p *problem, remarks []string) {
+func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme signature.Scheme) (key []byte, p *problem, remarks []string) {
+	secret := in.Secrets[ref.Name]
 	if secret == nil {
-		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound,
-			fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)}, nil
+		message := fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)
+		if in.SecretSelector != "" {
+			message = fmt.Sprintf("There is no Secret %q in this namespace that Sluice may use; create it, label it so that %q selects it, or correct the reference.", ref.Name, in.SecretSelector)
+		}
+		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound, message}, nil
 	}
 	key, ok := secret.Data[ref.Key]
 	switch {

@@ -85,6 +85,11 @@ func TestResolve(t *testing.T) {
 			reason: "a Secret that does not exist", change: func(in *Inputs) { in.Secrets = nil },
 			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `There is no Secret "webhook"`,
 		},
+		"NoSecretSelected": {
+			reason: "it may be there, without the labels", change: func(in *Inputs) { in.Secrets, in.SecretSelector = nil, "use=webhooks" },
+			want:    summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"},
+			message: `There is no Secret "webhook" in this namespace that Sluice may use; create it, label it so that "use=webhooks" selects it`,
+		},
 		"NoFlowNoSecret": {
 			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Inputs) { in.Flow, in.Secrets = nil, nil },
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Secret "webhook"`,

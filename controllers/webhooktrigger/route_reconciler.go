@@ -39,7 +39,7 @@ type RouteReconciler struct {
 // SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica. externalURL is what senders
 // put before a trigger's path; it may be empty.
 func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) error {
-	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), ExternalURL: externalURL}
+	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL}
 	r := &RouteReconciler{
 		triggers: mgr.GetClient(),
 		secrets:  secrets,

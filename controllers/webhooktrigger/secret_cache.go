@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -24,21 +25,30 @@ import (
 // apply writes the whole Secret into one.
 type SecretCache struct {
 	cache.Cache
+	// selector is which Secrets there are as far as Sluice is concerned.
+	selector labels.Selector
 }
 
-// NewSecretCache returns a cache of the Secrets of these namespaces, or of all if there are none. Add it to a manager.
-func NewSecretCache(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, namespaces map[string]cache.Config) (*SecretCache, error) {
+// Only metadata is listed and watched, but RBAC knows no difference.
+//
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-ingest
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-controller
+
+// NewSecretCache returns a cache of the Secrets of these namespaces, or of all if there are none, that have the labels. The
+// API server does the selecting. Add it to a manager.
+func NewSecretCache(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, namespaces map[string]cache.Config, selector labels.Selector) (*SecretCache, error) {
 	c, err := cache.New(config, cache.Options{
 		HTTPClient:                  httpClient,
 		Scheme:                      scheme,
 		DefaultNamespaces:           namespaces,
+		DefaultLabelSelector:        selector,
 		DefaultTransform:            onlyNameAndVersion,
 		ReaderFailOnMissingInformer: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the cache of Secret metadata: %w", err)
 	}
-	return &SecretCache{c}, nil
+	return &SecretCache{Cache: c, selector: selector}, nil
 }
 
 // GetCache makes a manager start the cache together with its own, before any controller.

@@ -43,6 +43,9 @@ type StatusReconciler struct {
 	usage       *keyUsage
 }
 
+// +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers/status,verbs=patch,roleName=sluice-controller
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create,roleName=sluice-controller
+
 // SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
 // trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod but in tests.
 func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) error {
@@ -52,7 +55,7 @@ func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usa
 	}
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
-		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), ExternalURL: externalURL},
+		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
 		recorder:    mgr.GetEventRecorder("sluice"),
 		externalURL: externalURL,
 		usage:       usage,

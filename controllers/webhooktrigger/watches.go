@@ -44,6 +44,9 @@ func controllerOptions(workers int) controller.Options {
 	}
 }
 
+// +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers;flows,verbs=list;watch,roleName=sluice-ingest
+// +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers;flows,verbs=list;watch,roleName=sluice-controller
+
 // newController begins a controller of triggers that is woken by all that Resolve looks at.
 func newController(mgr ctrl.Manager, name string, secrets *SecretCache) *builder.Builder {
 	bySecret := triggersBy(mgr.GetClient(), secretRefIndex)

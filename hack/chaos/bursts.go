@@ -8,6 +8,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,8 +26,9 @@ const (
 	overloadFactor = 10
 	// goodputTarget is how much of the most that could be stored is to be stored in an overload.
 	goodputTarget = 0.9
-	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps the generator's sockets within bounds.
-	inFlightLimit = 4000
+	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps each replica below --max-connections, as what
+	// is in front of it has to: a connection too many is closed without an answer.
+	inFlightLimit = 1500
 )
 
 // once sends a signed request of a measurement, and does not repeat it.
@@ -172,14 +175,14 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 	e.quiet(ctx)
 	defer e.setRate(e.settings.rate)
 	defer e.healed()
-	ports, err := freePorts(ctx, 1)
+	ports, err := freePorts(ctx, 2)
 	if err != nil {
 		return "", err
 	}
 	balancer := &backend{name: "haproxy", address: local.Address(ports[0])}
 	balancer.setReady(true)
 	configuration := filepath.Join(e.folder, "haproxy.cfg")
-	if err := os.WriteFile(configuration, []byte(e.balancerConfiguration(balancer.address)), 0o600); err != nil {
+	if err := os.WriteFile(configuration, []byte(e.balancerConfiguration(balancer.address, local.Address(ports[1]))), 0o600); err != nil {
 		return "", fmt.Errorf("configure haproxy: %w", err)
 	}
 	process, err := e.cluster.processes.start("haproxy", e.settings.haproxy, "-db", "-f", configuration)
@@ -213,7 +216,9 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 		}
 	})
 	wait(ctx, last)
-	err = e.roll(ctx)
+	err = e.roll(ctx, func(ctx context.Context, r *replica) error {
+		return e.eventually(ctx, func(ctx context.Context) error { return balanced(ctx, local.Address(ports[1]), r.name) })
+	})
 	wait(ctx, last)
 	stop()
 	senders.Wait()
@@ -228,10 +233,11 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 }
 
 // balancerConfiguration is what docs/reliability.md shows, for these replicas.
-func (e *experiment) balancerConfiguration(address string) string {
+func (e *experiment) balancerConfiguration(address, statistics string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, `global
   maxconn 2000
+  stats socket ipv4@%s level user
 defaults
   mode http
   timeout connect 1s
@@ -244,10 +250,37 @@ backend ingest
   balance roundrobin
   option httpchk GET /readyz
   default-server check inter 200ms fall 1 rise 1
-`, address)
+`, statistics, address)
 	for _, r := range e.cluster.ingest {
 		_, port, _ := strings.Cut(strings.TrimPrefix(r.health, "http://"), ":")
 		fmt.Fprintf(&text, "  server %s %s port %s\n", r.name, r.backend.address, port)
 	}
 	return text.String()
+}
+
+// balanced returns nil if HAProxy sends requests to the replica. A rollout has to wait for that, by minReadySeconds, say: otherwise the
+// last replica that HAProxy knows may go before it knows a new one.
+func balanced(ctx context.Context, statistics, name string) error {
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", statistics)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // nothing can be lost
+	if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "show stat\n"); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(c)
+	if err != nil {
+		return err
+	}
+	// In each line, separated by commas, the backend comes first, then the server, and the status is the 18th field.
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Split(line, ","); len(fields) > 17 && fields[1] == name && fields[17] == "UP" {
+			return nil
+		}
+	}
+	return fmt.Errorf("haproxy does not know yet that %s is up", name)
 }

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -42,7 +43,7 @@ const (
 
 	secretKey  = "secretKey"
 	flowName   = "import"
-	probeName  = "probe" // of the trigger and Flow by which it is seen that status is written
+	statusName = "status" // of the trigger and Flow by which it is seen that status is written
 	fieldOwner = client.FieldOwner("sluice-chaos")
 )
 
@@ -205,21 +206,15 @@ func (c *cluster) applyObjects(ctx context.Context, triggers map[string]*trigger
 		}
 	}
 	for _, t := range triggers {
-		if err := c.create(ctx, makeSecret(t, t.name, t.key)); err != nil {
+		if err := c.create(ctx, makeSecret(t, t.secret, t.key)); err != nil {
 			return err
 		}
 		if err := c.create(ctx, makeTrigger(t, flowName)); err != nil {
 			return err
 		}
 	}
-	probe := &trigger{namespace: mainNamespace, name: probeName}
-	if err := c.create(ctx, makeSecret(probe, probeName, makeKey(0, probeName, 0))); err != nil {
-		return err
-	}
-	if err := c.create(ctx, makeFlow(mainNamespace, probeName)); err != nil {
-		return err
-	}
-	return c.create(ctx, makeTrigger(probe, probeName))
+	status := &trigger{namespace: mainNamespace, name: statusName, secret: triggerCalm}
+	return errors.Join(c.create(ctx, makeFlow(mainNamespace, statusName)), c.create(ctx, makeTrigger(status, statusName)))
 }
 
 func makeFlow(namespace, name string) *sluicev1alpha1.Flow {
@@ -239,7 +234,7 @@ func makeTrigger(t *trigger, flow string) *sluicev1alpha1.WebhookTrigger {
 		Spec: sluicev1alpha1.WebhookTriggerSpec{
 			FlowRef:   sluicev1alpha1.FlowReference{Name: flow},
 			Algorithm: sluicev1alpha1.AlgorithmSHA256,
-			SecretRef: sluicev1alpha1.SecretKeyReference{Name: t.name, Key: secretKey},
+			SecretRef: sluicev1alpha1.SecretKeyReference{Name: t.secret, Key: secretKey},
 		},
 	}
 	if t.deduplicates {
@@ -263,6 +258,7 @@ func (c *cluster) startReplica(ctx context.Context, name string, user local.User
 		"--kubeconfig="+kubeconfig,
 		"--health-probe-bind-address="+local.Address(health),
 		"--metrics-bind-address="+local.Address(metrics),
+		"--metrics-access=open", // to see who leads
 		fmt.Sprintf("--read-timeout=%s", c.settings.readTimeout),
 		fmt.Sprintf("--shutdown-delay=%s", c.settings.shutdownDelay))
 	r.process, err = c.processes.start(name, c.settings.manager, args...)

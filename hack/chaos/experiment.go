@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"sync"
@@ -40,6 +41,7 @@ type experiment struct {
 
 	triggers   map[string]*trigger
 	generation int // of the key that is rotated
+	probes     int // of the key that is replaced to see whether replicas follow
 	ledger     *ledger
 	load       *load
 	cluster    *cluster
@@ -111,7 +113,12 @@ func (e *experiment) run(ctx context.Context) (*report, error) {
 	defer stopSending()
 	arrivals.Go(func() { e.load.run(sending, settling) })
 	if err := e.causeFaults(ctx, faults); err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		// What there is is worth a report: the senders' last chance comes when there are no more arrivals.
+		e.endPhase()
+		e.ledger.violated(ruleRecovery, "%v", err)
 	}
 
 	e.say("waiting for the senders to be done")
@@ -237,34 +244,75 @@ func (e *experiment) causeFault(ctx context.Context, f fault) error {
 	p := e.endPhase()
 	p.remark = remark
 	all := p.tally(everyTrigger)
-	e.say("%s: %d requests, %d accepted, %d busy, %d cut; p99 %s; recovered after %s; %s", f.name, p.sent, p.accepted+p.duplicates, p.busy, p.cut,
-		all.percentile(99).Round(time.Millisecond), p.recovery.Round(time.Millisecond), remark)
+	e.say("%s: %d requests, %d accepted, %d busy, %d cut; p99 %s; all accept after %s, follow after %s; %s", f.name, p.sent, p.accepted+p.duplicates, p.busy, p.cut,
+		all.percentile(99).Round(time.Millisecond), p.recovery.Round(time.Millisecond), p.follow.Round(time.Millisecond), remark)
 	return ctx.Err()
 }
 
 // healed says that the fault has just been healed.
 func (e *experiment) healed() { e.load.recovery.Store(newRecovery()) }
 
-// settle waits until every replica accepts requests and there are no more senders waiting than usual.
+// settle waits until every replica accepts requests and follows changes, and there are no more senders waiting than usual.
 func (e *experiment) settle(ctx context.Context, name string) {
 	p := e.phases[len(e.phases)-1] // a fault may have several
-	usual := int64(max(20, e.settings.rate/2))
-	recovery := e.load.recovery.Load()
-	limit := time.Now().Add(settleLimit)
-	for ctx.Err() == nil {
-		slowest, all := recovery.slowest(e.load.backends)
-		if all && e.load.pending.Load() <= usual {
-			p.recovery = slowest
-			wait(ctx, settleTime)
-			return
+	p.recovery, p.follow = -1, -1
+	healed := e.load.recovery.Load()
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	var follower sync.WaitGroup
+	follower.Go(func() {
+		if e.replicasFollow(ctx) == nil {
+			p.follow = time.Since(healed.healed)
 		}
-		if time.Now().After(limit) {
-			p.recovery = -1
-			e.ledger.violated(ruleRecovery, "%s: after %s, %d deliveries are pending; all replicas accept: %t", name, settleLimit, e.load.pending.Load(), all)
-			return
+	})
+	usual := int64(max(20, e.settings.rate/2))
+	for ctx.Err() == nil {
+		if slowest, all := healed.slowest(e.load.backends); all && e.load.pending.Load() <= usual {
+			p.recovery = slowest
+			break
 		}
 		wait(ctx, 20*time.Millisecond)
 	}
+	follower.Wait()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		_, all := healed.slowest(e.load.backends)
+		e.ledger.violated(ruleRecovery, "%s: after %s, all replicas accept: %t; all follow changes: %t; %d deliveries are pending",
+			name, settleLimit, all, p.follow >= 0, e.load.pending.Load())
+	}
+	wait(ctx, settleTime)
+}
+
+// replicasFollow replaces a key, and waits until every replica accepts a request that is signed with the new one.
+func (e *experiment) replicasFollow(ctx context.Context) error {
+	t := e.triggers[triggerProbe]
+	e.probes++
+	key := makeKey(e.settings.seed, t.name, e.probes)
+	err := e.eventually(ctx, func(ctx context.Context) error { return e.cluster.admin.Update(ctx, makeSecret(t, t.secret, key)) })
+	if err != nil {
+		return err
+	}
+	t.setKeys(key, nil, nil)
+	return e.replicasKnow(ctx, t, key, true)
+}
+
+// replicasKnow waits until every replica accepts requests that are signed with a key, or until every one refuses them.
+func (e *experiment) replicasKnow(ctx context.Context, t *trigger, key []byte, accept bool) error {
+	uncounted := newPhase("")
+	for _, b := range e.load.backends {
+		err := e.eventually(ctx, func(ctx context.Context) error {
+			a := e.load.measured(kindProbe)
+			d := e.load.open(a, t, 0, tentative)
+			r, _ := e.load.attemptIn(ctx, uncounted, b, d, e.load.message(a, t, a.body(e.settings.seed, 0), key, nil), false)
+			if accepts(r.status) != accept || (!accept && r.status != http.StatusUnauthorized) {
+				return fmt.Errorf("%s answers %d", b.name, r.status)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startPhase begins a phase.
@@ -388,6 +436,6 @@ func (e *experiment) list(ctx context.Context) (map[string]bool, error) {
 }
 
 // accepts says whether a status is that of an accepted request.
-func accepts(status int) bool { return status == 200 || status == 202 }
+func accepts(status int) bool { return status == http.StatusOK || status == http.StatusAccepted }
 
 var errNoProxy = errors.New("haproxy does not serve")

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -82,16 +84,16 @@ func faults() []fault {
 		{faultIngestKill, "SIGKILL to one replica of ingest after another; each is started again after a second", 20 * time.Second, 6 * time.Second, false, killIngest},
 		{faultIngestRoll, "SIGTERM to each replica of ingest in turn, which is started again when it has drained", 0, 0, false, rollIngest},
 		{faultIngestHang, "SIGSTOP to a replica of ingest, and SIGCONT", 6 * time.Second, 3 * time.Second, false, hangIngest},
-		{faultAPIStop, "SIGTERM to kube-apiserver, which is started again", 10 * time.Second, 2 * time.Second, false, stopProcess((*experiment).apiServer, syscall.SIGTERM)},
+		{faultAPIStop, "SIGTERM to kube-apiserver, SIGKILL if it has not ended by then, and it is started again", 10 * time.Second, 2 * time.Second, false, stopProcess((*experiment).apiServer, syscall.SIGTERM)},
 		{faultAPIKill, "SIGKILL to kube-apiserver, which is started again", 10 * time.Second, 2 * time.Second, false, stopProcess((*experiment).apiServer, syscall.SIGKILL)},
 		{faultAPIHang, "SIGSTOP to kube-apiserver, and SIGCONT", 10 * time.Second, 4 * time.Second, false, hangProcess((*experiment).apiServer)},
-		{faultEtcdStop, "SIGTERM to etcd, which is started again", 10 * time.Second, 2 * time.Second, false, stopProcess((*experiment).etcd, syscall.SIGTERM)},
+		{faultEtcdStop, "SIGTERM to etcd, SIGKILL if it has not ended by then, and it is started again", 10 * time.Second, 2 * time.Second, false, stopProcess((*experiment).etcd, syscall.SIGTERM)},
 		{faultEtcdKill, "SIGKILL to etcd, which is started again", 10 * time.Second, 2 * time.Second, false, stopProcess((*experiment).etcd, syscall.SIGKILL)},
 		{faultEtcdHang, "SIGSTOP to etcd, and SIGCONT", 15 * time.Second, 5 * time.Second, false, hangProcess((*experiment).etcd)},
 		{faultNetSlow, "each piece of data between Sluice and the API server is up to 1.2 s late, in each direction", 15 * time.Second, 4 * time.Second, false,
 			changeWeather(weather{delay: 1200 * time.Millisecond})},
 		{faultNetLost, "nothing gets through between Sluice and the API server, and then all of it does", 10 * time.Second, 4 * time.Second, false, changeWeather(weather{lost: true})},
-		{faultNetCut, "connections to the API server are reset in the midst of its answers, after 32 KiB of them at most", 15 * time.Second, 6 * time.Second, false, changeWeather(weather{cutAfter: 32 << 10})},
+		{faultNetCut, "connections to the API server are reset in the midst of its answers, after 12 KiB of them at most", 15 * time.Second, 6 * time.Second, false, changeWeather(weather{cutAfter: 12 << 10})},
 		{faultNetReset, "connections to the API server are reset, and refused for a while", 5 * time.Second, 2 * time.Second, false, resetNetwork},
 		{faultNetHalfOpen, "the API server's end of all connections is gone without a word; new ones are served", 0, 0, false, halfOpen},
 		{faultSecrets, "the Secrets of all triggers are deleted, and made again with the same keys", 6 * time.Second, 2 * time.Second, false, deleteSecrets},
@@ -164,8 +166,9 @@ func killIngest(ctx context.Context, e *experiment, last time.Duration) (string,
 	return fmt.Sprintf("%d kills", kills), nil
 }
 
-// roll restarts the replicas of ingest one after the other, as a Deployment does that waits for each new one to be ready.
-func (e *experiment) roll(ctx context.Context) error {
+// roll restarts the replicas of ingest one after the other, as a Deployment does that waits for each new one to be ready, and for
+// what noticed says after that.
+func (e *experiment) roll(ctx context.Context, noticed func(context.Context, *replica) error) error {
 	for _, r := range e.cluster.ingest {
 		status, err := r.end(ctx, syscall.SIGTERM)
 		if err != nil {
@@ -181,12 +184,22 @@ func (e *experiment) roll(ctx context.Context) error {
 		if err := r.waitReady(ctx); err != nil {
 			return err
 		}
+		if err := noticed(ctx, r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func rollIngest(ctx context.Context, e *experiment, _ time.Duration) (string, error) {
-	return "", e.roll(ctx)
+	return "", e.roll(ctx, func(ctx context.Context, r *replica) error {
+		return e.eventually(ctx, func(context.Context) error {
+			if !r.backend.ready.Load() {
+				return errors.New("senders do not know yet that it is ready")
+			}
+			return nil
+		})
+	})
 }
 
 func hangIngest(ctx context.Context, e *experiment, last time.Duration) (string, error) {
@@ -201,10 +214,12 @@ func hangIngest(ctx context.Context, e *experiment, last time.Duration) (string,
 func stopProcess(which func(*experiment) *process, s syscall.Signal) func(context.Context, *experiment, time.Duration) (string, error) {
 	return func(ctx context.Context, e *experiment, last time.Duration) (string, error) {
 		p := which(e)
-		if _, err := p.end(ctx, s); err != nil {
+		p.dismiss(s)
+		wait(ctx, last)
+		// As a kubelet does: kube-apiserver takes more than a minute to end by itself while there are watches.
+		if _, err := p.end(ctx, syscall.SIGKILL); err != nil {
 			return "", err
 		}
-		wait(ctx, last)
 		if err := p.start(); err != nil {
 			return "", err
 		}
@@ -242,8 +257,13 @@ func changeWeather(w weather) func(context.Context, *experiment, time.Duration) 
 		}
 		wait(ctx, last)
 		e.healed()
+		cuts := int64(0)
 		for _, p := range e.proxies() {
 			p.set(weather{})
+			cuts += p.cuts.Swap(0)
+		}
+		if w.cutAfter > 0 {
+			return fmt.Sprintf("%d connections cut", cuts), nil
 		}
 		return "", nil
 	}
@@ -331,6 +351,12 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 	if err != nil {
 		return "", err
 	}
+	// The leader has said so; each replica finds out by itself.
+	begin := time.Now()
+	if err := e.replicasKnow(ctx, t, key, true); err != nil {
+		return "", fmt.Errorf("the new key: %w", err)
+	}
+	lag := time.Since(begin)
 	// 3: the sender changes, in parts.
 	t.setKeys(old, key, nil)
 	wait(ctx, last/2)
@@ -357,10 +383,15 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 	}
 	t.secret = newSecret
 	e.healed()
-	// Every replica knows within a second, says the documentation. From then on the old key is a forger's.
-	wait(ctx, max(2*time.Second, last/2))
+	// As soon as every replica refuses it, the old key is a forger's.
+	begin = time.Now()
+	if err := e.replicasKnow(ctx, t, old, false); err != nil {
+		return "", fmt.Errorf("the old key: %w", err)
+	}
+	gone := time.Since(begin)
 	t.setKeys(key, nil, old)
-	return "", nil
+	wait(ctx, last/2)
+	return fmt.Sprintf("every replica knew the new key %.1f s after the status had it, and refused the old one after %.1f s", lag.Seconds(), gone.Seconds()), nil
 }
 
 func (e *experiment) patchTrigger(ctx context.Context, t *trigger, change func(*sluicev1alpha1.WebhookTriggerSpec)) error {
@@ -487,7 +518,7 @@ func stealLease(ctx context.Context, e *experiment, _ time.Duration) (string, er
 		e.ledger.violated(ruleRecovery, "the lease: %v", err)
 		return "", nil
 	}
-	return e.probe(ctx, begin)
+	return e.probeStatus(ctx, begin)
 }
 
 func hangLeader(ctx context.Context, e *experiment, _ time.Duration) (string, error) {
@@ -506,10 +537,17 @@ func hangLeader(ctx context.Context, e *experiment, _ time.Duration) (string, er
 		return "", nil
 	}
 	leader.signal(syscall.SIGSTOP)
+	if err := e.eventually(ctx, func(context.Context) error { return stopped(leader.pid()) }); err != nil {
+		return "", err
+	}
 	begin := time.Now()
-	remark, err := e.probe(ctx, begin) // by the other one, as soon as the lease has expired
+	remark, err := e.probeStatus(ctx, begin) // by the other one, as soon as the lease has expired
+	if took := time.Since(begin); took < e.settings.lease/2 && err == nil {
+		e.ledger.violated(ruleLeader, "status was written %s after %s was stopped, whose lease of %s the other one has to respect", took, leader.name, e.settings.lease)
+	}
 	e.healed()
 	leader.signal(syscall.SIGCONT)
+	remark = leader.name + " led; " + remark
 	if err != nil {
 		return "", err
 	}
@@ -535,9 +573,22 @@ func hangLeader(ctx context.Context, e *experiment, _ time.Duration) (string, er
 	return remark, nil
 }
 
-// probe changes a Flow and waits until the status of its trigger says so. The remark says how long after begin that was.
-func (e *experiment) probe(ctx context.Context, begin time.Time) (string, error) {
-	flow := makeFlow(mainNamespace, probeName)
+// stopped returns nil if a process is stopped by a signal.
+func stopped(pid int) error {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return err
+	}
+	// The name, which may hold anything, is in parentheses before the state.
+	if _, state, ok := strings.Cut(string(raw), ") "); !ok || !strings.HasPrefix(state, "T") {
+		return fmt.Errorf("process %d is not stopped", pid)
+	}
+	return nil
+}
+
+// probeStatus changes a Flow and waits until the status of its trigger says so. The remark says how long after begin that was.
+func (e *experiment) probeStatus(ctx context.Context, begin time.Time) (string, error) {
+	flow := makeFlow(mainNamespace, statusName)
 	want := metav1.ConditionTrue
 	err := e.eventually(ctx, func(ctx context.Context) error {
 		if err := e.cluster.admin.Get(ctx, client.ObjectKeyFromObject(flow), flow); err != nil {

@@ -28,6 +28,8 @@ const (
 	rival
 	// single is one that is sent once, whatever the answer is.
 	single
+	// tentative is one that may be refused: its sender does not know yet whether its key is good.
+	tentative
 	// unwanted is one that must not be stored: too long, or broken off by its sender.
 	unwanted
 	// forged is one that must not be stored, and must not be accepted: its signature is not good.
@@ -106,6 +108,7 @@ const (
 	ruleSettled    = "genuine and not stored in the end"
 	ruleListed     = "the API server lists something else than etcd holds"
 	ruleProcess    = "a process failed"
+	ruleLeader     = "two controllers lead"
 	ruleRecovery   = "did not recover"
 	ruleTarget     = "a target was missed"
 )
@@ -113,7 +116,7 @@ const (
 // rules are all of them, in the order of the report.
 var rules = []string{
 	ruleStored, ruleOnce, ruleOften, ruleNames, ruleForged, ruleForgedOK, ruleUnwanted, ruleRefused, ruleUnknown, ruleDigest, ruleListed,
-	ruleUnanswered, ruleAnswer, ruleWrongly, ruleSettled, ruleProcess, ruleRecovery, ruleTarget,
+	ruleUnanswered, ruleAnswer, ruleWrongly, ruleSettled, ruleProcess, ruleLeader, ruleRecovery, ruleTarget,
 }
 
 // expect opens a page. It is done before the first request.
@@ -295,7 +298,9 @@ type totals struct {
 	Genuine    int `json:"genuine"`
 	Accepted   int `json:"acknowledged"`
 	Refused    int `json:"refusedByPolicy"`
-	Forged     int `json:"forged"`
+	// Conflicting is how many were answered 409, because another body was stored under their delivery id.
+	Conflicting int `json:"conflicting"`
+	Forged      int `json:"forged"`
 	// Again is how many deliveries without an id were stored more than once, because an answer was lost.
 	Again int `json:"storedAgainWithoutId"`
 	// Untold is how many were stored although their senders were never told so, or gave up.
@@ -317,15 +322,18 @@ func (l *ledger) add(runs []storedRun) totals {
 		switch d.sort {
 		case forged:
 			t.Forged++
-		case genuine, rival, single:
+		case genuine, rival, single, tentative:
 			t.Genuine++
 		case unwanted:
 		}
 		if len(d.runs) > 0 {
 			t.Accepted++
 		}
-		if d.refused == http.StatusUnprocessableEntity {
+		switch d.refused {
+		case http.StatusUnprocessableEntity:
 			t.Refused++
+		case http.StatusConflict:
+			t.Conflicting++
 		}
 		if d.id == "" && times[d.digest] > 1 {
 			t.Again++

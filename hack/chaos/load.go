@@ -151,7 +151,7 @@ func (l *load) deliver(ctx context.Context, t *trigger, d *delivery, a *arrival,
 			b = l.pick(ctx, nil)
 		}
 		key, over := t.use(a.number)
-		r, fate := l.attempt(ctx, b, d, l.message(a, t, a.body(l.seed, index), key, nil), first)
+		r, fate := l.attempt(ctx, b, d, l.message(a, t, a.body(l.seed, index), key, nil), first && d.sort == genuine)
 		over()
 		if fate == answered && !comesBack(r.status) {
 			return
@@ -209,10 +209,14 @@ func (l *load) forge(ctx context.Context, a *arrival, t *trigger) {
 // attempt sends one request and notes what became of it. first says that it is the first of a genuine delivery. A fate of unanswered with
 // status 0 is also that of a request that could not be sent.
 func (l *load) attempt(ctx context.Context, b *backend, d *delivery, m *message, first bool) (reply, fate) {
+	return l.attemptIn(ctx, l.phase.Load(), b, d, m, first)
+}
+
+// attemptIn is attempt for what does not count in the present phase.
+func (l *load) attemptIn(ctx context.Context, phase *phase, b *backend, d *delivery, m *message, first bool) (reply, fate) {
 	if b == nil {
 		return reply{}, unanswered
 	}
-	phase := l.phase.Load()
 	l.ledger.sent(d, 1)
 	begin := time.Now()
 	// A request that was begun is finished, or the ledger would not add up.

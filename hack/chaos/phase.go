@@ -31,7 +31,8 @@ type phase struct {
 
 	triggers map[string]*tally // of genuine requests, by trigger
 	seconds  float64
-	recovery time.Duration // -1 if it did not recover
+	recovery time.Duration // until all replicas accepted again; -1 if they did not
+	follow   time.Duration // until all replicas followed changes again; -1 if they did not
 	memory   memory        // the most that a process held
 	starts   int           // of processes
 	remark   string

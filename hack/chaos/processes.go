@@ -130,6 +130,14 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
+// dismiss sends a signal that is to end the process, which is not started again by itself, and does not wait.
+func (p *process) dismiss(s syscall.Signal) {
+	p.mu.Lock()
+	p.wanted = false
+	p.mu.Unlock()
+	p.signal(s)
+}
+
 // end sends a signal that ends the process, which is not started again by itself, and returns its exit status.
 func (p *process) end(ctx context.Context, s syscall.Signal) (int, error) {
 	p.mu.Lock()

@@ -42,6 +42,7 @@ type proxy struct {
 	links   map[*link]struct{}
 	closed  bool
 	running sync.WaitGroup
+	cuts    atomic.Int64 // connections that were reset in the midst of an answer
 }
 
 // A link is one connection through the proxy.
@@ -249,6 +250,7 @@ func (p *proxy) deliver(l *link, to net.Conn, piece piece, answers bool) bool {
 		before := l.answered.Load()
 		if limit > 0 && before+int64(len(data)) >= limit {
 			_, _ = to.Write(data[:max(0, limit-before)])
+			p.cuts.Add(1)
 			l.reset()
 			return false
 		}

@@ -46,7 +46,8 @@ type row struct {
 	Unanswered int     `json:"unanswered"`
 	P50        float64 `json:"p50Milliseconds"`
 	P99        float64 `json:"p99Milliseconds"`
-	Recovery   float64 `json:"recoverySeconds"` // -1 if there was none
+	Recovery   float64 `json:"recoverySeconds"`     // -1 if there was none
+	Follow     float64 `json:"routesFollowSeconds"` // the same
 	Ingest     int64   `json:"ingestBytes"`
 	Controller int64   `json:"controllerBytes"`
 	Starts     int     `json:"starts"`
@@ -104,7 +105,7 @@ func (p *phase) row() row {
 		Sent: p.sent, Accepted: p.accepted, Duplicates: p.duplicates, Busy: p.busy, Denied: p.denied, Refused: p.refused,
 		Failed: p.failed, Cut: p.cut, Abandoned: p.left, Unanswered: p.unanswered,
 		P50: milliseconds(all.percentile(50)), P99: milliseconds(all.percentile(99)),
-		Recovery: p.recovery.Seconds(), Ingest: p.memory.ingest, Controller: p.memory.controller, Starts: p.starts, Remark: p.remark,
+		Recovery: p.recovery.Seconds(), Follow: p.follow.Seconds(), Ingest: p.memory.ingest, Controller: p.memory.controller, Starts: p.starts, Remark: p.remark,
 	}
 }
 
@@ -127,20 +128,16 @@ func (r *report) markdown() string {
 	var text strings.Builder
 	t := r.Totals
 	fmt.Fprintf(&text, "`%s`: %.0f s, %d requests of %d deliveries.\n\n", r.Command, r.Seconds, t.Requests, t.Deliveries)
-	text.WriteString("| fault | s | requests | 202 | 200 | 503 | 401 | other 4xx | cut by SIGKILL | no answer | p50 ms | p99 ms | recovery s | ingest MiB | starts | remarks |\n")
-	text.WriteString("| --- |" + strings.Repeat(" ---: |", 14) + " --- |\n")
+	text.WriteString("| fault | s | requests | 202 | 200 | 503 | 401 | other 4xx | cut by SIGKILL | no answer | p50 ms | p99 ms | all accept after s | all follow after s | ingest MiB | starts | remarks |\n")
+	text.WriteString("| --- |" + strings.Repeat(" ---: |", 15) + " --- |\n")
 	for _, p := range r.Phases {
-		recovery := "none"
-		if p.Recovery >= 0 {
-			recovery = fmt.Sprintf("%.1f", p.Recovery)
-		}
 		remark := p.Remark
 		if p.Failed > 0 {
 			remark = strings.TrimPrefix(remark+fmt.Sprintf("; %d other answers", p.Failed), "; ")
 		}
-		fmt.Fprintf(&text, "| %s | %.0f | %d | %d | %d | %d | %d | %d | %d | %d | %.0f | %.0f | %s | %d | %d | %s |\n",
+		fmt.Fprintf(&text, "| %s | %.0f | %d | %d | %d | %d | %d | %d | %d | %d | %.0f | %.0f | %s | %s | %d | %d | %s |\n",
 			p.Name, p.Seconds, p.Sent, p.Accepted, p.Duplicates, p.Busy, p.Denied, p.Refused, p.Cut, p.Unanswered,
-			p.P50, p.P99, recovery, p.Ingest>>20, p.Starts, strings.ReplaceAll(remark, "|", `\|`))
+			p.P50, p.P99, orNever(p.Recovery), orNever(p.Follow), p.Ingest>>20, p.Starts, strings.ReplaceAll(remark, "|", `\|`))
 	}
 	fmt.Fprintf(&text, "\n| in all | |\n| --- | ---: |\n")
 	for _, line := range []struct {
@@ -154,6 +151,7 @@ func (r *report) markdown() string {
 		{"genuine deliveries", t.Genuine},
 		{"acknowledged", t.Accepted},
 		{"refused by the admission policy", t.Refused},
+		{"answered 409, as another body was stored under their id", t.Conflicting},
 		{"forged deliveries", t.Forged},
 		{"FlowRuns that etcd has held", t.Stored},
 		{"stored, and the sender was told that it is not known", t.Untold},
@@ -179,4 +177,15 @@ func (r *report) markdown() string {
 		}
 	}
 	return text.String()
+}
+
+// orNever is a time in seconds, or says that it never came.
+func orNever(seconds float64) string {
+	switch {
+	case seconds < 0:
+		return "never"
+	case seconds == 0:
+		return ""
+	}
+	return fmt.Sprintf("%.1f", seconds)
 }

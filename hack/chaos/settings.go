@@ -61,10 +61,10 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 	}
 	s.replicas, s.controllers, s.lease, s.readTimeout, s.shutdownDelay = 3, 2, 16*time.Second, 15*time.Second, 5*time.Second
 	if s.short {
-		s.replicas, s.readTimeout, s.shutdownDelay = 2, 4*time.Second, time.Second
+		s.replicas, s.readTimeout, s.shutdownDelay = 2, 5*time.Second, time.Second
 		s.faults = shortFaults
 		if !isSet(flags, "rate") {
-			s.rate = 60
+			s.rate = 30
 		}
 		if isSet(flags, "duration") {
 			errs = append(errs, errors.New("--duration is not for --short, which takes each of its faults once"))
@@ -108,5 +108,5 @@ func (s settings) command() string {
 	case s.faults != nil:
 		return fmt.Sprintf("bin/chaos --seed=%d --rate=%g --faults=%s", s.seed, s.rate, strings.Join(s.faults, ","))
 	}
-	return fmt.Sprintf("make chaos SEED=%d DURATION=%s", s.seed, s.duration)
+	return fmt.Sprintf("make chaos SEED=%d DURATION=%s RATE=%g", s.seed, s.duration, s.rate)
 }

@@ -48,6 +48,7 @@ const (
 	triggerPoliced  = "policed"  // an admission policy refuses its FlowRuns now and then
 	triggerTenant   = "tenant"   // its namespace's quota is used up now and then
 	triggerCalm     = "calm"     // for measurements: the mix sends it nothing
+	triggerProbe    = "probe"    // by which it is seen that replicas follow changes: the mix sends it nothing either
 )
 
 const (
@@ -58,8 +59,8 @@ const (
 // newTriggers returns the triggers by name.
 func newTriggers(seed uint64) map[string]*trigger {
 	triggers := map[string]*trigger{}
-	for _, name := range []string{triggerPlain, triggerOrders, triggerRotating, triggerPoliced, triggerTenant, triggerCalm} {
-		t := &trigger{namespace: mainNamespace, name: name, deduplicates: name != triggerPlain && name != triggerCalm, using: map[string]int{}}
+	for _, name := range []string{triggerPlain, triggerOrders, triggerRotating, triggerPoliced, triggerTenant, triggerCalm, triggerProbe} {
+		t := &trigger{namespace: mainNamespace, name: name, deduplicates: name != triggerPlain && name != triggerCalm && name != triggerProbe, using: map[string]int{}}
 		if name == triggerTenant {
 			t.namespace = tenantNamespace
 		}
@@ -128,29 +129,30 @@ type kind string
 
 // The kinds. The comments say what it has to come to.
 const (
-	kindPlain       kind = "signed"                        // stored
-	kindIdentified  kind = "signed, with an id"            // stored once
-	kindTwins       kind = "twice at the same time"        // stored once, by two replicas
-	kindRepeated    kind = "repeated later"                // stored once
-	kindRivals      kind = "one id, two bodies"            // one of them stored, the other 409
-	kindPreceded    kind = "a forgery under its id first"  // the forgery refused, the genuine stored
-	kindLarge       kind = "large"                         // stored
-	kindTrickled    kind = "slow"                          // stored
-	kindStalled     kind = "too slow"                      // 408
-	kindAbandoned   kind = "abandoned"                     // nothing stored
-	kindTooLong     kind = "too long"                      // 413
-	kindTooLongPart kind = "too long, in chunks"           // 413
-	kindWrongKey    kind = "signed with a wrong key"       // 401, as all that follow
-	kindAltered     kind = "altered by one bit"            //
-	kindOtherKey    kind = "signed with another's key"     //
-	kindUnsigned    kind = "not signed"                    //
-	kindMalformed   kind = "a signature that is none"      //
-	kindFormerKey   kind = "signed with a former key"      //
-	kindShortened   kind = "a signature without its end"   //
-	kindCalm        kind = "signed, of a measurement"      // stored, or 503
-	kindBalanced    kind = "signed, through the balancer"  // stored at the first attempt
-	kindFlood       kind = "forged, of a flood"            // 401 or 503
-	kindFloodLarge  kind = "forged, of a flood, and large" // 401 or 503
+	kindPlain       kind = "signed"                             // stored
+	kindIdentified  kind = "signed, with an id"                 // stored once
+	kindTwins       kind = "twice at the same time"             // stored once, by two replicas
+	kindRepeated    kind = "repeated later"                     // stored once
+	kindRivals      kind = "one id, two bodies"                 // one of them stored, the other 409
+	kindPreceded    kind = "a forgery under its id first"       // the forgery refused, the genuine stored
+	kindLarge       kind = "large"                              // stored
+	kindTrickled    kind = "slow"                               // stored
+	kindStalled     kind = "too slow"                           // 408
+	kindAbandoned   kind = "abandoned"                          // nothing stored
+	kindTooLong     kind = "too long"                           // 413
+	kindTooLongPart kind = "too long, in chunks"                // 413
+	kindWrongKey    kind = "signed with a wrong key"            // 401, as all that follow
+	kindAltered     kind = "altered by one bit"                 //
+	kindOtherKey    kind = "signed with another's key"          //
+	kindUnsigned    kind = "not signed"                         //
+	kindMalformed   kind = "a signature that is none"           //
+	kindFormerKey   kind = "signed with a former key"           //
+	kindShortened   kind = "a signature without its end"        //
+	kindProbe       kind = "signed, with a key of a moment ago" // stored, or 401
+	kindCalm        kind = "signed, of a measurement"           // stored, or 503
+	kindBalanced    kind = "signed, through the balancer"       // stored at the first attempt
+	kindFlood       kind = "forged, of a flood"                 // 401 or 503
+	kindFloodLarge  kind = "forged, of a flood, and large"      // 401 or 503
 )
 
 // weights are how many of 1000 arrivals are of each kind.

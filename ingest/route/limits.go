@@ -28,12 +28,18 @@ func (r *Route) Allow(now time.Time) time.Duration {
 	if r.rate == nil {
 		return 0
 	}
-	reservation := r.rate.ReserveN(now, 1)
-	wait := reservation.DelayFrom(now)
-	if wait > 0 {
-		reservation.CancelAt(now)
+	if r.rate.AllowN(now, 1) {
+		return 0
 	}
-	return wait
+	missing := 1 - r.rate.TokensAt(now)
+	return max(1, time.Duration(missing/r.Limits.PerSecond*float64(time.Second)))
+}
+
+// Refund takes an Allow back, for a request that was not stored after all.
+func (r *Route) Refund(now time.Time) {
+	if r.rate != nil {
+		r.rate.ReserveN(now, -1)
+	}
 }
 
 // inherit makes the route count on where its predecessor at the same path is, if it has one.

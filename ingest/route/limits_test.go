@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package route
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -61,6 +63,52 @@ func TestRate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRateUnderLoad has many requests counted at a time, out of order, as they are when their bodies take different times.
+func TestRateUnderLoad(t *testing.T) {
+	const burst = 100
+	table := NewTable()
+	r := &Route{Namespace: "shop", Name: "orders", UID: "1", Limits: Limits{PerSecond: 1, Burst: burst}}
+	table.Upsert(r)
+	begin := time.Unix(1_800_000_000, 0)
+	var accepted atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for j := range 1000 {
+				now := begin.Add(time.Duration((i*31+j*17)%1000) * time.Microsecond)
+				switch wait := r.Allow(now); {
+				case wait == 0:
+					accepted.Add(1)
+				case wait > time.Second+time.Millisecond:
+					t.Errorf("told to wait %s, want a second at the most: who is turned away must cost nothing", wait)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := accepted.Load(); got != burst {
+		t.Errorf("%d are accepted, want %d", got, burst)
+	}
+}
+
+// TestRefund sees that what is not stored does not count.
+func TestRefund(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	table := NewTable()
+	r := &Route{Namespace: "shop", Name: "orders", UID: "1", Limits: Limits{PerSecond: 1, Burst: 2}}
+	table.Upsert(r)
+	for range 100 {
+		if wait := r.Allow(now); wait != 0 {
+			t.Fatalf("told to wait %s, want 0", wait)
+		}
+		r.Refund(now)
+	}
+	if first, second, third := r.Allow(now), r.Allow(now), r.Allow(now); first != 0 || second != 0 || third == 0 {
+		t.Errorf("told to wait %s, %s and %s; want that of the third alone", first, second, third)
+	}
+	(&Route{}).Refund(now) // one without a rate
 }
 
 // TestRateChanges sees that a change of the limit holds at once, and that those who are turned away cost nothing.

@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	testenv.Main(m, &env)
 }
 
-// operator is one that runs, as a user who has the permissions of config/rbac and no others.
+// operator is one that runs, as a service account that has the permissions of config/rbac and no others.
 type operator struct {
 	*setup.Operator
 	url    string // of the webhook server
@@ -69,6 +69,18 @@ type operator struct {
 type operatorConfig struct {
 	options   func(*setup.Options)
 	transport func(http.RoundTripper) http.RoundTripper
+	config    func(setup.Options) *rest.Config // userConfig by default
+}
+
+// wrap puts something between the operator and the API server, before what is there already.
+func (c *operatorConfig) wrap(f func(http.RoundTripper) http.RoundTripper) {
+	inner := c.transport
+	c.transport = func(next http.RoundTripper) http.RoundTripper {
+		if inner != nil {
+			next = inner(next)
+		}
+		return f(next)
+	}
 }
 
 // startOperator runs an operator for one namespace until the test ends, and waits until it serves.
@@ -117,7 +129,10 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 		c.options(&options)
 	}
 
-	config := userConfig(tb, options)
+	if c.config == nil {
+		c.config = func(o setup.Options) *rest.Config { return userConfig(tb, o) }
+	}
+	config := c.config(options)
 	if c.transport != nil {
 		config.Wrap(c.transport)
 	}
@@ -162,42 +177,57 @@ func (o *operator) ready() error {
 	return nil
 }
 
-// userConfig makes a user who may do what config/rbac allows for the role.
+// userConfig makes a service account that may do what config/rbac allows for the role, and returns the configuration of a
+// pod that has it.
 func userConfig(tb testing.TB, options setup.Options) *rest.Config {
 	tb.Helper()
-	name := "operator-" + options.LeaderElectionNamespace + "-" + string(options.Role)
-	user := env.AddUser(tb, name)
+	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: options.LeaderElectionNamespace, Name: "operator-" + string(options.Role)}
+	apply(tb, &corev1.ServiceAccount{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, Name: account.Name},
+	})
 	roles := map[setup.Role][]string{
-		setup.RoleAll:        {"sluice-ingest", "sluice-controller"},
+		setup.RoleAll:        {"sluice-ingest", "sluice-controller", "sluice-leader-election"},
 		setup.RoleIngest:     {"sluice-ingest"},
-		setup.RoleController: {"sluice-controller"},
+		setup.RoleController: {"sluice-controller", "sluice-leader-election"},
 	}[options.Role]
-	for _, role := range roles {
-		apply(tb, &rbacv1.ClusterRoleBinding{
-			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
-			ObjectMeta: metav1.ObjectMeta{Name: name + "-" + role},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
-		})
+	if options.MetricsAddress != "0" && options.MetricsAccess == setup.MetricsAuthorized {
+		roles = append(roles, "sluice-metrics-auth")
 	}
-	for _, file := range []string{"ingest_role.yaml", "controller_role.yaml"} {
+	for _, name := range roles {
+		grant(tb, name, account)
+	}
+	return env.ServiceAccount(tb, account.Namespace, account.Name)
+}
+
+// grant gives a role of config/rbac to a service account, in its namespace if it is not a cluster role.
+func grant(tb testing.TB, name string, account rbacv1.Subject) {
+	tb.Helper()
+	role := configuredRole(tb, name)
+	if role.GetKind() == "Role" {
+		role.SetNamespace(account.Namespace)
+	}
+	apply(tb, role)
+	apply(tb, &rbacv1.ClusterRoleBinding{ // a RoleBinding has the same fields
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: role.GetKind() + "Binding"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: role.GetNamespace(), Name: account.Namespace + "-" + account.Name + "-" + role.GetName()},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: role.GetKind(), Name: role.GetName()},
+		Subjects:   []rbacv1.Subject{account},
+	})
+}
+
+// configuredRole returns a Role or ClusterRole of config/rbac.
+func configuredRole(tb testing.TB, name string) *unstructured.Unstructured {
+	tb.Helper()
+	for _, file := range []string{"operator_roles.yaml", "metrics_reader_role.yaml"} {
 		for _, object := range readObjects(tb, filepath.Join(testenv.Root(), "config", "rbac", file)) {
-			apply(tb, object)
+			if object.GetName() == name {
+				return object
+			}
 		}
 	}
-	if options.Role != setup.RoleIngest {
-		for _, object := range readObjects(tb, filepath.Join(testenv.Root(), "config", "rbac", "leader_election_role.yaml")) {
-			object.SetNamespace(options.LeaderElectionNamespace)
-			apply(tb, object)
-			apply(tb, &rbacv1.RoleBinding{
-				TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
-				ObjectMeta: metav1.ObjectMeta{Namespace: options.LeaderElectionNamespace, Name: name},
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: object.GetName()},
-				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
-			})
-		}
-	}
-	return user.Config()
+	tb.Fatalf("config/rbac has no role %s", name)
+	return nil
 }
 
 func apply(tb testing.TB, object client.Object) {
@@ -333,8 +363,10 @@ func (o *operator) post(ctx context.Context, namespace, signature, body string) 
 	return do(request)
 }
 
-func do(request *http.Request) (reply, error) {
-	response, err := http.DefaultClient.Do(request)
+func do(request *http.Request) (reply, error) { return doWith(http.DefaultClient, request) }
+
+func doWith(c *http.Client, request *http.Request) (reply, error) {
+	response, err := c.Do(request)
 	if err != nil {
 		return reply{}, err
 	}

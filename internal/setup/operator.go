@@ -7,25 +7,26 @@ package setup
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
@@ -50,6 +51,12 @@ type Operator struct {
 	synced started
 }
 
+// The lease of the leader, and an Event of the core API that says who leads.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=sluice-controller,verbs=get;update,namespace=sluice-system,roleName=sluice-leader-election
+// +kubebuilder:rbac:groups=core,resources=events,verbs=create,namespace=sluice-system,roleName=sluice-leader-election
+
 // NewOperator puts an operator together. ctx bounds the setting up only.
 func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log logr.Logger) (*Operator, error) {
 	if err := o.Validate(); err != nil {
@@ -59,6 +66,10 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
+	metricsServer, metricsCertificate, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	types := scheme.New()
 	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
 
@@ -76,7 +87,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metricsServer,
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -94,7 +105,16 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
-	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces)
+	if metricsCertificate != nil {
+		if err := mgr.Add(metricsCertificate); err != nil {
+			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
+		}
+	}
+	selector, err := labels.Parse(o.SecretLabelSelector)
+	if err != nil {
+		return nil, fmt.Errorf("--secret-label-selector: %w", err) // Validate has parsed it before
+	}
+	secrets, err := webhooktrigger.NewSecretCache(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetScheme(), namespaces, selector)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +136,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if o.Role.controller() {
 		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
+		}
+		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o); err != nil {
+			return nil, err
 		}
 	}
 	return operator, nil
@@ -155,15 +178,9 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
-	registerer := options.Registerer
-	if registerer == nil {
-		registerer = metrics.Registry
-	}
-	var certificate *tls.Config
-	if options.TLS.isSet() {
-		if certificate, err = serverTLS(mgr, options.TLS, "tls", options.TLSMinVersion); err != nil {
-			return err
-		}
+	certificate, err := webhookTLS(mgr, options)
+	if err != nil {
+		return err
 	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
@@ -171,7 +188,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Table:      o.Table,
 		Creator:    creator,
 		Limits:     options.Limits,
-		Registerer: registerer,
+		Registerer: options.registerer(),
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
@@ -187,6 +204,24 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		mgr.AddReadyzCheck("ingest", o.Server.CheckListening),
 		mgr.AddReadyzCheck("draining", o.Server.CheckDraining),
 	)
+}
+
+// addHistory adds what deletes FlowRuns.
+func addHistory(mgr ctrl.Manager, namespaces []string, options Options) error {
+	collector, err := flowrun.NewCollector(flowrun.Options{
+		Config:     mgr.GetConfig(),
+		Flows:      mgr.GetClient(),
+		Namespaces: namespaces,
+		Registerer: options.registerer(),
+		Log:        mgr.GetLogger().WithName("history"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(collector); err != nil {
+		return fmt.Errorf("add the collector of flow runs: %w", err)
+	}
+	return nil
 }
 
 // addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not

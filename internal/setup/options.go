@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
@@ -32,7 +34,7 @@ const (
 	RoleAll Role = "all"
 	// RoleIngest serves webhooks and writes nothing but FlowRuns.
 	RoleIngest Role = "ingest"
-	// RoleController writes status and Events.
+	// RoleController writes status and Events, and deletes the FlowRuns that are due.
 	RoleController Role = "controller"
 )
 
@@ -44,11 +46,15 @@ type Options struct {
 	Role            Role
 	ExternalURL     string
 	WatchNamespaces []string // none means all
+	// SecretLabelSelector is which Secrets triggers can refer to; empty means all.
+	SecretLabelSelector string
 
 	IngestAddress  string
 	HealthAddress  string
 	MetricsAddress string // "0" means none
-	PprofAddress   string // empty means none
+	MetricsAccess  MetricsAccess
+	MetricsTLS     KeyPair // none means a certificate that is signed by nobody
+	PprofAddress   string  // empty means none
 
 	TLS           KeyPair // of the webhook server; none means plain HTTP
 	TLSMinVersion TLSVersion
@@ -69,8 +75,15 @@ type Options struct {
 	// Now is the clock by which timestamps of requests are judged; nil means time.Now. No flag sets it.
 	Now func() time.Time
 
-	// Registerer takes the metrics of the webhook server; nil means the registry that is served at /metrics. No flag sets it.
+	// Registerer takes the metrics of the webhook server and of the history; nil means the registry that is served at /metrics. No flag sets it.
 	Registerer prometheus.Registerer
+}
+
+func (o *Options) registerer() prometheus.Registerer {
+	if o.Registerer == nil {
+		return metrics.Registry
+	}
+	return o.Registerer
 }
 
 // LogFormat is how log lines are written.
@@ -89,6 +102,7 @@ func DefaultOptions() Options {
 		IngestAddress:  ":8080",
 		HealthAddress:  ":8081",
 		MetricsAddress: ":8082",
+		MetricsAccess:  MetricsAuthorized,
 		TLSMinVersion:  TLS12,
 		// Longer than controller-runtime's defaults: the lease guards only status, and in role all a lease that is lost
 		// to a slow API server costs requests.
@@ -116,9 +130,17 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 		}
 		return nil
 	})
+	fs.StringVar(&o.SecretLabelSelector, "secret-label-selector", o.SecretLabelSelector,
+		"Which Secrets triggers can refer to, by their labels, such as sluice.dev/webhook-key=true; all if this is empty.")
 	fs.StringVar(&o.IngestAddress, "ingest-bind-address", o.IngestAddress, "Where to serve webhooks.")
 	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress, "Where to serve /healthz and /readyz.")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "Where to serve /metrics; 0 for nowhere.")
+	fs.StringVar((*string)(&o.MetricsAccess), "metrics-access", string(o.MetricsAccess),
+		"Who may read the metrics: authorized (by HTTPS, who has a token and may get /metrics) or open (by plain HTTP, everybody).")
+	fs.StringVar(&o.MetricsTLS.CertFile, "metrics-tls-cert-file", o.MetricsTLS.CertFile,
+		"A file with the certificate for metrics, in PEM. It is followed. If this is empty there is one that is signed by nobody.")
+	fs.StringVar(&o.MetricsTLS.KeyFile, "metrics-tls-key-file", o.MetricsTLS.KeyFile,
+		"A file with the key of that certificate, in PEM. It is followed.")
 	fs.StringVar(&o.PprofAddress, "pprof-bind-address", o.PprofAddress,
 		"Where to serve /debug/pprof; nowhere if this is empty. Profiles can hold payloads and keys: use a loopback address.")
 	fs.StringVar(&o.TLS.CertFile, "tls-cert-file", o.TLS.CertFile,
@@ -157,7 +179,14 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--watch-namespaces: %q is not the name of a namespace", namespace))
 		}
 	}
-	errs = append(errs, o.TLS.validate("tls"))
+	errs = append(errs, validateSelector(o.SecretLabelSelector))
+	errs = append(errs, o.TLS.validate(webhookTLSFlags), o.MetricsTLS.validate(metricsTLSFlags))
+	switch {
+	case o.MetricsAccess != MetricsAuthorized && o.MetricsAccess != MetricsOpen:
+		errs = append(errs, fmt.Errorf("--metrics-access must be authorized or open, not %q", o.MetricsAccess))
+	case o.MetricsAccess == MetricsOpen && o.MetricsTLS.isSet():
+		errs = append(errs, errors.New("--metrics-tls-cert-file has no use with --metrics-access=open, which is plain HTTP"))
+	}
 	if _, ok := tlsVersions[o.TLSMinVersion]; !ok {
 		errs = append(errs, fmt.Errorf("--tls-min-version must be 1.2 or 1.3, not %q", o.TLSMinVersion))
 	}
@@ -175,6 +204,24 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--log-format must be json or text, not %q", o.LogFormat))
 	}
 	return errors.Join(append(errs, o.Limits.Validate())...)
+}
+
+// maxSelector keeps what a condition's message repeats short.
+const maxSelector = 256
+
+// validateSelector says what is wrong with the selector of Secrets. One that is not empty but selects all, as a template
+// leaves it, is taken for a mistake.
+func validateSelector(text string) error {
+	selector, err := labels.Parse(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--secret-label-selector must be a label selector, such as sluice.dev/webhook-key=true, not %q: %w", text, err)
+	case text != "" && selector.Empty():
+		return fmt.Errorf("--secret-label-selector selects every Secret, as %q has no label; leave it empty if that is meant", text)
+	case len(text) > maxSelector:
+		return fmt.Errorf("--secret-label-selector must be at most %d characters long, not %d", maxSelector, len(text))
+	}
+	return nil
 }
 
 // validExternalURL says whether a path can be appended to the URL.

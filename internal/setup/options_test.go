@@ -33,6 +33,7 @@ func TestDefaultOptions(t *testing.T) {
 		IngestAddress:  ":8080",
 		HealthAddress:  ":8081",
 		MetricsAddress: ":8082",
+		MetricsAccess:  "authorized",
 		TLSMinVersion:  "1.2",
 		LeaseDuration:  time.Minute,
 		RenewDeadline:  40 * time.Second,
@@ -68,9 +69,11 @@ func TestOptionFlags(t *testing.T) {
 			set:    []string{"x", "shop,billing, team-a"},
 			want:   func(o *setup.Options) { o.WatchNamespaces = []string{"shop", "billing", "team-a"} },
 		},
+		"secret-label-selector":     {reason: "a selector", set: []string{"use in (webhooks), !old"}, want: func(o *setup.Options) { o.SecretLabelSelector = "use in (webhooks), !old" }},
 		"ingest-bind-address":       {reason: "an address", set: []string{"127.0.0.1:1"}, want: func(o *setup.Options) { o.IngestAddress = "127.0.0.1:1" }},
 		"health-probe-bind-address": {reason: "an address", set: []string{":2"}, want: func(o *setup.Options) { o.HealthAddress = ":2" }},
 		"metrics-bind-address":      {reason: "an address or 0", set: []string{"0"}, want: func(o *setup.Options) { o.MetricsAddress = "0" }},
+		"metrics-access":            {reason: "a way", set: []string{"open"}, want: func(o *setup.Options) { o.MetricsAccess = setup.MetricsOpen }},
 		"pprof-bind-address":        {reason: "an address", set: []string{"127.0.0.1:3"}, want: func(o *setup.Options) { o.PprofAddress = "127.0.0.1:3" }},
 		"tls-min-version":           {reason: "a version", set: []string{"1.3"}, want: func(o *setup.Options) { o.TLSMinVersion = setup.TLS13 }},
 		"leader-election-namespace": {reason: "a name", set: []string{"sluice"}, want: func(o *setup.Options) { o.LeaderElectionNamespace = "sluice" }},
@@ -101,8 +104,8 @@ func TestOptionFlags(t *testing.T) {
 		}
 	})
 	want := map[string]string{
-		"role": "all", "external-url": "", "watch-namespaces": "", "ingest-bind-address": ":8080", "health-probe-bind-address": ":8081",
-		"metrics-bind-address": ":8082", "pprof-bind-address": "", "tls-cert-file": "", "tls-key-file": "", "tls-min-version": "1.2", "leader-election-namespace": "", "leader-election-lease-duration": "1m0s",
+		"role": "all", "external-url": "", "watch-namespaces": "", "secret-label-selector": "", "ingest-bind-address": ":8080", "health-probe-bind-address": ":8081",
+		"metrics-bind-address": ":8082", "metrics-access": "authorized", "metrics-tls-cert-file": "", "metrics-tls-key-file": "", "pprof-bind-address": "", "tls-cert-file": "", "tls-key-file": "", "tls-min-version": "1.2", "leader-election-namespace": "", "leader-election-lease-duration": "1m0s",
 		"leader-election-renew-deadline": "40s", "leader-election-retry-period": "5s", "log-level": "INFO", "log-format": "json",
 	}
 	limits := ingest.DefaultLimits()
@@ -151,7 +154,9 @@ func TestOptionFlags(t *testing.T) {
 func TestKeyPairFlags(t *testing.T) {
 	got, want := setup.DefaultOptions(), setup.DefaultOptions()
 	want.TLS = setup.KeyPair{CertFile: "tls.crt", KeyFile: "tls.key"}
-	if err := optionFlags(&got).Parse([]string{"--tls-cert-file=tls.crt", "--tls-key-file=tls.key"}); err != nil {
+	want.MetricsTLS = setup.KeyPair{CertFile: "metrics.crt", KeyFile: "metrics.key"}
+	args := []string{"--tls-cert-file=tls.crt", "--tls-key-file=tls.key", "--metrics-tls-cert-file=metrics.crt", "--metrics-tls-key-file=metrics.key"}
+	if err := optionFlags(&got).Parse(args); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -165,7 +170,7 @@ func TestKeyPairFlags(t *testing.T) {
 // TestOptionFlagsKeepValues binds flags to options that are not the default ones.
 func TestOptionFlagsKeepValues(t *testing.T) {
 	want := setup.Options{
-		Role: "r", ExternalURL: "e", WatchNamespaces: []string{"w"}, IngestAddress: "i", HealthAddress: "h", MetricsAddress: "m",
+		Role: "r", ExternalURL: "e", WatchNamespaces: []string{"w"}, SecretLabelSelector: "s", IngestAddress: "i", HealthAddress: "h", MetricsAddress: "m", MetricsAccess: "a", MetricsTLS: setup.KeyPair{CertFile: "mc", KeyFile: "mk"},
 		PprofAddress: "p", TLS: setup.KeyPair{CertFile: "c", KeyFile: "k"}, TLSMinVersion: "v", LeaderElectionNamespace: "l", LeaseDuration: 1, RenewDeadline: 2, RetryPeriod: 3,
 		Limits: ingest.Limits{MaxCreates: 4}, LogLevel: slog.LevelError, LogFormat: "f",
 	}
@@ -276,6 +281,25 @@ func TestOptionsValidate(t *testing.T) {
 		"TLSVersionName":    {reason: "one spelling", change: func(o *setup.Options) { o.TLSMinVersion = "TLS1.2" }, want: []string{"--tls-min-version"}},
 		"CertificateAlone":  {reason: "it has no key", change: func(o *setup.Options) { o.TLS.CertFile = "tls.crt" }, want: []string{"--tls-cert-file"}},
 		"KeyAlone":          {reason: "it has no certificate", change: func(o *setup.Options) { o.TLS.KeyFile = "tls.key" }, want: []string{"--tls-cert-file"}},
+		"Selector":          {reason: "what kubectl takes too", change: func(o *setup.Options) { o.SecretLabelSelector = "use=webhooks,!old,tier in (a, b),x" }},
+		"SelectorLongest":   {reason: "the limit", change: func(o *setup.Options) { o.SecretLabelSelector = "x" + strings.Repeat(",x", 127) + "x" }},
+		"SelectorTooLong":   {reason: "it is repeated in conditions", change: func(o *setup.Options) { o.SecretLabelSelector = "x" + strings.Repeat(",x", 128) }, want: []string{"--secret-label-selector"}},
+		"SelectorOfAll":     {reason: "what a template makes of nothing must not mean all", change: func(o *setup.Options) { o.SecretLabelSelector = " " }, want: []string{"--secret-label-selector"}},
+		"SelectorNoSense":   {reason: "not a selector", change: func(o *setup.Options) { o.SecretLabelSelector = "use:webhooks" }, want: []string{"--secret-label-selector"}},
+		"SelectorNoKey":     {reason: "not a selector", change: func(o *setup.Options) { o.SecretLabelSelector = "=webhooks" }, want: []string{"--secret-label-selector"}},
+		"SelectorComma":     {reason: "half a selector", change: func(o *setup.Options) { o.SecretLabelSelector = "use=webhooks," }, want: []string{"--secret-label-selector"}},
+		"SelectorBadValue":  {reason: "no label can have this value", change: func(o *setup.Options) { o.SecretLabelSelector = "use=web hooks" }, want: []string{"--secret-label-selector"}},
+		"MetricsOpen":       {reason: "a way to read metrics", change: func(o *setup.Options) { o.MetricsAccess = "open" }},
+		"MetricsEmpty":      {reason: "not to be taken for either", change: func(o *setup.Options) { o.MetricsAccess = "" }, want: []string{"--metrics-access"}},
+		"MetricsUnknown":    {reason: "no such way", change: func(o *setup.Options) { o.MetricsAccess = "Authorized" }, want: []string{"--metrics-access"}},
+		"MetricsKeyAlone":   {reason: "it has no certificate", change: func(o *setup.Options) { o.MetricsTLS.KeyFile = "tls.key" }, want: []string{"--metrics-tls-cert-file"}},
+		"MetricsOpenTLS": {
+			reason: "who sets a certificate expects HTTPS",
+			change: func(o *setup.Options) {
+				o.MetricsAccess, o.MetricsTLS = "open", setup.KeyPair{CertFile: "tls.crt", KeyFile: "tls.key"}
+			},
+			want: []string{"--metrics-tls-cert-file"},
+		},
 		"Several": {
 			reason: "all are named",
 			change: func(o *setup.Options) {

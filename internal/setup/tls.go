@@ -25,6 +25,12 @@ const (
 // tlsVersions are the numbers of the versions in the protocol.
 var tlsVersions = map[TLSVersion]uint16{TLS12: tls.VersionTLS12, TLS13: tls.VersionTLS13}
 
+// What the names of the flags of a KeyPair begin with.
+const (
+	webhookTLSFlags = "tls"
+	metricsTLSFlags = "metrics-tls"
+)
+
 // KeyPair names the files of a certificate and its key, in PEM. Both are set, or neither.
 type KeyPair struct {
 	CertFile, KeyFile string
@@ -40,15 +46,28 @@ func (p KeyPair) validate(prefix string) error {
 	return nil
 }
 
-// serverTLS reads the key pair and returns a configuration that serves it. From then on the files are followed, on every
-// replica: what is new in them and good is served, and as long as they cannot be used what was there before stays.
-func serverTLS(mgr ctrl.Manager, pair KeyPair, prefix string, oldest TLSVersion) (*tls.Config, error) {
-	watcher, err := certwatcher.New(pair.CertFile, pair.KeyFile)
+// readCertificate reads the key pair that the flags with this prefix name. While a manager runs what is returned, the files
+// are followed, on every replica: what is new in them and good is served, and as long as they cannot be used what was
+// there before stays.
+func readCertificate(pair KeyPair, prefix string) (*certwatcher.CertWatcher, error) {
+	certificate, err := certwatcher.New(pair.CertFile, pair.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read --%[1]s-cert-file and --%[1]s-key-file: %[2]w", prefix, err)
 	}
-	if err := mgr.Add(watcher); err != nil {
-		return nil, fmt.Errorf("add the watch of --%s-cert-file: %w", prefix, err)
+	return certificate, nil
+}
+
+// webhookTLS returns how the webhook server serves its certificate; nil for plain HTTP.
+func webhookTLS(mgr ctrl.Manager, o Options) (*tls.Config, error) {
+	if !o.TLS.isSet() {
+		return nil, nil
 	}
-	return &tls.Config{GetCertificate: watcher.GetCertificate, MinVersion: tlsVersions[oldest]}, nil
+	certificate, err := readCertificate(o.TLS, webhookTLSFlags)
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(certificate); err != nil {
+		return nil, fmt.Errorf("add the certificate for webhooks: %w", err)
+	}
+	return &tls.Config{GetCertificate: certificate.GetCertificate, MinVersion: tlsVersions[o.TLSMinVersion]}, nil
 }

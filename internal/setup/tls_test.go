@@ -245,7 +245,7 @@ func TestHTTP2Settings(t *testing.T) {
 		"INITIAL_WINDOW_SIZE":    128 << 10, // of a request's body
 		"window":                 256 << 10, // of all requests' bodies together
 		"HEADER_TABLE_SIZE":      4 << 10,
-		"MAX_HEADER_LIST_SIZE":   16<<10 + 320, // what net/http adds is for the overhead of 10 headers
+		"MAX_HEADER_LIST_SIZE":   8<<10 + 320, // what net/http adds is for the overhead of 10 headers
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what the server allows (-want +got):\n%s", diff)

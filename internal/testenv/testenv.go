@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -58,13 +59,20 @@ func Root() string {
 
 // Start starts a control plane. It builds the binaries if there are none, which takes minutes; make test has done so before.
 func Start() (*Environment, error) {
+	return start(filepath.Join(Root(), "config", "crd", "bases"))
+}
+
+// StartEmpty is Start without Sluice's CustomResourceDefinitions, for tests that install them.
+func StartEmpty() (*Environment, error) { return start() }
+
+func start(definitions ...string) (*Environment, error) {
 	assets, err := assets()
 	if err != nil {
 		return nil, err
 	}
 	control := &envtest.Environment{
 		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        []string{filepath.Join(Root(), "config", "crd", "bases")},
+		CRDDirectoryPaths:        definitions,
 		ErrorIfCRDPathMissing:    true,
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
@@ -153,6 +161,26 @@ func (e *Environment) AddUser(tb testing.TB, name string, groups ...string) *env
 		tb.Fatalf("add a user: %v", err)
 	}
 	return user
+}
+
+// Token returns a token of a service account, as a pod has one. Without audiences it is for the API server.
+func (e *Environment) Token(tb testing.TB, namespace, account string, audiences ...string) string {
+	tb.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
+	serviceAccount := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}
+	if err := e.Client.SubResource("token").Create(tb.Context(), serviceAccount, request); err != nil {
+		tb.Fatalf("request a token of the service account %s/%s: %v", namespace, account, err)
+	}
+	return request.Status.Token
+}
+
+// ServiceAccount returns the configuration of a pod with that service account, which must exist.
+func (e *Environment) ServiceAccount(tb testing.TB, namespace, account string) *rest.Config {
+	tb.Helper()
+	config := rest.AnonymousClientConfig(e.Config)
+	config.QPS = -1
+	config.BearerToken = e.Token(tb, namespace, account)
+	return config
 }
 
 // Kubectl runs kubectl against the control plane and returns what it prints.

@@ -48,6 +48,9 @@ func ReadKustomization(dir string) ([]*unstructured.Unstructured, error) {
 			} else if err != nil {
 				return nil, fmt.Errorf("read %s: %w", file, err)
 			}
+			if len(object.Object) == 0 { // a comment above the first document
+				continue
+			}
 			if err := encodeStringData(object); err != nil {
 				return nil, fmt.Errorf("read %s: %w", file, err)
 			}

@@ -1,0 +1,215 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package deploy
+
+import (
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sluice-dev/sluice/internal/setup"
+	"github.com/sluice-dev/sluice/internal/testenv"
+)
+
+// TestKustomizeAndHelmAgree compares what kubectl apply -k and helm install make.
+func TestKustomizeAndHelmAgree(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		folder string
+		values string
+	}{
+		"Default":    {"everything, in all namespaces", "default", ``},
+		"Namespaced": {"nothing of the whole cluster", "namespaced", `{watchNamespaces: [sluice-system], crds: {enabled: false}, metrics: {access: open}}`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kustomized := build(t, tc.folder)
+			accept(t, kustomized)
+			is, want := stripped(t, kustomized), stripped(t, mustRender(t, tc.values))
+			if diff := cmp.Diff(want, is); diff != "" {
+				t.Errorf("%s: config/%s (-Helm +kustomize):\n%s", tc.reason, tc.folder, diff)
+			}
+		})
+	}
+}
+
+// stripped returns objects by their names, without what differs between the two on purpose.
+func stripped(t *testing.T, objects []*unstructured.Unstructured) map[string]map[string]any {
+	t.Helper()
+	found := map[string]map[string]any{}
+	for _, object := range objects {
+		if object.GetKind() == "Namespace" {
+			continue // Helm's is made by --create-namespace
+		}
+		labels := object.GetLabels()
+		for name := range labels {
+			// Which tool made it. What selects pods is in spec.
+			if strings.HasPrefix(name, "app.kubernetes.io/") || strings.HasPrefix(name, "helm.sh/") {
+				delete(labels, name)
+			}
+		}
+		object.SetLabels(labels)
+		if len(labels) == 0 {
+			unstructured.RemoveNestedField(object.Object, "metadata", "labels")
+		}
+		unstructured.RemoveNestedField(object.Object, "metadata", "annotations", "helm.sh/resource-policy")
+		if object.GetKind() == "Deployment" {
+			containers, _, err := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, container := range containers {
+				sameArguments(t, container)
+			}
+			if err := unstructured.SetNestedSlice(object.Object, containers, "spec", "template", "spec", "containers"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found[id(object)] = object.Object
+	}
+	return found
+}
+
+// sameArguments puts a container's arguments into an order, and the namespace where kustomize has a variable: a
+// kustomization cannot know which namespace it will be in.
+func sameArguments(t *testing.T, container any) {
+	t.Helper()
+	fields, ok := container.(map[string]any)
+	if !ok {
+		t.Fatalf("a container is a %T", container)
+	}
+	arguments, ok := fields["args"].([]any)
+	if !ok {
+		t.Fatalf("args are a %T", fields["args"])
+	}
+	for i, argument := range arguments {
+		if argument == "--watch-namespaces=$(POD_NAMESPACE)" {
+			arguments[i] = "--watch-namespaces=" + system
+		}
+	}
+	slices.SortFunc(arguments, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) //nolint:errcheck // YAML of the API
+	environment, ok := fields["env"].([]any)
+	if !ok {
+		t.Fatalf("env is a %T", fields["env"])
+	}
+	fields["env"] = slices.DeleteFunc(environment, func(variable any) bool {
+		named, ok := variable.(map[string]any)
+		return ok && named["name"] == "POD_NAMESPACE"
+	})
+}
+
+// TestCopies shows that the chart's definitions and permissions are those of config, of which make generate copies them.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	for folder, pattern := range map[string]string{"crds": "crd/bases/*.yaml", "rbac": "rbac/*_role*.yaml"} {
+		originals, err := filepath.Glob(filepath.Join(testenv.Root(), "config", pattern))
+		if err != nil || len(originals) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(originals), err)
+		}
+		is, want := map[string]string{}, map[string]string{}
+		for _, original := range originals {
+			raw, err := os.ReadFile(original)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[filepath.Base(original)] = string(raw)
+		}
+		copies, err := os.ReadDir(filepath.Join(chart, "files", folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range copies {
+			raw, err := os.ReadFile(filepath.Join(chart, "files", folder, file.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			is[file.Name()] = string(raw)
+		}
+		if diff := cmp.Diff(want, is); diff != "" {
+			t.Errorf("charts/sluice/files/%s; run make generate (-config +chart):\n%s", folder, diff)
+		}
+	}
+}
+
+// underWay are the flags that the chart can set and the operator is about to have.
+var underWay = []string{
+	"max-in-flight-bytes", "metrics-access", "metrics-tls-cert-file", "metrics-tls-key-file",
+	"secret-label-selector", "tls-cert-file", "tls-key-file", "tls-min-version",
+}
+
+// TestArguments shows every flag that the chart can set to the operator.
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	// Each is given once with everything that adds a flag, in words that the operator takes.
+	everything := `{externalURL: "https://hooks.example.com", watchNamespaces: [shop, billing], secretLabelSelector: a=b,
+		log: {level: debug, format: text}, tls: {enabled: true, secretName: a, minVersion: "1.3"}, metrics: {tls: {secretName: a}},
+		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5}}`
+	cases := map[string]struct{ reason, values string }{
+		"Defaults":    {"as it is installed", ``},
+		"All":         {"in one process", `{mode: all}`},
+		"Everything":  {"all flags there are", everything},
+		"OpenMetrics": {"of the other access", `{metrics: {access: open}}`},
+		"NoMetrics":   {"an address that is none", `{metrics: {enabled: false}}`},
+		"NoShutdown":  {"the least there is", `{ingest: {shutdownDelaySeconds: 0, drainTimeoutSeconds: 2}}`},
+		"TLS1.2":      {"the other version", `{tls: {enabled: true, secretName: a, minVersion: "1.2"}}`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, object := range mustRender(t, tc.values) {
+				if object.GetKind() != "Deployment" {
+					continue
+				}
+				containers, _, err := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
+				if err != nil {
+					t.Fatal(err)
+				}
+				arguments, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args") //nolint:errcheck // YAML of the API
+				if err != nil {
+					t.Fatal(err)
+				}
+				options := setup.DefaultOptions()
+				flags := flag.NewFlagSet("", flag.ContinueOnError)
+				flags.SetOutput(io.Discard)
+				options.BindFlags(flags)
+				arguments = slices.DeleteFunc(arguments, func(argument string) bool {
+					name, _, _ := strings.Cut(strings.TrimPrefix(argument, "--"), "=")
+					return slices.Contains(underWay, name)
+				})
+				if err := flags.Parse(arguments); err != nil {
+					t.Errorf("%s: %s: %v", tc.reason, id(object), err)
+					continue
+				}
+				for _, name := range underWay {
+					if flags.Lookup(name) != nil {
+						t.Errorf("the operator has --%s by now: take it out of underWay", name)
+					}
+				}
+				if err := options.Validate(); err != nil {
+					t.Errorf("%s: %s: %v", tc.reason, id(object), err)
+				}
+			}
+		})
+	}
+}
+
+// TestPorts shows that the operator listens by default where the manifests say it does.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	options := setup.DefaultOptions()
+	if diff := cmp.Diff([]string{":8080", ":8081", ":8082"}, []string{options.IngestAddress, options.HealthAddress, options.MetricsAddress}); diff != "" {
+		t.Errorf("the ports for webhooks, probes and metrics (-manifests +operator):\n%s", diff)
+	}
+}
