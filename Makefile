@@ -149,11 +149,7 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-<<<<<<< HEAD
 	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
-=======
-	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/sluice-image.tar bin/tools .quickstart
->>>>>>> chaos
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen
