@@ -46,14 +46,14 @@ func (c cgroup) create() error {
 		}
 		// A new cpuset has no processors, and nothing can run in it.
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			value, err := os.ReadFile(filepath.Join(root, file))
+			value, err := os.ReadFile(filepath.Join(root, file)) //nolint:gosec // below the root of cgroups
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(root, string(c), file), value, 0); err != nil {
+			if err := os.WriteFile(filepath.Join(root, string(c), file), value, 0); err != nil { //nolint:gosec // as above
 				return err
 			}
 		}

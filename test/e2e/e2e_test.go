@@ -71,7 +71,7 @@ func TestEndToEnd(t *testing.T) {
 		if !ok {
 			outcome, result = "FAIL", "see below"
 		}
-		fmt.Fprintf(os.Stdout, "%s %5.1f s  %s: %s\n", outcome, time.Since(begin).Seconds(), step.name, result)
+		_, _ = fmt.Fprintf(os.Stdout, "%s %5.1f s  %s: %s\n", outcome, time.Since(begin).Seconds(), step.name, result)
 		if !ok {
 			return
 		}

@@ -91,7 +91,7 @@ func (c *Children) Start(ctx context.Context, name, path string, args ...string)
 
 // StartWith is Start with attributes that are more than those of Attributes.
 func (c *Children) StartWith(ctx context.Context, attributes *syscall.SysProcAttr, name, path string, args ...string) (*Child, error) {
-	log, err := os.Create(filepath.Join(c.Folder, name+".log"))
+	log, err := os.Create(filepath.Join(c.Folder, name+".log")) //nolint:gosec // the caller says where logs go
 	if err != nil {
 		return nil, fmt.Errorf("create a log: %w", err)
 	}
