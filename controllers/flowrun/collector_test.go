@@ -1067,7 +1067,7 @@ func TestStart(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Start(ctx) }()
 	testenv.Eventually(t, time.Minute, func() error {
-		if names := left(t, namespace); !slices.Equal(names, []string{"b"}) { //nolint:forbidigo // names, no MACs
+		if names := left(t, namespace); !slices.Equal(names, []string{"b"}) {
 			return fmt.Errorf("left are %v", names)
 		}
 		return nil
