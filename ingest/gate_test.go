@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,9 +192,9 @@ func TestGateOneTenantInTrouble(t *testing.T) {
 func TestGateOverloaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testGate(256)
-		n := 0
+		var n atomic.Int64
 		load(t, g, server{atOnce: make(chan struct{}, 100), takes: 10 * time.Millisecond, health: func() health {
-			if n++; n%4 == 0 {
+			if n.Add(1)%4 == 0 {
 				return overloaded
 			}
 			return answering

@@ -64,7 +64,7 @@ func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 // secret reads a Secret; it is nil if there is none. Where labels are asked for it is a list of at most one, because only
 // a list lets the API server look at them: what does not have them is never sent.
 func (g Gatherer) secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	if g.SecretSelector.Empty() {
+	if g.SecretSelector == nil || g.SecretSelector.Empty() {
 		secret := &corev1.Secret{}
 		if found, err := get(ctx, g.Live, namespace, name, secret); err != nil || !found {
 			return nil, err

@@ -244,8 +244,11 @@ func (e *experiment) causeFault(ctx context.Context, f fault) error {
 	p := e.endPhase()
 	p.remark = remark
 	all := p.tally(everyTrigger)
-	e.say("%s: %d requests, %d accepted, %d busy, %d cut; p99 %s; all accept after %s, follow after %s; %s", f.name, p.sent, p.accepted+p.duplicates, p.busy, p.cut,
+	p.mu.Lock() // answers to its requests may still come
+	line := fmt.Sprintf("%s: %d requests, %d accepted, %d busy, %d cut; p99 %s; all accept after %s, follow after %s; %s", f.name, p.sent, p.accepted+p.duplicates, p.busy, p.cut,
 		all.percentile(99).Round(time.Millisecond), p.recovery.Round(time.Millisecond), p.follow.Round(time.Millisecond), remark)
+	p.mu.Unlock()
+	e.say("%s", line)
 	return ctx.Err()
 }
 

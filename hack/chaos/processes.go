@@ -8,7 +8,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -192,7 +191,6 @@ func (p *processes) stop() {
 	close(p.starts)
 }
 
-var errNoProcess = errors.New("the process does not run")
 
 // describe adds the end of the process's log to an error.
 func (p *process) describe(err error) error {
