@@ -191,7 +191,6 @@ func (p *processes) stop() {
 	close(p.starts)
 }
 
-
 // describe adds the end of the process's log to an error.
 func (p *process) describe(err error) error {
 	text, readErr := os.ReadFile(p.log)
