@@ -288,5 +288,5 @@ func TestMemoryOfBodies(t *testing.T) { //nolint:paralleltest // it measures the
 	if held > before && held-before > 4*inFlight {
 		t.Errorf("%d bytes are held for %d bodies, want at most four times %d", held-before, senders, inFlight)
 	}
-	t.Logf("%d kB are held for %d bodies of %d kB", int64(held-before)>>10, senders, length>>10) //nolint:gosec // for information
+	t.Logf("%d kB are held for %d bodies of %d kB", int64(held-before)>>10, senders, length>>10)
 }

@@ -11,7 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -83,7 +83,7 @@ func (g Gatherer) secret(ctx context.Context, namespace, name string) (*corev1.S
 // get reads an object and says whether it exists. A name that none can have, which another version of the
 // CustomResourceDefinition may have let through, is refused by the client: it would be an error for good.
 func get(ctx context.Context, reader client.Reader, namespace, name string, object client.Object) (bool, error) {
-	if name == "" || len(path.IsValidPathSegmentName(name)) > 0 {
+	if name == "" || len(content.IsPathSegmentName(name)) > 0 {
 		return false, nil
 	}
 	err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object)

@@ -8,6 +8,7 @@ package signature_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,10 +64,7 @@ func withSignatures(t *testing.T, v vector, alter func(right string) []string, f
 			}
 			for _, altered := range alter(right) {
 				changed := v
-				changed.Headers = map[string]string{}
-				for name, value := range v.Headers {
-					changed.Headers[name] = value
-				}
+				changed.Headers = maps.Clone(v.Headers)
 				changed.Headers[header] = before + altered + after
 				f(altered, changed)
 			}

@@ -44,28 +44,26 @@ func poison(tb testing.TB, object client.Object, kind, name string) *unstructure
 	return u
 }
 
-// put changes the value at a path, whatever is on the way. "*" stands for the only element of a list.
-func put(fields map[string]any, path []string, value any) {
-	if len(path) == 1 {
-		fields[path[0]] = value
+// put changes the value at a path such as a.b.*.c, whatever is on the way. "*" stands for the only element of a list.
+func put(fields map[string]any, path string, value any) {
+	name, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		fields[name] = value
 		return
 	}
-	if path[1] == "*" {
-		if len(path) == 2 {
-			fields[path[0]] = []any{value}
-			return
-		}
-		element := map[string]any{}
-		fields[path[0]] = []any{element}
-		put(element, path[2:], value)
+	if rest == "*" {
+		fields[name] = []any{value}
 		return
 	}
-	child, ok := fields[path[0]].(map[string]any)
+	child, ok := fields[name].(map[string]any)
 	if !ok {
 		child = map[string]any{}
-		fields[path[0]] = child
 	}
-	put(child, path[1:], value)
+	fields[name] = child
+	if inElement, ok := strings.CutPrefix(rest, "*."); ok {
+		fields[name], rest = []any{child}, inElement
+	}
+	put(child, rest, value)
 }
 
 // fieldsOf returns the paths of all fields below spec and status in the CustomResourceDefinition of a resource, and
@@ -141,7 +139,7 @@ func TestStoredPoison(t *testing.T) {
 		count++
 		name := fmt.Sprintf("poison-%d", count)
 		object := poison(t, good, kind, name)
-		put(object.Object, strings.Split(path, "."), value)
+		put(object.Object, path, value)
 		env.Store(t, resource, object)
 		return name
 	}
@@ -167,8 +165,8 @@ func TestStoredPoison(t *testing.T) {
 			for age, created := range map[string]time.Time{"old": time.Now().AddDate(-1, 0, 0), "new": time.Now().Add(-time.Hour)} {
 				run := poison(t, makeRun(namespace), "FlowRun", age+"-of-"+flow)
 				run.SetCreationTimestamp(metav1.NewTime(created))
-				put(run.Object, []string{"spec", "flowRef", "name"}, flow)
-				put(run.Object, []string{"status", "completionTime"}, created.UTC().Format(time.RFC3339))
+				put(run.Object, "spec.flowRef.name", flow)
+				put(run.Object, "status.completionTime", created.UTC().Format(time.RFC3339))
 				env.Store(t, "flowruns", run)
 				switch {
 				case unknown:
@@ -268,12 +266,12 @@ func TestPoisonIsReported(t *testing.T) {
 	namespace := newWorld(t)
 	for name, tc := range cases {
 		trigger, flow := poison(t, makeTrigger(namespace), "WebhookTrigger", name), poison(t, makeFlow(namespace), "Flow", name)
-		put(trigger.Object, []string{"spec", "flowRef", "name"}, name)
+		put(trigger.Object, "spec.flowRef.name", name)
 		changed := trigger
 		if tc.flow {
 			changed = flow
 		}
-		put(changed.Object, strings.Split(tc.path, "."), tc.value)
+		put(changed.Object, tc.path, tc.value)
 		env.Store(t, "webhooktriggers", trigger)
 		env.Store(t, "flows", flow)
 	}

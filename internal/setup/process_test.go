@@ -59,7 +59,7 @@ func TestStopBeforeServing(t *testing.T) {
 	}
 	var logs logBuffer
 	health := freeAddress(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
 	cmd.Env = append(os.Environ(), childVariable+"="+file, childVariable+"_HEALTH="+health)
 	cmd.Stderr = &logs
 	cmd.WaitDelay = time.Second

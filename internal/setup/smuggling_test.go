@@ -441,7 +441,7 @@ func startProxy(t *testing.T, address, program, config string, args ...string) {
 		t.Fatal(err)
 	}
 	var output bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), path, append(args, file)...) //nolint:gosec // the test says what to run
+	cmd := exec.CommandContext(t.Context(), path, append(args, file)...)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
