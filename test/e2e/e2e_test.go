@@ -123,7 +123,9 @@ func applySamples(t *testing.T, w *world) string {
 	for _, name := range triggers {
 		w.eventuallyReady(t, name)
 	}
-	return "2 triggers are Ready"
+	// Ready is what the leader says. Each replica of ingest follows by itself, within a second or so.
+	w.eventuallyAnswers(t, oldKey, http.StatusAccepted)
+	return fmt.Sprintf("%d triggers are Ready, and served by all replicas", len(triggers))
 }
 
 func (w *world) eventuallyReady(t *testing.T, name string) {
