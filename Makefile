@@ -24,7 +24,7 @@ FUZZTIME ?= 20s
 # What make chaos is made from, how long it goes on, and how many senders arrive in a second.
 SEED ?= 1
 DURATION ?= 20m
-RATE ?= 150
+RATE ?= 80
 # More flags for go test, such as -run or -count.
 TESTFLAGS ?=
 

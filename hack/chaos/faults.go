@@ -382,7 +382,6 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 		return "", err
 	}
 	t.secret = newSecret
-	e.healed()
 	// As soon as every replica refuses it, the old key is a forger's.
 	begin = time.Now()
 	if err := e.replicasKnow(ctx, t, old, false); err != nil {
@@ -503,7 +502,6 @@ func stealLease(ctx context.Context, e *experiment, _ time.Duration) (string, er
 	if err != nil {
 		return "", fmt.Errorf("take the lease: %w", err)
 	}
-	e.healed()
 	begin := time.Now()
 	err = e.eventually(ctx, func(ctx context.Context) error {
 		if err := e.cluster.admin.Get(ctx, key, lease); err != nil {
@@ -545,7 +543,6 @@ func hangLeader(ctx context.Context, e *experiment, _ time.Duration) (string, er
 	if took := time.Since(begin); took < e.settings.lease/2 && err == nil {
 		e.ledger.violated(ruleLeader, "status was written %s after %s was stopped, whose lease of %s the other one has to respect", took, leader.name, e.settings.lease)
 	}
-	e.healed()
 	leader.signal(syscall.SIGCONT)
 	remark = leader.name + " led; " + remark
 	if err != nil {

@@ -249,7 +249,7 @@ func (l *ledger) compare(runs []storedRun) []violation {
 			violated(ruleForged, "%s as %s", d, stored[0].name)
 		case d.sort == unwanted:
 			violated(ruleUnwanted, "%s as %s", d, stored[0].name)
-		case d.refused != 0:
+		case d.refused != 0 && len(d.runs) == 0:
 			violated(ruleRefused, "%s, answered %d, as %s", d, d.refused, stored[0].name)
 		case d.id == "" && len(stored) > len(d.runs)+d.unclear:
 			violated(ruleOften, "%s: %d FlowRuns, %d named, %d answers unclear", d, len(stored), len(d.runs), d.unclear)

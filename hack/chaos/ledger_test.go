@@ -83,6 +83,11 @@ func TestCompare(t *testing.T) {
 			reason: "422 is the owner's will",
 			sent:   []sentDelivery{{testDelivery("a", "1", genuine), []answer{ok(422, "")}}},
 		},
+		"RepeatedUnderPolicy": {
+			reason: "the sender knows that it was stored before the policy came",
+			sent:   []sentDelivery{{testDelivery("a", "1", genuine), []answer{ok(202, "chaos/a"), ok(422, "")}}},
+			runs:   []storedRun{testRun("chaos/a", "a", "1")},
+		},
 		"ForgedAndRefused": {
 			reason: "401 is what a forgery gets",
 			sent:   []sentDelivery{{testDelivery("a", "1", forged), []answer{ok(401, "")}}},

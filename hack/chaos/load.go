@@ -20,10 +20,10 @@ import (
 const (
 	// tick is how often arrivals are let in that are due.
 	tick = 5 * time.Millisecond
-	// The pause before a sender tries again doubles from the first to the second of these. It honours Retry-After up to
-	// retryAfterLimit: an hour's run has no time for more.
+	// The pause before a sender tries again doubles from the first to the second of these, about half of it by chance. It
+	// honours Retry-After up to retryAfterLimit. Real senders have more patience; a run has no time for that.
 	firstPause      = 250 * time.Millisecond
-	lastPause       = 4 * time.Second
+	lastPause       = 8 * time.Second
 	retryAfterLimit = 2 * time.Second
 	// repeatAfter is up to how much later a delivery is repeated.
 	repeatAfter = 10 * time.Second

@@ -46,7 +46,7 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 	flags.SetOutput(output)
 	flags.Uint64Var(&s.seed, "seed", 1, "What the order of the faults, the mix of requests and their bodies are made from.")
 	flags.DurationVar(&s.duration, "duration", 20*time.Minute, "How long to go on with faults. Every fault comes once in any case.")
-	flags.Float64Var(&s.rate, "rate", 150, "How many senders arrive in a second.")
+	flags.Float64Var(&s.rate, "rate", 80, "How many senders arrive in a second.")
 	names := flags.String("faults", "", "Only these faults, separated by commas, in this order; all if this is empty. They are: "+strings.Join(faultNames(), ", ")+".")
 	flags.BoolVar(&s.short, "short", false, "A shortened run of less than 3 minutes: the most telling faults, at a lower rate.")
 	flags.StringVar(&s.json, "json", "", "A file for the report as JSON.")

@@ -25,7 +25,7 @@ func TestReadSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := settings{
-		seed: 1, duration: 20 * time.Minute, rate: 150, manager: manager, assets: "assets",
+		seed: 1, duration: 20 * time.Minute, rate: 80, manager: manager, assets: "assets",
 		replicas: 3, controllers: 2, lease: 16 * time.Second, readTimeout: 15 * time.Second, shutdownDelay: 5 * time.Second,
 	}
 	for name, tc := range map[string]struct {
@@ -35,7 +35,7 @@ func TestReadSettings(t *testing.T) {
 		command   string
 		wantError string
 	}{
-		"Defaults": {reason: "a full run", command: "make chaos SEED=1 DURATION=20m0s RATE=150"},
+		"Defaults": {reason: "a full run", command: "make chaos SEED=1 DURATION=20m0s RATE=80"},
 		"All": {
 			reason: "everything that can be said",
 			args:   []string{"--seed=7", "--duration=1m", "--rate=20", "--json=a.json", "--keep"},
@@ -50,7 +50,7 @@ func TestReadSettings(t *testing.T) {
 			want: func(s *settings) {
 				s.faults, s.duration = []string{"none", "etcd-hung"}, 0
 			},
-			command: "bin/chaos --seed=1 --rate=150 --faults=none,etcd-hung",
+			command: "bin/chaos --seed=1 --rate=80 --faults=none,etcd-hung",
 		},
 		"Short": {
 			reason: "a shortened run",
