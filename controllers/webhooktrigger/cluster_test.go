@@ -152,4 +152,3 @@ type inNamespace struct {
 func (r inNamespace) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	return r.Reader.List(ctx, list, append(options, client.InNamespace(r.namespace))...)
 }
-

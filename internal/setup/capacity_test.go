@@ -261,7 +261,7 @@ func TestOutage(t *testing.T) {
 		request.Header.Set("X-HMAC-HASH", sign(keyText, "{}"))
 		transport := &http.Transport{ExpectContinueTimeout: patience}
 		defer transport.CloseIdleConnections()
-		response, err := transport.RoundTrip(request)
+		response, err := wholeRun.sender(transport).RoundTrip(request)
 		if err != nil {
 			return err
 		}

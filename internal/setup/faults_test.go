@@ -435,7 +435,7 @@ func TestCapacity(t *testing.T) {
 	request.Header.Set("X-HMAC-HASH", sign(keyText, "{}"))
 	transport := &http.Transport{ExpectContinueTimeout: patience}
 	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(request)
+	response, err := wholeRun.sender(transport).RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

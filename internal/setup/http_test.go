@@ -54,7 +54,7 @@ func dial(tb testing.TB, o *operator) net.Conn {
 	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		tb.Fatal(err)
 	}
-	return connection
+	return wholeRun.connection(connection)
 }
 
 func readReply(tb testing.TB, connection net.Conn, method string) reply {
@@ -456,7 +456,7 @@ func TestSlowSenders(t *testing.T) {
 		if _, err := io.WriteString(connection, rawRequest("POST", path, []string{contentLength(100), "X-HMAC-HASH: " + sign(keyText, "{}")}, "{}")); err != nil {
 			t.Fatal(err)
 		}
-		if err := connection.(*net.TCPConn).CloseWrite(); err != nil { //nolint:errcheck // dialled as TCP
+		if err := connection.(*recordedConn).CloseWrite(); err != nil { //nolint:errcheck // dial returns it
 			t.Fatal(err)
 		}
 		if r := readReply(t, connection, http.MethodPost); r.status != http.StatusBadRequest {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,6 +35,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -51,7 +53,10 @@ func TestMain(m *testing.M) {
 		runChild(kubeconfig)
 		return
 	}
-	testenv.Main(m, &env)
+	klog.SetLogger(setup.Options{LogLevel: slog.LevelDebug}.NewLogger(wholeRun.say(inLogs)))
+	log.SetOutput(wholeRun.say(inLogs))
+	http.DefaultTransport = wholeRun.sender(http.DefaultTransport)
+	testenv.Main(m, &env, checkWholeRun)
 }
 
 // operator is one that runs, as a service account that has the permissions of config/rbac and no others.
@@ -133,12 +138,13 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 		c.config = func(o setup.Options) *rest.Config { return userConfig(tb, o) }
 	}
 	config := c.config(options)
+	config.Wrap(wholeRun.operator)
 	if c.transport != nil {
 		config.Wrap(c.transport)
 	}
 	o := &operator{logs: &logBuffer{}, health: "http://" + options.HealthAddress, done: make(chan struct{})}
 	var err error
-	if o.Operator, err = setup.NewOperator(tb.Context(), config, options, options.NewLogger(o.logs)); err != nil {
+	if o.Operator, err = setup.NewOperator(tb.Context(), config, options, options.NewLogger(io.MultiWriter(o.logs, wholeRun.say(inLogs)))); err != nil {
 		tb.Fatalf("set up the operator: %v", err)
 	}
 	ctx, cancel := context.WithCancel(tb.Context())
@@ -152,6 +158,11 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 		<-o.done
 		if o.err != nil {
 			tb.Errorf("the operator ended with: %v", o.err)
+		}
+		if registry, ok := options.Registerer.(prometheus.Gatherer); ok {
+			if err := wholeRun.metrics(registry); err != nil {
+				tb.Error(err)
+			}
 		}
 		if tb.Failed() {
 			tb.Logf("the end of the operator's log:\n%s", o.logs.tail(40))

@@ -150,7 +150,7 @@ func send(transport *http.Transport, o *operator, namespace string) (answer stri
 		return err.Error(), false
 	}
 	request.Header.Set("X-HMAC-HASH", sign(keyText, "{}"))
-	response, err := transport.RoundTrip(request)
+	response, err := wholeRun.sender(transport).RoundTrip(request)
 	if err != nil {
 		return err.Error(), false
 	}

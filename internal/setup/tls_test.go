@@ -125,7 +125,7 @@ func newHTTPClient(tb testing.TB, config *tls.Config, change func(*http.Protocol
 	transport := &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}
 	change(transport.Protocols)
 	tb.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: wholeRun.sender(transport)}
 }
 
 // TestTLS sends genuine requests over what TLS allows and what it does not.

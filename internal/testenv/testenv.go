@@ -11,7 +11,9 @@ package testenv
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,16 +94,24 @@ func start(definitions ...string) (*Environment, error) {
 	return &Environment{Config: config, Client: c, Control: control}, nil
 }
 
-// Main runs a package's tests with a control plane, which it stores in *env. Call it last in TestMain.
-func Main(m *testing.M, env **Environment) {
+// Main runs a package's tests with a control plane, which it stores in *env. After the last test it calls what is to be
+// looked at after all of them, whose error fails the package. Call it last in TestMain.
+func Main(m *testing.M, env **Environment, after ...func(context.Context) error) {
 	started, err := Start()
 	if err != nil {
 		panic(err) // there is no test yet that could fail
 	}
 	*env = started
 	m.Run()
+	var failures []error
+	for _, check := range after {
+		failures = append(failures, check(context.Background()))
+	}
 	if err := started.Control.Stop(); err != nil {
 		panic(fmt.Errorf("stop the control plane: %w", err))
+	}
+	if err := errors.Join(failures...); err != nil {
+		panic(err) // there is no test any more that could fail
 	}
 }
 
