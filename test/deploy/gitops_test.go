@@ -151,7 +151,7 @@ func TestNothingDrifts(t *testing.T) {
 				if manager.Manager == "gitops" {
 					continue
 				}
-				if fields := string(manager.FieldsV1.Raw); manager.Subresource != "status" || !strings.HasPrefix(fields, `{"f:status":`) {
+				if fields := manager.FieldsV1.GetRawString(); manager.Subresource != "status" || !strings.HasPrefix(fields, `{"f:status":`) {
 					t.Errorf("%s: %s has written %s", id(live), manager.Manager, fields)
 				}
 			}

@@ -66,7 +66,7 @@ func buildHelm() error {
 	if _, err := os.Stat(helm); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	build := exec.Command("make", "-C", testenv.Root(), helm) //nolint:gosec,noctx // our own Makefile, before any test has a context
+	build := exec.Command("make", "-C", testenv.Root(), helm) //nolint:noctx // our own Makefile, before any test has a context
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build Helm: %w", err)
@@ -106,11 +106,10 @@ func run(tb testing.TB, stdin string, environment []string, program string, args
 }
 
 // render renders the chart as the release sluice in sluice-system, with values in YAML.
-func render(tb testing.TB, values string, args ...string) ([]*unstructured.Unstructured, error) {
+func render(tb testing.TB, values string) ([]*unstructured.Unstructured, error) {
 	tb.Helper()
 	home := "HELM_CONFIG_HOME=" + tb.TempDir() // what the user has configured has no say here
-	args = append([]string{"template", "sluice", chart, "--namespace", system, "--values", "-"}, args...)
-	stdout, stderr, err := run(tb, values, []string{home}, helm, args...)
+	stdout, stderr, err := run(tb, values, []string{home}, helm, "template", "sluice", chart, "--namespace", system, "--values", "-")
 	if err != nil {
 		return nil, errors.New(stderr)
 	}
@@ -118,9 +117,9 @@ func render(tb testing.TB, values string, args ...string) ([]*unstructured.Unstr
 }
 
 // mustRender renders the chart and fails the test if it cannot.
-func mustRender(tb testing.TB, values string, args ...string) []*unstructured.Unstructured {
+func mustRender(tb testing.TB, values string) []*unstructured.Unstructured {
 	tb.Helper()
-	objects, err := render(tb, values, args...)
+	objects, err := render(tb, values)
 	if err != nil {
 		tb.Fatalf("render the chart with\n%s\n%v", values, err)
 	}
