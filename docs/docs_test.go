@@ -19,7 +19,7 @@ SPDX-License-Identifier: Apache-2.0
 // These need a node, the chart or the kinds of other projects, and test/deploy sees to them:
 //
 //	sh node             commands for a cluster that can run pods
-//	yaml values         values of the chart
+//	yaml values         of the chart
 //	yaml kustomization  a kustomization.yaml
 //	yaml foreign        objects of kinds that are not Kubernetes' or Sluice's
 //

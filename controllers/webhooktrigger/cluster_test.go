@@ -152,3 +152,42 @@ type inNamespace struct {
 func (r inNamespace) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	return r.Reader.List(ctx, list, append(options, client.InNamespace(r.namespace))...)
 }
+
+// TestWarmUpSurvivesPanic has one trigger that code panics at, as a mistake of ours would have it. The process lives, and all other
+// triggers are served: otherwise it would panic again at every start.
+func TestWarmUpSurvivesPanic(t *testing.T) {
+	t.Parallel()
+	namespace := createInputs(t)
+	poison := testInputs().Trigger
+	poison.Namespace, poison.Name, poison.UID = namespace, "poison", ""
+	poison.Spec.SecretRef.Name = "panic"
+	env.Create(t, poison)
+
+	table := route.NewTable()
+	w := &warmer{
+		triggers: inNamespace{env.Client, namespace},
+		gatherer: Gatherer{Cached: env.Client, Live: panicking{env.Client}, SecretSelector: labels.Everything()},
+		table:    table,
+		recheck:  make(chan event.GenericEvent, 2),
+		log:      logr.Discard(),
+	}
+	if err := w.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := table.Lookup(route.Path(namespace, "orders")); !ok || r.Verifier == nil {
+		t.Errorf("the route that can serve is %+v", r)
+	}
+	if r, ok := table.Lookup(route.Path(namespace, "poison")); !ok || r.Verifier != nil || r.Unavailable != "Unresolved" {
+		t.Errorf("the route of the trigger that was panicked at is %+v", r)
+	}
+}
+
+// panicking is a reader that panics at the Secret "panic".
+type panicking struct{ client.Reader }
+
+func (r panicking) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if key.Name == "panic" {
+		panic("at a Secret")
+	}
+	return r.Reader.Get(ctx, key, object, options...)
+}

@@ -142,7 +142,7 @@ func (b *backend) roundTrip(ctx context.Context, m *message) (reply, error) {
 		b.give(c)
 	default: // it was answered without being read to the end
 		_ = c.Close()
-		<-wrote
+		<-wrote //nolint:errcheck // the connection was closed under it
 	}
 	return r, nil
 }

@@ -32,13 +32,14 @@ const (
 )
 
 // once sends a signed request of a measurement, and does not repeat it.
-func (l *load) once(ctx context.Context, k kind, s sort, b *backend) (reply, fate) {
+func (l *load) once(ctx context.Context, k kind, s sort, b *backend) reply {
 	a := l.measured(k)
 	t := l.triggers[a.trigger]
 	body := a.body(l.seed, 0)
 	key, over := t.use(a.number)
 	defer over()
-	return l.attempt(ctx, b, l.open(a, t, 0, s), l.message(a, t, body, key, nil), true)
+	answer, _ := l.attempt(ctx, b, l.open(a, t, 0, s), l.message(a, t, body, key, nil), true)
+	return answer
 }
 
 // quiet ends the arrivals of the mix for a measurement, and waits for the senders to be done.
@@ -87,7 +88,7 @@ func (e *experiment) storeFor(ctx context.Context, senders int, last time.Durati
 	sending, stop := context.WithTimeout(ctx, last)
 	defer stop()
 	closedLoop(sending, senders, func() {
-		r, _ := e.load.once(ctx, kindCalm, single, e.load.pick(ctx, nil))
+		r := e.load.once(ctx, kindCalm, single, e.load.pick(ctx, nil))
 		if accepts(r.status) && sending.Err() == nil {
 			stored.Add(1)
 		}
@@ -190,7 +191,7 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 		return "", err
 	}
 	err = e.eventually(ctx, func(ctx context.Context) error {
-		if r, _ := e.load.once(ctx, kindCalm, single, balancer); !accepts(r.status) {
+		if r := e.load.once(ctx, kindCalm, single, balancer); !accepts(r.status) {
 			return errNoProxy
 		}
 		return nil
@@ -209,7 +210,7 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 			<-ticker.C
 			senders.Go(func() {
 				sent.Add(1)
-				if r, _ := e.load.once(ctx, kindBalanced, genuine, balancer); !accepts(r.status) {
+				if r := e.load.once(ctx, kindBalanced, genuine, balancer); !accepts(r.status) {
 					failed.Add(1)
 				}
 			})

@@ -116,7 +116,7 @@ func (e *experiment) run(ctx context.Context) (*report, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		// What there is is worth a report: the senders' last chance comes when there are no more arrivals.
+		// The report is made of what there is: the senders' last chance comes when there are no more arrivals.
 		e.endPhase()
 		e.ledger.violated(ruleRecovery, "%v", err)
 	}

@@ -141,7 +141,7 @@ func schedule(seed uint64, all []fault, yield func(f fault, endsRound bool) bool
 func (e *experiment) apiServer() *process { return e.cluster.apiServer }
 func (e *experiment) etcd() *process      { return e.cluster.etcd }
 
-func nothing(ctx context.Context, e *experiment, last time.Duration) (string, error) {
+func nothing(ctx context.Context, _ *experiment, last time.Duration) (string, error) {
 	wait(ctx, last)
 	return "", ctx.Err()
 }

@@ -184,13 +184,6 @@ func (l *ledger) note(d *delivery, a answer, where string) {
 	}
 }
 
-// settled says whether the sender of a delivery has nothing left to do.
-func (l *ledger) settled(d *delivery) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(d.runs) > 0 || d.refused != 0
-}
-
 // String describes a delivery for people. It says nothing of its body.
 func (d *delivery) String() string {
 	text := fmt.Sprintf("delivery %d (%s) for %s", d.number, d.kind, d.trigger)

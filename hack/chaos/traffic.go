@@ -269,7 +269,7 @@ func largeContent(start string, random *rand.Rand) []byte {
 	}
 	body := fill(start, length, "x")
 	for i := len(start); i < len(body); i++ {
-		body[i] = byte(random.Uint32())
+		body[i] = byte(random.UintN(256)) //nolint:gosec // it fits
 	}
 	return body
 }
