@@ -30,6 +30,7 @@ import (
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/internal/outage"
 	"github.com/sluice-dev/sluice/internal/scheme"
 	"github.com/sluice-dev/sluice/internal/unreadable"
 )
@@ -72,6 +73,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	}
 	types := scheme.New()
 	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
+	restConfig.Wrap(outage.Wrap(log.WithName("outage")))
 
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
