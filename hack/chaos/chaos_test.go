@@ -90,7 +90,7 @@ func checkLeftovers(t *testing.T, folder string) {
 // TestShortRun breaks what tells most, for about two minutes, and compares what was acknowledged with etcd.
 func TestShortRun(t *testing.T) {
 	if os.Getenv("SLUICE_CHAOS") == "" {
-		t.Skip("it needs two cores of its own, which it does not have beside the other tests: set SLUICE_CHAOS=1, or run make chaos")
+		t.Skip("it does not share the machine with other tests: make test runs it after them, with SLUICE_CHAOS=1")
 	}
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "report.json")

@@ -48,8 +48,8 @@ type experiment struct {
 	history    *history
 
 	phases []*phase
-	// peakGoodput is how many requests a second could be stored, and goodput how many were in an overload.
-	peakGoodput, goodput float64
+	// peaks is how many requests could be stored, and overloads how many were in an overload, by turns.
+	peaks, overloads []goodput
 
 	mu     sync.Mutex
 	memory memory // the most since the present phase began

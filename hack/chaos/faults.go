@@ -105,7 +105,7 @@ func faults() []fault {
 		{faultLeaderHang, "SIGSTOP to the leader for longer than its lease, and SIGCONT", 0, 0, false, hangLeader},
 		{faultFlood, "64 connections send forged requests to one trigger as fast as they are answered, half of them of 1 MiB", 20 * time.Second, 5 * time.Second, true, flood},
 		{faultBalancerRoll, "all replicas are restarted behind HAProxy, which follows readiness; its clients never retry", 5 * time.Second, time.Second, true, rollBehindBalancer},
-		{faultOverload, "ten times the requests that can be stored, by senders that never retry", 40 * time.Second, 5 * time.Second, true, overload},
+		{faultOverload, "ten times the requests that can be stored, by senders that never retry, and before each as many as can be stored", 20 * time.Second, 4 * time.Second, true, overload},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -54,11 +55,38 @@ type row struct {
 	Remark     string  `json:"remark,omitempty"`
 }
 
-// overloadRow is what an overload came to, in requests a second.
+// overloadRow is what overloads came to: requests in a second, and ratios. All are medians.
 type overloadRow struct {
-	Peak    float64 `json:"peakGoodput"`
-	Goodput float64 `json:"goodput"`
-	Ratio   float64 `json:"ratio"`
+	Peak      float64 `json:"peakGoodput"`
+	Goodput   float64 `json:"goodput"`
+	Ratio     float64 `json:"ratio"`
+	OfTheRest float64 `json:"ratioOfWhatTheGeneratorLeaves"` // of processors
+	// PeakTaken and Taken is how many processors the generator took.
+	PeakTaken float64 `json:"peakGeneratorProcessors"`
+	Taken     float64 `json:"generatorProcessors"`
+}
+
+// newOverloadRow compares each overload with the peak before it.
+func newOverloadRow(peaks, overloads []goodput) overloadRow {
+	of := func(figure func(i int) float64) float64 {
+		var all []float64
+		for i := range min(len(peaks), len(overloads)) {
+			all = append(all, figure(i))
+		}
+		slices.Sort(all)
+		if len(all) == 0 {
+			return 0
+		}
+		return all[len(all)/2]
+	}
+	return overloadRow{
+		Peak:      of(func(i int) float64 { return peaks[i].stored }),
+		Goodput:   of(func(i int) float64 { return overloads[i].stored }),
+		Ratio:     of(func(i int) float64 { return overloads[i].stored / peaks[i].stored }),
+		OfTheRest: of(func(i int) float64 { return overloads[i].ofTheRest() / peaks[i].ofTheRest() }),
+		PeakTaken: of(func(i int) float64 { return peaks[i].taken }),
+		Taken:     of(func(i int) float64 { return overloads[i].taken }),
+	}
 }
 
 // A ruleRow is how often a rule was violated.
@@ -77,9 +105,7 @@ func newReport(e *experiment, runs []storedRun, peak memory, took time.Duration)
 		Controller: peak.controller,
 		Violations: e.ledger.compare(runs),
 	}
-	if e.peakGoodput > 0 {
-		r.Overload = overloadRow{Peak: e.peakGoodput, Goodput: e.goodput, Ratio: e.goodput / e.peakGoodput}
-	}
+	r.Overload = newOverloadRow(e.peaks, e.overloads)
 	for _, p := range e.phases {
 		r.Phases = append(r.Phases, p.row())
 	}
@@ -161,7 +187,18 @@ func (r *report) markdown() string {
 	}
 	fmt.Fprintf(&text, "| most memory of a replica of ingest, MiB | %d |\n| most memory of a controller, MiB | %d |\n", r.Peak>>20, r.Controller>>20)
 	if r.Overload.Peak > 0 {
-		fmt.Fprintf(&text, "| peak goodput, requests/s | %.0f |\n| goodput in the overload, requests/s | %.0f |\n| ratio | %.2f |\n", r.Overload.Peak, r.Overload.Goodput, r.Overload.Ratio)
+		fmt.Fprintf(&text, "| peak goodput, requests/s | %.0f |\n| goodput in the overload, requests/s | %.0f |\n", r.Overload.Peak, r.Overload.Goodput)
+		for _, line := range []struct {
+			what   string
+			figure float64
+		}{
+			{"processors that the generator took at the peak", r.Overload.PeakTaken},
+			{"processors that the generator took in the overload", r.Overload.Taken},
+			{"goodput in the overload / peak goodput", r.Overload.Ratio},
+			{"the same, of what the generator left of the processors", r.Overload.OfTheRest},
+		} {
+			fmt.Fprintf(&text, "| %s | %.2f |\n", line.what, line.figure)
+		}
 	}
 	text.WriteString("\n| what must not be | times |\n| --- | ---: |\n")
 	for _, rule := range r.Rules {
