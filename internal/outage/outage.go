@@ -44,7 +44,7 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		case <-timer.C:
 		}
-		response, err = p.next.RoundTrip(r) //nolint:bodyclose // it is the caller's
+		response, err = p.next.RoundTrip(r)
 	}
 	return response, nil
 }
