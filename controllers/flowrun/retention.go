@@ -38,6 +38,8 @@ type run struct {
 	finished        time.Time // zero unless it has succeeded or failed
 	retainUntil     time.Time // zero unless it is the memory of a delivery
 	payload         bool      // whether it still has one
+
+	trigger, signedBy string // for Options.Observe
 }
 
 // A reason is why a run is deleted.

@@ -7,14 +7,11 @@ package webhooktrigger
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -30,10 +27,11 @@ const (
 	maxKeysObserved = 32
 )
 
-// keyUsage learns from the metadata of FlowRuns when each key of each trigger was last used. It runs on the elected
-// leader. The status lags behind on purpose: a write for each FlowRun would cost more than the FlowRun.
+// keyUsage is told by the history's sweeps of the FlowRuns that there are, and learns from them when each key of each trigger
+// was last used: no FlowRun is deleted by a sweep that it was not told of. It runs on the elected leader. The status lags
+// behind on purpose: a watch of all FlowRuns, let alone a write for each, would cost the API server too much of what it
+// takes to store one.
 type keyUsage struct {
-	cache  cache.Cache
 	period time.Duration
 	wake   chan event.GenericEvent // the triggers whose keys were used
 
@@ -42,9 +40,8 @@ type keyUsage struct {
 	published map[types.NamespacedName]map[string]time.Time
 }
 
-func newKeyUsage(c cache.Cache, period time.Duration) *keyUsage {
+func newKeyUsage(period time.Duration) *keyUsage {
 	return &keyUsage{
-		cache:     c,
 		period:    period,
 		wake:      make(chan event.GenericEvent),
 		pending:   map[types.NamespacedName]map[string]time.Time{},
@@ -52,22 +49,8 @@ func newKeyUsage(c cache.Cache, period time.Duration) *keyUsage {
 	}
 }
 
-// Only for their metadata.
-//
-// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=list;watch,roleName=sluice-controller
-
 // Start implements manager.Runnable. Without a method NeedLeaderElection it is for the leader.
 func (u *keyUsage) Start(ctx context.Context) error {
-	informer, err := u.cache.GetInformer(ctx, flowRunMetadata())
-	if err != nil {
-		return fmt.Errorf("watch flow runs: %w", err)
-	}
-	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: u.observe})
-	if err != nil {
-		return fmt.Errorf("watch flow runs: %w", err)
-	}
-	defer func() { _ = informer.RemoveEventHandler(registration) }() // the informer is ending as well
-
 	ticker := time.NewTicker(u.period)
 	defer ticker.Stop()
 	for {
@@ -87,19 +70,18 @@ func (u *keyUsage) Start(ctx context.Context) error {
 	}
 }
 
-// observe takes note of a FlowRun.
-func (u *keyUsage) observe(object any) {
-	run, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return
-	}
-	name, key := run.Labels[sluicev1alpha1.LabelTrigger], run.Annotations[sluicev1alpha1.AnnotationSignedBy]
+// observe takes note of a FlowRun: of which trigger it is, the key that it was signed with, and when it was made. It is told of
+// the same ones again and again.
+func (u *keyUsage) observe(namespace, name, key string, at time.Time) {
 	if name == "" || key == "" || len(key) > maxKeyName {
 		return
 	}
-	trigger := types.NamespacedName{Namespace: run.Namespace, Name: name}
+	trigger := types.NamespacedName{Namespace: namespace, Name: name}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if !at.After(u.published[trigger][key]) {
+		return
+	}
 	if u.pending[trigger] == nil {
 		u.pending[trigger] = map[string]time.Time{}
 	}
@@ -107,7 +89,7 @@ func (u *keyUsage) observe(object any) {
 	if _, ok := u.pending[trigger][key]; !ok && len(u.pending[trigger]) >= maxKeysObserved {
 		return
 	}
-	if at := run.CreationTimestamp.Time; at.After(u.pending[trigger][key]) {
+	if at.After(u.pending[trigger][key]) {
 		u.pending[trigger][key] = at
 	}
 }
@@ -170,33 +152,4 @@ func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev
 		statuses = append(statuses, status)
 	}
 	return statuses
-}
-
-// flowRunMetadata is an object that stands for the metadata of a FlowRun, for watching.
-func flowRunMetadata() *metav1.PartialObjectMetadata {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(sluicev1alpha1.GroupVersion.WithKind("FlowRun"))
-	return object
-}
-
-// StripFlowRun is a cache transform that leaves of a FlowRun's metadata what keyUsage needs: a controller holds one for
-// every FlowRun that exists.
-func StripFlowRun(object any) (any, error) {
-	run, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return nil, fmt.Errorf("the cache of FlowRun metadata must not hold a %T", object)
-	}
-	stripped := metav1.ObjectMeta{
-		Namespace:         run.Namespace,
-		Name:              run.Name,
-		UID:               run.UID,
-		ResourceVersion:   run.ResourceVersion,
-		CreationTimestamp: run.CreationTimestamp,
-		Labels:            map[string]string{sluicev1alpha1.LabelTrigger: run.Labels[sluicev1alpha1.LabelTrigger]},
-	}
-	if key := run.Annotations[sluicev1alpha1.AnnotationSignedBy]; len(key) <= maxKeyName {
-		stripped.Annotations = map[string]string{sluicev1alpha1.AnnotationSignedBy: key}
-	}
-	run.ObjectMeta = stripped
-	return run, nil
 }

@@ -25,7 +25,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
@@ -82,7 +81,6 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
 			DefaultTransform:            cache.TransformStripManagedFields(),
-			ByObject:                    map[client.Object]cache.ByObject{&sluicev1alpha1.FlowRun{}: {Transform: webhooktrigger.StripFlowRun}},
 			ReaderFailOnMissingInformer: true,
 		},
 		Client: client.Options{
@@ -136,10 +134,11 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		}
 	}
 	if o.Role.controller() {
-		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
+		observe, err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod)
+		if err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
-		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o); err != nil {
+		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o, observe); err != nil {
 			return nil, err
 		}
 	}
@@ -209,11 +208,12 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 }
 
 // addHistory adds what deletes FlowRuns.
-func addHistory(mgr ctrl.Manager, namespaces []string, options Options) error {
+func addHistory(mgr ctrl.Manager, namespaces []string, options Options, observe func(namespace, trigger, key string, created time.Time)) error {
 	collector, err := flowrun.NewCollector(flowrun.Options{
 		Config:     mgr.GetConfig(),
 		Flows:      mgr.GetClient(),
 		Namespaces: namespaces,
+		Observe:    observe,
 		Registerer: options.registerer(),
 		Log:        mgr.GetLogger().WithName("history"),
 	})
