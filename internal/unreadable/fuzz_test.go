@@ -25,7 +25,7 @@ import (
 // FuzzWrap has the API server answer anything. What a client can decode comes through byte by byte, and what it cannot comes through as it
 // is, or as something that it can: the same object, of which is said whether its spec is missing. Watches lose no event.
 func FuzzWrap(f *testing.F) {
-	for _, object := range []string{goodFlow, badFlow, badStatus, badBoth, badMetadata, otherKind, noKind, status, "null", "[]", "{", ""} {
+	for _, object := range []string{goodFlow, badFlow, badStatus, badBoth, badMetadata, noMetadata, otherKind, noKind, status, "null", "[]", "{", ""} {
 		f.Add([]byte(object), false)
 		f.Add([]byte(flowList(object)), false)
 		f.Add([]byte(event("ADDED", object)+event("DELETED", goodFlow)), true)
