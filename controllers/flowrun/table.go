@@ -221,7 +221,7 @@ func (r *row) run(cells map[string]int, now time.Time) *run {
 	default:
 		made.state = received
 	}
-	if made.state == succeeded || made.state == failed {
+	if made.over() {
 		made.finished = finishTime(completed, made.created, now)
 	}
 	if annotation, ok := meta.Annotations[sluicev1alpha1.AnnotationRetainUntil]; ok {

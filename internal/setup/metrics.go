@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
@@ -42,7 +41,7 @@ func metricsOptions(o Options) (metricsserver.Options, *certwatcher.CertWatcher,
 		}
 	}
 	options.SecureServing = true
-	options.FilterProvider = filters.WithAuthenticationAndAuthorization
+	options.FilterProvider = readersOnly(o.now())
 	options.TLSOpts = []func(*tls.Config){func(c *tls.Config) {
 		c.MinVersion = tls.VersionTLS12
 		c.NextProtos = []string{"http/1.1"} // HTTP/2 has nothing to give to a scraper

@@ -72,7 +72,8 @@ type Options struct {
 	// KeyUsagePeriod is how often the use of keys is written to triggers' status. No flag sets it.
 	KeyUsagePeriod time.Duration
 
-	// Now is the clock by which timestamps of requests are judged; nil means time.Now. No flag sets it.
+	// Now is the clock by which timestamps of requests are judged, and what is known of readers of the metrics; nil means
+	// time.Now. No flag sets it.
 	Now func() time.Time
 
 	// Registerer takes the metrics of the webhook server and of the history; nil means the registry that is served at /metrics. No flag sets it.
@@ -84,6 +85,13 @@ func (o *Options) registerer() prometheus.Registerer {
 		return metrics.Registry
 	}
 	return o.Registerer
+}
+
+func (o *Options) now() func() time.Time {
+	if o.Now == nil {
+		return time.Now
+	}
+	return o.Now
 }
 
 // LogFormat is how log lines are written.
