@@ -45,6 +45,23 @@ func TestKustomizeAndHelmAgree(t *testing.T) {
 	}
 }
 
+// TestNamespacedElsewhere shows that config/namespaced can be put into another namespace, as its comment says: nothing of it is
+// left in sluice-system, and its accounts are those that the permissions are for.
+func TestNamespacedElsewhere(t *testing.T) {
+	t.Parallel()
+	objects := overlay(t, "resources: [FOLDER]\nnamespace: shop\n", "FOLDER", "namespaced")
+	accept(t, objects)
+	for _, object := range objects {
+		raw, err := object.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if object.GetNamespace() != "shop" || strings.Contains(string(raw), system) {
+			t.Errorf("%s is not in the namespace shop as a whole:\n%s", id(object), raw)
+		}
+	}
+}
+
 // stripped returns objects by their names, without what differs between the two on purpose.
 func stripped(t *testing.T, objects []*unstructured.Unstructured) map[string]map[string]any {
 	t.Helper()
