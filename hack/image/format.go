@@ -28,12 +28,12 @@ type format struct {
 	save                    func(images []*image, tag name.Tag, output string) error
 }
 
-var (
-	// docker is what docker save writes, of one image.
-	docker = format{types.DockerManifestSchema2, types.DockerConfigJSON, types.DockerLayer, saveDocker}
-	// oci is a tarball of an OCI layout, of images of several architectures under one name.
-	oci = format{types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer, saveLayout}
-)
+var formats = map[string]format{
+	// What docker save writes, of one image.
+	"docker": {types.DockerManifestSchema2, types.DockerConfigJSON, types.DockerLayer, saveDocker},
+	// A tarball of an OCI layout, of images of several architectures under one name.
+	"oci": {types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer, saveLayout},
+}
 
 // write writes images, whole or not at all.
 func (f format) write(images []*image, tag, output string) error {

@@ -275,7 +275,7 @@ LABEL version="$VERSION" extra=${EXTRA}
 func TestArchitectures(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	args := []string{"--tag=example.com/sluice:v1", "--file=" + filepath.Join(folder, "Dockerfile")}
+	args := []string{"--format=oci", "--tag=example.com/sluice:v1", "--file=" + filepath.Join(folder, "Dockerfile")}
 	write(t, filepath.Join(folder, "Dockerfile"), []byte("FROM scratch\nCOPY program /\nENTRYPOINT [\"/program\"]\n"))
 	programs := map[string][]byte{}
 	for _, architecture := range []string{"amd64", "arm64"} {
@@ -389,6 +389,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"UnknownArgument": {reason: "a misspelt one would be lost", dockerfile: good, args: []string{"--build-arg=VERSON=1"}, want: "has no ARG VERSON"},
 		"NoEquals":        {reason: "a value is needed", dockerfile: good, args: []string{"--build-arg=VERSION"}, want: "must be NAME=VALUE"},
+		"BadFormat":       {reason: "there are two", dockerfile: good, args: []string{"--format=tar"}, want: `--format must be docker or oci, not "tar"`},
+		"TwoAsOne":        {reason: "docker save writes one architecture", dockerfile: good, args: []string{"--folder=testdata"}, want: "only --format=oci has room for several folders"},
 		"Positional":      {reason: "it is not lost silently", dockerfile: good, args: []string{"x"}, want: `unexpected argument "x"`},
 		"BadTag":          {reason: "a registry would not take it", dockerfile: good, args: []string{"--tag=Sluice:v1"}, want: "repository can only contain"},
 		"BadDate":         {reason: "it has to be a number", dockerfile: good, epoch: "yesterday", want: `SOURCE_DATE_EPOCH must be a number of seconds, not "yesterday"`},

@@ -30,10 +30,11 @@ func run(args []string, getenv func(string) string, out io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	file := flags.String("file", "Dockerfile", "The Dockerfile.")
 	var folders []string
-	flags.Func("folder", "The folder that files are copied from, the current one by default; repeated for other architectures.", func(s string) error {
+	flags.Func("folder", "The folder that files are copied from, the current one by default; repeated for other architectures, with --format=oci.", func(s string) error {
 		folders = append(folders, s)
 		return nil
 	})
+	as := flags.String("format", "docker", "docker, as docker save writes it, or oci, a tarball of an OCI layout.")
 	tag := flags.String("tag", "", "The image's name and tag.")
 	output := flags.String("output", "", "Where to write the tarball.")
 	buildArgs := map[string]string{}
@@ -66,9 +67,12 @@ func run(args []string, getenv func(string) string, out io.Writer) error {
 	if len(folders) == 0 {
 		folders = []string{"."}
 	}
-	format := docker
-	if len(folders) > 1 {
-		format = oci
+	format, ok := formats[*as]
+	if !ok {
+		return fmt.Errorf("--format must be docker or oci, not %q", *as)
+	}
+	if len(folders) > 1 && *as == "docker" {
+		return errors.New("only --format=oci has room for several folders")
 	}
 	var images []*image
 	for _, folder := range folders {
