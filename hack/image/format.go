@@ -57,7 +57,7 @@ func saveDocker(images []*image, tag name.Tag, output string) error {
 }
 
 func saveLayout(images []*image, tag name.Tag, output string) error {
-	var all v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	all := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	known := map[string]bool{}
 	for _, image := range images {
 		if known[image.architecture] {
