@@ -27,9 +27,9 @@ middle=$SECONDS
 (
 	umask 077
 	export TZ=Asia/Kathmandu LANG=tr_TR.UTF-8 LC_ALL=
-	release "$folder/the other, whose name is longer"
+	release "$folder/the-other-whose-name-is-longer"
 )
-if ! diff --recursive --brief "$folder/one/dist" "$folder/the other, whose name is longer/dist" >&2; then
+if ! diff --recursive --brief "$folder/one/dist" "$folder/the-other-whose-name-is-longer/dist" >&2; then
 	echo "the same commit makes different releases" >&2
 	exit 1
 fi
