@@ -310,6 +310,9 @@ func TestArchitectures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if header.ModTime.Unix() != 0 {
+			t.Errorf("file %s of the layout is of %s, and of another time in the next image", header.Name, header.ModTime)
+		}
 		if !filepath.IsLocal(header.Name) {
 			t.Fatalf("a file of the layout is at %q", header.Name)
 		}
