@@ -366,7 +366,7 @@ func TestSignatures(t *testing.T) {
 }
 
 var (
-	makeTarget = regexp.MustCompile("(?m)(?:`|^)make ([a-z-]+)")
+	makeTarget = regexp.MustCompile("(?m)(?:`|^)make ([a-z0-9-]+)")
 	variable   = regexp.MustCompile(`\b(?:QUICKSTART|SLUICE|KUBEBUILDER)_[A-Z_]+\b`)
 	oneFlag    = regexp.MustCompile("`--([a-z-]+)(?:=[^`]*)?`")
 )
