@@ -41,6 +41,9 @@ const (
 	Refused Outcome = "refused"
 )
 
+// outcomes are all of them.
+var outcomes = []Outcome{Stored, Duplicate, Conflicting, NotStored, Refused}
+
 // A CreateError says why a FlowRun is not known to be stored. Its text is fit for logs: it holds nothing of the FlowRun
 // but its name.
 type CreateError struct {

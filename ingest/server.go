@@ -83,9 +83,11 @@ func NewServer(o Options) (*Server, error) {
 		maxWait: o.Limits.AcceptDeadline / 2,
 	}, time.Now)
 	m, err := newMetrics(o.Registerer, o.Table, levels{
-		gate:        creates.state,
-		memory:      func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
-		connections: conns.open,
+		gate:           creates.state,
+		memory:         func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
+		maxMemory:      o.Limits.MaxInFlightBytes,
+		connections:    conns.open,
+		maxConnections: o.Limits.MaxConnections,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

@@ -7,6 +7,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,7 +68,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
-	metricsServer, metricsCertificate, err := metricsOptions(o)
+	certificates, err := readCertificates(o)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsServer,
+		Metrics:                       metricsOptions(o, certificates[UseMetrics]),
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -107,10 +108,8 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
-	if metricsCertificate != nil {
-		if err := mgr.Add(metricsCertificate); err != nil {
-			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
-		}
+	if err := addCertificates(mgr, certificates, o); err != nil {
+		return nil, err
 	}
 	selector, err := labels.Parse(o.SecretLabelSelector)
 	if err != nil {
@@ -131,7 +130,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		return nil, err
 	}
 	if o.Role.ingest() {
-		if err := operator.addIngest(ctx, secrets, o); err != nil {
+		if err := operator.addIngest(ctx, secrets, webhookTLS(o, certificates[UseWebhooks]), o); err != nil {
 			return nil, err
 		}
 	}
@@ -170,17 +169,13 @@ func (o *Operator) Start(ctx context.Context) error {
 	return <-stopped
 }
 
-func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
+func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, certificate *tls.Config, options Options) error {
 	mgr := o.Manager
 	o.Table = route.NewTable()
 	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
 		return fmt.Errorf("set up the route controller: %w", err)
 	}
 	creator, err := ingest.NewCreator(mgr.GetConfig())
-	if err != nil {
-		return err
-	}
-	certificate, err := webhookTLS(mgr, options)
 	if err != nil {
 		return err
 	}
