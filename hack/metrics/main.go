@@ -50,7 +50,7 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	page, err := os.ReadFile(file)
+	page, err := os.ReadFile(file) //nolint:gosec // the page that make generate names
 	if err != nil {
 		return err
 	}
