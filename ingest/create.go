@@ -146,6 +146,7 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 		if !mayRetryNow(err) {
 			return outcomeOf(err)
 		}
+		traceAttempt(ctx, err)
 		unclear = unclear || !exists // what failed after that was a read
 		select {
 		case <-ctx.Done():

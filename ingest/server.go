@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but TLS, Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, Tracing, Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
@@ -38,6 +38,8 @@ type Options struct {
 	Limits Limits
 	// Registerer takes the server's metrics.
 	Registerer prometheus.Registerer
+	// Tracing says how requests are traced; nil for not at all.
+	Tracing *Tracing
 	// Log is where the server logs.
 	Log logr.Logger
 	// Reporter is told why requests were refused, at most once a minute and trigger; nil for nobody.

@@ -179,6 +179,10 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
+	tracing, err := addTracing(ctx, mgr, options.Tracing)
+	if err != nil {
+		return err
+	}
 	o.Server, err = ingest.NewServer(ingest.Options{
 		Address:    options.IngestAddress,
 		TLS:        certificate,
@@ -186,6 +190,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Creator:    creator,
 		Limits:     options.Limits,
 		Registerer: options.registerer(),
+		Tracing:    tracing,
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},

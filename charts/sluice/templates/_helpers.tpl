@@ -138,6 +138,17 @@ has seen to it that the limit has one of these forms.
 {{- with $settings.acceptDeadlineSeconds }}
 - --accept-deadline={{ . }}s
 {{- end }}
+{{- with $values.tracing }}
+{{- if .endpoint }}
+- {{ printf "--tracing-endpoint=%s" .endpoint | quote }}
+{{- if not (kindIs "invalid" .sampleRatio) }}
+- --tracing-sample-ratio={{ .sampleRatio }}
+{{- end }}
+{{- with .trustTraceparent }}
+- --trust-traceparent={{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with $values.tls }}
 {{- if .enabled }}
 - --tls-cert-file=/etc/sluice/tls/tls.crt
