@@ -444,7 +444,7 @@ func TestRenderings(t *testing.T) {
 			more:   []string{"PrometheusRule/sluice", "ConfigMap/sluice-dashboard"},
 			fields: map[string]string{
 				"PrometheusRule/sluice .metadata.labels.release":                  `"prometheus"`,
-				"PrometheusRule/sluice .spec.groups[0].name":                      `"sluice"`,
+				"PrometheusRule/sluice .spec.groups[0].name":                      `"sluice-requests"`,
 				"ConfigMap/sluice-dashboard .metadata.labels.grafana_dashboard":   `"1"`,
 				"ConfigMap/sluice-dashboard .metadata.annotations.grafana_folder": `"Sluice"`,
 			},
