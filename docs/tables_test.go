@@ -263,7 +263,10 @@ func TestProviders(t *testing.T) {
 func TestLogMessages(t *testing.T) {
 	t.Parallel()
 	var source strings.Builder
-	for _, pattern := range []string{"cmd/manager/*.go", "controllers/*/*.go", "ingest/*.go", "internal/outage/*.go", "internal/setup/*.go", "internal/unreadable/*.go"} {
+	for _, pattern := range []string{
+		"cmd/manager/*.go", "controllers/*/*.go", "ingest/*.go",
+		"internal/outage/*.go", "internal/setup/*.go", "internal/tracing/*.go", "internal/unreadable/*.go",
+	} {
 		files, err := filepath.Glob(filepath.Join(testenv.Root(), pattern))
 		if err != nil {
 			t.Fatal(err)

@@ -41,6 +41,9 @@ const (
 	Refused Outcome = "refused"
 )
 
+// outcomes are all of them.
+var outcomes = []Outcome{Stored, Duplicate, Conflicting, NotStored, Refused}
+
 // A CreateError says why a FlowRun is not known to be stored. Its text is fit for logs: it holds nothing of the FlowRun
 // but its name.
 type CreateError struct {
@@ -143,6 +146,7 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 		if !mayRetryNow(err) {
 			return outcomeOf(err)
 		}
+		traceAttempt(ctx, err)
 		unclear = unclear || !exists // what failed after that was a read
 		select {
 		case <-ctx.Done():

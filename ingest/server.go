@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but TLS, Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, Tracing, Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
@@ -38,6 +38,8 @@ type Options struct {
 	Limits Limits
 	// Registerer takes the server's metrics.
 	Registerer prometheus.Registerer
+	// Tracing says how requests are traced; nil for not at all.
+	Tracing *Tracing
 	// Log is where the server logs.
 	Log logr.Logger
 	// Reporter is told why requests were refused, at most once a minute and trigger; nil for nobody.
@@ -83,9 +85,11 @@ func NewServer(o Options) (*Server, error) {
 		maxWait: o.Limits.AcceptDeadline / 2,
 	}, time.Now)
 	m, err := newMetrics(o.Registerer, o.Table, levels{
-		gate:        creates.state,
-		memory:      func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
-		connections: conns.open,
+		gate:           creates.state,
+		memory:         func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
+		maxMemory:      o.Limits.MaxInFlightBytes,
+		connections:    conns.open,
+		maxConnections: o.Limits.MaxConnections,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

@@ -59,7 +59,7 @@ func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usa
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
 		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
-		recorder:    mgr.GetEventRecorder("sluice"),
+		recorder:    mgr.GetEventRecorder("sluice-controller"),
 		externalURL: externalURL,
 		usage:       usage,
 	}

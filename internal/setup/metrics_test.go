@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,8 +57,7 @@ func TestMetricsAreForTheAuthorized(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
 	makeAccount(t, namespace, "stranger")
-	prometheus := makeAccount(t, namespace, "prometheus")
-	grant(t, "sluice-metrics-reader", prometheus)
+	grant(t, "sluice-metrics-reader", makeAccount(t, namespace, "prometheus"))
 	address := freeAddress(t)
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *setup.Options) { o.MetricsAddress = address }
@@ -310,19 +310,33 @@ func TestMetricsCertificate(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
 	folder := t.TempDir()
-	first, next := issue(t), issue(t)
+	first, next := issue(t), issueFor(t, 90*24*time.Hour)
 	address := freeAddress(t)
+	registry := prometheus.NewRegistry()
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *setup.Options) {
-			o.MetricsAddress, o.Role, o.MetricsTLS = address, setup.RoleIngest, first.write(t, folder)
+			o.MetricsAddress, o.Role, o.MetricsTLS, o.Registerer = address, setup.RoleIngest, first.write(t, folder), registry
 		}
 	})
+	expires := func(of issued) {
+		t.Helper()
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := float64(of.leaf.NotAfter.Unix())
+		if got := gauge(families, "sluice_certificate_expiration_timestamp_seconds"); got != want {
+			t.Errorf("the certificate expires at %.0f, want %.0f", got, want)
+		}
+	}
+	expires(first)
 	testenv.Eventually(t, patience, func() error { // the manager starts this server when it likes
 		_, err := served(t.Context(), address, trust(first))
 		return err
 	})
 	next.write(t, folder)
 	eventuallyServes(t, address, trust(first, next), next)
+	expires(next)
 
 	old := trust(first, next)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11

@@ -7,6 +7,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,7 +67,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
-	metricsServer, metricsCertificate, err := metricsOptions(o)
+	certificates, err := readCertificates(o)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsServer,
+		Metrics:                       metricsOptions(o, certificates[UseMetrics]),
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -105,10 +106,8 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
-	if metricsCertificate != nil {
-		if err := mgr.Add(metricsCertificate); err != nil {
-			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
-		}
+	if err := addCertificates(mgr, certificates, o); err != nil {
+		return nil, err
 	}
 	selector, err := labels.Parse(o.SecretLabelSelector)
 	if err != nil {
@@ -129,7 +128,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		return nil, err
 	}
 	if o.Role.ingest() {
-		if err := operator.addIngest(ctx, secrets, o); err != nil {
+		if err := operator.addIngest(ctx, secrets, webhookTLS(o, certificates[UseWebhooks]), o); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +168,7 @@ func (o *Operator) Start(ctx context.Context) error {
 	return <-stopped
 }
 
-func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
+func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, certificate *tls.Config, options Options) error {
 	mgr := o.Manager
 	o.Table = route.NewTable()
 	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
@@ -179,7 +178,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
-	certificate, err := webhookTLS(mgr, options)
+	tracing, err := addTracing(ctx, mgr, options.Tracing)
 	if err != nil {
 		return err
 	}
@@ -190,6 +189,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Creator:    creator,
 		Limits:     options.Limits,
 		Registerer: options.registerer(),
+		Tracing:    tracing,
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},

@@ -43,6 +43,12 @@ type issued struct {
 
 func issue(tb testing.TB) issued {
 	tb.Helper()
+	return issueFor(tb, time.Hour)
+}
+
+// issueFor makes a certificate that is valid for that long.
+func issueFor(tb testing.TB, validity time.Duration) issued {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		tb.Fatal(err)
@@ -56,7 +62,7 @@ func issue(tb testing.TB) issued {
 		Subject:               pkix.Name{CommonName: "hooks.example.com"},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
+		NotAfter:              time.Now().Add(validity),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 	}

@@ -58,6 +58,21 @@ func TestRenderings(t *testing.T) {
 				"Service/sluice-ingest .spec.ports[0].port":                                                 `80`,
 			},
 		},
+		"Tracing": {
+			reason: "only what serves webhooks traces; 0 is a ratio",
+			values: `{tracing: {endpoint: "http://collector.observability:4317", sampleRatio: 0, trustTraceparent: always}}`,
+			fields: map[string]string{
+				"Deployment/sluice-ingest .spec.template.spec.containers[0].args":     `["--role=ingest","--shutdown-delay=5s","--drain-timeout=20s","--tracing-endpoint=http://collector.observability:4317","--tracing-sample-ratio=0","--trust-traceparent=always"]`,
+				"Deployment/sluice-controller .spec.template.spec.containers[0].args": `["--role=controller"]`,
+			},
+		},
+		"TracingWithoutEndpoint": {
+			reason: "there is nothing to trace to",
+			values: `{tracing: {sampleRatio: 0.5, trustTraceparent: always}}`,
+			fields: map[string]string{
+				"Deployment/sluice-ingest .spec.template.spec.containers[0].args": `["--role=ingest","--shutdown-delay=5s","--drain-timeout=20s"]`,
+			},
+		},
 		"ModeAll": {
 			reason: "one Deployment with both permissions; the Service keeps its name",
 			values: `{mode: all, ingest: {replicas: 1}}`,
@@ -433,7 +448,7 @@ func TestRenderings(t *testing.T) {
 			more:   []string{"PrometheusRule/sluice", "ConfigMap/sluice-dashboard"},
 			fields: map[string]string{
 				"PrometheusRule/sluice .metadata.labels.release":                  `"prometheus"`,
-				"PrometheusRule/sluice .spec.groups[0].name":                      `"sluice"`,
+				"PrometheusRule/sluice .spec.groups[0].name":                      `"sluice-requests"`,
 				"ConfigMap/sluice-dashboard .metadata.labels.grafana_dashboard":   `"1"`,
 				"ConfigMap/sluice-dashboard .metadata.annotations.grafana_folder": `"Sluice"`,
 			},
@@ -583,6 +598,9 @@ func TestRefusals(t *testing.T) {
 		"MonitorWithoutWord": {"Prometheus would be turned away", `{metrics: {podMonitor: {enabled: true}}}`, []string{"metrics.podMonitor needs metrics.podMonitor.authorization"}},
 		"MetricsByBoth":      {"a certificate that is not used", `{metrics: {access: open, tls: {secretName: a}}}`, []string{"metrics.tls.secretName does nothing if metrics.access is open"}},
 		"NoServiceAccount":   {"none is made, and none is named", `{controller: {serviceAccount: {create: false}}}`, []string{"controller.serviceAccount.name is needed when controller.serviceAccount.create is false"}},
+		"Collector":          {"not a URL", `{tracing: {endpoint: "collector:4317"}}`, []string{"at '/tracing/endpoint'", "does not match pattern"}},
+		"SampleRatio":        {"more than all", `{tracing: {sampleRatio: 10}}`, []string{"at '/tracing/sampleRatio': maximum"}},
+		"Trust":              {"not one of the ways", `{tracing: {trustTraceparent: "true"}}`, []string{"at '/tracing/trustTraceparent': value must be one of"}},
 		"All":                {"all that is wrong, at once", `{mode: both, log: {level: trace}}`, []string{"at '/mode'", "at '/log/level'"}},
 		"AllContradictions":  {"all that is wrong, at once", `{tls: {enabled: true}, ingress: {enabled: true}}`, []string{"- tls.enabled needs", "- ingress.enabled needs"}},
 	}

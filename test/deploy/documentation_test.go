@@ -40,13 +40,14 @@ func blocks(tb testing.TB, file string) map[string][]string {
 // TestDocumentedValues renders the chart with every block of values, and asks the API server about what comes out.
 func TestDocumentedValues(t *testing.T) {
 	t.Parallel()
-	found := 0
-	for _, values := range blocks(t, "docs/install.md")["yaml values"] {
-		found++
-		accept(t, mustRender(t, values))
-	}
-	if found == 0 {
-		t.Error("docs/install.md has no values")
+	for _, page := range []string{"docs/install.md", "docs/observability.md"} {
+		found := blocks(t, page)["yaml values"]
+		for _, values := range found {
+			accept(t, mustRender(t, values))
+		}
+		if len(found) == 0 {
+			t.Errorf("%s has no values", page)
+		}
 	}
 }
 

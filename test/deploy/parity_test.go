@@ -167,6 +167,7 @@ func TestArguments(t *testing.T) {
 	// Each is given once with everything that adds a flag, in words that the operator takes.
 	everything := `{externalURL: "https://hooks.example.com", watchNamespaces: [shop, billing], secretLabelSelector: a=b,
 		log: {level: debug, format: text}, tls: {enabled: true, secretName: a, minVersion: "1.3"}, metrics: {tls: {secretName: a}},
+		tracing: {endpoint: "https://collector:4317", sampleRatio: 0.001, trustTraceparent: always},
 		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5}}`
 	cases := map[string]struct{ reason, values string }{
 		"Defaults":    {"as it is installed", ``},
@@ -175,6 +176,7 @@ func TestArguments(t *testing.T) {
 		"OpenMetrics": {"of the other access", `{metrics: {access: open}}`},
 		"NoMetrics":   {"an address that is none", `{metrics: {enabled: false}}`},
 		"NoShutdown":  {"the least there is", `{ingest: {shutdownDelaySeconds: 0, drainTimeoutSeconds: 2}}`},
+		"Traces":      {"of no request of which the sender does not say so", `{tracing: {endpoint: "http://collector:4317", sampleRatio: 0, trustTraceparent: never}}`},
 		"TLS1.2":      {"the other version", `{tls: {enabled: true, secretName: a, minVersion: "1.2"}}`},
 	}
 	for name, tc := range cases {

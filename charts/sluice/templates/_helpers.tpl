@@ -139,6 +139,17 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- with $settings.acceptDeadlineSeconds }}
 - --accept-deadline={{ . }}s
 {{- end }}
+{{- with $values.tracing }}
+{{- if .endpoint }}
+- {{ printf "--tracing-endpoint=%s" .endpoint | quote }}
+{{- if not (kindIs "invalid" .sampleRatio) }}
+- --tracing-sample-ratio={{ .sampleRatio }}
+{{- end }}
+{{- with .trustTraceparent }}
+- --trust-traceparent={{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with $values.tls }}
 {{- if .enabled }}
 - --tls-cert-file=/etc/sluice/tls/tls.crt
