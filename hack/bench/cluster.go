@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -303,5 +304,21 @@ func newSender(p protocol, connections int, config *tls.Config) *http.Client {
 	} else {
 		transport.Protocols.SetHTTP1(true)
 	}
-	return &http.Client{Transport: transport, Timeout: time.Minute}
+	return &http.Client{Transport: patient{transport}, Timeout: time.Minute}
+}
+
+// patient waits before it hands over an answer for as long as that asks the sender to: otherwise a connection that is turned away would
+// come again at once, and what is measured is how fast Sluice turns away.
+type patient struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (p patient) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := p.RoundTripper.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+		wait(request.Context(), time.Duration(seconds)*time.Second)
+	}
+	return response, nil
 }

@@ -11,8 +11,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,18 +56,19 @@ func TestParseWrk(t *testing.T) {
 	for name, test := range map[string]struct {
 		reason, output string
 		want           float64
+		wantTook       time.Duration
 		fails          bool
 	}{
-		"counted": {reason: "it is by the second", output: "Running 2s test\n  Non-2xx or 3xx responses: 100\n{\"requests\":100,\"microseconds\":2000000,\"broken\":0}\n", want: 50},
+		"counted": {reason: "microseconds are a time", output: "Running 2s test\n  Non-2xx or 3xx responses: 100\n{\"requests\":100,\"microseconds\":2000000,\"broken\":0}\n", want: 100, wantTook: 2 * time.Second},
 		"broken":  {reason: "connections that break are no answers", output: "Running\n{\"requests\":100,\"microseconds\":2000000,\"broken\":3}\n", fails: true},
 		"nothing": {reason: "a server that does not answer is no slow one", output: "Running\n{\"requests\":0,\"microseconds\":2000000,\"broken\":0}\n", fails: true},
 		"no JSON": {reason: "a script that failed is noticed", output: "Running 2s test\n", fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := parseWrk(test.output)
-			if got != test.want || (err != nil) != test.fails {
-				t.Errorf("%s: %v, %v; want %v", test.reason, got, err, test.want)
+			got, took, err := parseWrk(test.output)
+			if got != test.want || took != test.wantTook || (err != nil) != test.fails {
+				t.Errorf("%s: %v in %s, %v; want %v in %s", test.reason, got, took, err, test.want, test.wantTook)
 			}
 		})
 	}
@@ -189,3 +192,28 @@ func TestScript(t *testing.T) {
 		}
 	}
 }
+
+// TestPatient shows that an answer that asks to come back later is handed over later: not as long as nobody ends the wait.
+func TestPatient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for header, want := range map[string]time.Duration{"3": 3 * time.Second, "": 0, "soon": 0} {
+			answer := &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}}
+			answer.Header.Set("Retry-After", header)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://192.0.2.1", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			got, err := patient{fixed{answer}}.RoundTrip(request) //nolint:bodyclose // it has none
+			if took := time.Since(begin); took != want || got != answer || err != nil {
+				t.Errorf("Retry-After %q: the answer after %s, want it after %s (%v)", header, took, want, err)
+			}
+		}
+	})
+}
+
+// fixed gives the same answer to every request.
+type fixed struct{ answer *http.Response }
+
+func (f fixed) RoundTrip(*http.Request) (*http.Response, error) { return f.answer, nil }
