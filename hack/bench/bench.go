@@ -20,6 +20,8 @@ type experiment struct {
 	run  func(context.Context, *bench) ([]table, error)
 	// anywhere says that it needs nothing but a cluster and a Sluice in it. The others start processes or look at them.
 	anywhere bool
+	// extra says that it only runs when it is named.
+	extra bool
 }
 
 // experiments are in the order in which they run: what fills the cluster comes last.
@@ -30,6 +32,7 @@ func experiments() []experiment {
 		{name: "reject", run: reject},
 		{name: "accept", run: accept, anywhere: true},
 		{name: "latency", run: latency, anywhere: true},
+		{name: "requests", run: requests, anywhere: true, extra: true},
 		{name: "replicas", run: replicas},
 		{name: "steady", run: steady},
 		{name: "storage", run: storage},
@@ -37,15 +40,18 @@ func experiments() []experiment {
 	}
 }
 
-// experimentNames are those that can be run, in a given cluster or in one of its own.
-func experimentNames(given bool) []string {
-	var names []string
+// experimentNames are those that can be run, in a given cluster or in one of its own, and those of them that need not be named.
+func experimentNames(given bool) (all, usual []string) {
 	for _, e := range experiments() {
-		if e.anywhere || !given {
-			names = append(names, e.name)
+		if !e.anywhere && given {
+			continue
+		}
+		all = append(all, e.name)
+		if !e.extra {
+			usual = append(usual, e.name)
 		}
 	}
-	return names
+	return all, usual
 }
 
 // bench is a run.

@@ -143,8 +143,8 @@ type template struct {
 	number        atomic.Uint64
 }
 
-// newTemplate sends a webhook and makes a template of what was stored.
-func (c *cluster) newTemplate(ctx context.Context) (*template, error) {
+// newTemplate sends a webhook and makes a template of what was stored. It can be changed before.
+func (c *cluster) newTemplate(ctx context.Context, change ...func(*unstructured.Unstructured)) (*template, error) {
 	name, err := c.deliver(ctx)
 	if err != nil {
 		return nil, err
@@ -156,6 +156,9 @@ func (c *cluster) newTemplate(ctx context.Context) (*template, error) {
 	}
 	if err := c.deleteRuns(ctx); err != nil {
 		return nil, err
+	}
+	for _, f := range change {
+		f(run)
 	}
 	t, err := cutTemplate(run)
 	if err != nil {
@@ -192,11 +195,14 @@ func (t *template) next() (name string, object []byte) {
 }
 
 // raw has the objects created straight at the API server.
-func (t *template) raw() vegeta.Targeter {
+func (t *template) raw() vegeta.Targeter { return t.rawBy("application/json", "") }
+
+// rawBy is raw with another answer, and with more parameters.
+func (t *template) rawBy(answer, parameters string) vegeta.Targeter {
 	return func(target *vegeta.Target) error {
-		target.Method, target.URL = http.MethodPost, t.url
+		target.Method, target.URL = http.MethodPost, t.url+parameters
 		_, target.Body = t.next()
-		target.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+		target.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {answer}}
 		if t.token != "" {
 			target.Header.Set("Authorization", "Bearer "+t.token)
 		}

@@ -43,7 +43,8 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 	s := settings{assets: getenv(assetsVariable), command: strings.TrimSpace("bin/bench " + strings.Join(args, " "))}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(output)
-	names := flags.String("experiments", "", "Only these experiments, separated by commas; all if this is empty. They are: "+strings.Join(experimentNames(false), ", ")+".")
+	known, usual := experimentNames(false)
+	names := flags.String("experiments", "", "Only these experiments, separated by commas. They are: "+strings.Join(known, ", ")+". If this is empty: "+strings.Join(usual, ", ")+".")
 	flags.IntVar(&s.rounds, "rounds", 5, "How often each thing is measured, by turns with what it is compared with.")
 	flags.DurationVar(&s.round, "round", 2*time.Second, "How long one measurement of throughput takes; those of latency take longer.")
 	flags.DurationVar(&s.steady, "steady", time.Minute, "How long FlowRuns come, are done and go at a constant rate.")
@@ -79,8 +80,8 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 			errs = append(errs, fmt.Errorf("--manager: %w; make build makes it", err))
 		}
 	}
-	possible := experimentNames(s.url != "")
-	s.experiments = possible
+	possible, usual := experimentNames(s.url != "")
+	s.experiments = usual
 	if *names != "" {
 		s.experiments = strings.Split(*names, ",")
 		for _, name := range s.experiments {
