@@ -27,6 +27,8 @@ FUZZTIME ?= 20s
 SEED ?= 1
 DURATION ?= 20m
 RATE ?= 80
+# Flags for bin/bench, such as --page=docs/performance.md or --experiments=accept; bin/bench --help has them all.
+BENCHFLAGS ?=
 # More flags for go test, such as -run or -count.
 TESTFLAGS ?=
 
@@ -64,6 +66,7 @@ test: controlplane $(HELM) ## Run every test, with the race detector, the ones a
 	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
 	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
 	cd hack/release && go test -count=1 $(TESTFLAGS) ./...
+	cd hack/bench && go test $(TESTFLAGS) ./...
 	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) -count=1 $(TESTFLAGS) ./...
 
 .PHONY: fuzz
@@ -71,7 +74,15 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: controlplane ## Run the benchmarks; they print ratios and figures for orientation.
+bench: build bin/bench controlplane ## Measure Sluice against the API server and more, in less than 15 minutes; BENCHFLAGS is for bin/bench.
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" exec bin/bench $(BENCHFLAGS)
+
+.PHONY: bin/bench
+bin/bench:
+	@cd hack/bench && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
+
+.PHONY: microbench
+microbench: controlplane ## Run every benchmark of the packages; they print figures for orientation.
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: chaos
@@ -166,10 +177,11 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 	$(GOLANGCI_LINT) run -c .golangci-kal.yaml ./api/...
 	cd hack/image && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 	cd hack/release && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
+	cd hack/bench && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/release dist bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
+	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/release bin/bench bin/bench-results dist bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen

@@ -211,7 +211,7 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 	e.quiet(ctx)
 	defer e.setRate(e.settings.rate)
 	defer e.healed()
-	ports, err := freePorts(ctx, 2)
+	ports, err := local.FreePorts(ctx, 2)
 	if err != nil {
 		return "", err
 	}

@@ -10,10 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,10 +29,6 @@ import (
 )
 
 const (
-	crdFolder  = "config/crd"
-	rbacFolder = "config/rbac"
-	// operatorNamespace is where config/rbac has the service accounts, and the leader's lease is.
-	operatorNamespace = "sluice-system"
 	// patience is how long to wait for what takes seconds.
 	patience = 2 * time.Minute
 	// readinessPeriod is how often it is asked whether a replica is ready, as a balancer does.
@@ -45,12 +38,6 @@ const (
 	flowName   = "import"
 	statusName = "status" // of the trigger and Flow by which it is seen that status is written
 	fieldOwner = client.FieldOwner("sluice-chaos")
-)
-
-// The users are the service accounts of config/rbac, so that what is bound there holds here.
-var (
-	ingestUser     = local.User{Name: "system:serviceaccount:" + operatorNamespace + ":sluice-ingest", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + operatorNamespace}}
-	controllerUser = local.User{Name: "system:serviceaccount:" + operatorNamespace + ":sluice-controller", Groups: ingestUser.Groups}
 )
 
 // A cluster is everything that runs: a control plane of its own, and the operator's processes.
@@ -79,13 +66,13 @@ type replica struct {
 // startCluster starts everything, and returns when the replicas are ready.
 func startCluster(ctx context.Context, s settings, folder string, processes *processes, triggers map[string]*trigger) (*cluster, error) {
 	c := &cluster{settings: s, folder: folder, processes: processes}
-	ports, err := freePorts(ctx, 2+2*s.controllers+3*s.replicas)
+	ports, err := local.FreePorts(ctx, 2+2*s.controllers+3*s.replicas)
 	if err != nil {
 		return nil, err
 	}
 	c.plane = local.ControlPlane{
 		Folder: folder, EtcdPort: ports[0], APIPort: ports[1],
-		Users: []local.User{local.Admin, ingestUser, controllerUser},
+		Users: []local.User{local.Admin, local.IngestUser, local.ControllerUser},
 	}
 	ports = ports[2:]
 	if err := c.startControlPlane(ctx); err != nil {
@@ -95,7 +82,7 @@ func startCluster(ctx context.Context, s settings, folder string, processes *pro
 		return nil, err
 	}
 	for i := range s.replicas {
-		r, err := c.startReplica(ctx, fmt.Sprintf("ingest-%d", i+1), ingestUser, ports[0], ports[1],
+		r, err := c.startReplica(ctx, fmt.Sprintf("ingest-%d", i+1), local.IngestUser, ports[0], ports[1],
 			"--role=ingest", "--ingest-bind-address="+local.Address(ports[2]))
 		if err != nil {
 			return nil, err
@@ -105,8 +92,8 @@ func startCluster(ctx context.Context, s settings, folder string, processes *pro
 		ports = ports[3:]
 	}
 	for i := range s.controllers {
-		r, err := c.startReplica(ctx, fmt.Sprintf("controller-%d", i+1), controllerUser, ports[0], ports[1],
-			"--role=controller", "--leader-election-namespace="+operatorNamespace,
+		r, err := c.startReplica(ctx, fmt.Sprintf("controller-%d", i+1), local.ControllerUser, ports[0], ports[1],
+			"--role=controller", "--leader-election-namespace="+local.OperatorNamespace,
 			fmt.Sprintf("--leader-election-lease-duration=%s", s.lease),
 			fmt.Sprintf("--leader-election-renew-deadline=%s", s.lease*2/3),
 			fmt.Sprintf("--leader-election-retry-period=%s", s.lease/8))
@@ -184,20 +171,18 @@ func (c *cluster) create(ctx context.Context, object client.Object) error {
 
 // applyObjects installs Sluice's definitions and permissions, and creates the triggers and all that they need.
 func (c *cluster) applyObjects(ctx context.Context, triggers map[string]*trigger) error {
-	for _, name := range []string{operatorNamespace, mainNamespace, tenantNamespace} {
+	for _, name := range []string{local.OperatorNamespace, mainNamespace, tenantNamespace} {
 		if err := c.create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return err
 		}
 	}
-	for _, folder := range []string{crdFolder, rbacFolder} {
-		objects, err := local.ReadKustomization(folder)
-		if err != nil {
+	objects, err := local.ReadOperator()
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		if err := c.apply(ctx, object); err != nil {
 			return err
-		}
-		for _, object := range objects {
-			if err := c.apply(ctx, object); err != nil {
-				return err
-			}
 		}
 	}
 	for _, namespace := range []string{mainNamespace, tenantNamespace} {
@@ -250,7 +235,7 @@ func (c *cluster) startReplica(ctx context.Context, name string, user local.User
 		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
 	kubeconfig := filepath.Join(c.folder, name+".kubeconfig")
-	if err := clientcmd.WriteToFile(c.plane.Kubeconfig("chaos", user.Name, proxy.port(), operatorNamespace), kubeconfig); err != nil {
+	if err := clientcmd.WriteToFile(c.plane.Kubeconfig("chaos", user.Name, proxy.port(), local.OperatorNamespace), kubeconfig); err != nil {
 		return nil, fmt.Errorf("write the kubeconfig: %w", err)
 	}
 	r := &replica{proxy: proxy, health: "http://" + local.Address(health), metrics: "http://" + local.Address(metrics) + "/metrics"}
@@ -351,53 +336,12 @@ func (m memory) most(other memory) memory {
 // measure returns the most that a process of each role holds at present, and the most that one held since it was started.
 func (c *cluster) measure() (now, peak memory) {
 	for _, r := range c.ingest {
-		rss, high := resident(r.pid())
+		rss, high := local.Resident(r.pid())
 		now.ingest, peak.ingest = max(now.ingest, rss), max(peak.ingest, high)
 	}
 	for _, r := range c.controllers {
-		rss, high := resident(r.pid())
+		rss, high := local.Resident(r.pid())
 		now.controller, peak.controller = max(now.controller, rss), max(peak.controller, high)
 	}
 	return now, peak
-}
-
-// resident returns the resident memory of a process and the most that it has been, in bytes; 0 if it does not run.
-func resident(pid int) (now, peak int64) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if pid == 0 || err != nil {
-		return 0, 0
-	}
-	for line := range strings.Lines(string(raw)) {
-		name, value, _ := strings.Cut(line, ":")
-		var kib int64
-		switch name {
-		case "VmRSS":
-			_, _ = fmt.Sscanf(value, "%d kB", &kib)
-			now = kib << 10
-		case "VmHWM":
-			_, _ = fmt.Sscanf(value, "%d kB", &kib)
-			peak = kib << 10
-		}
-	}
-	return now, peak
-}
-
-// freePorts returns different ports of the loopback address that are free. They are not of those that the kernel gives to outgoing connections:
-// one of these could take the port of a replica that is down for a moment.
-func freePorts(ctx context.Context, n int) ([]int, error) {
-	const first, last, attempts = 20000, 30000, 1000
-	var ports []int
-	for range attempts {
-		if len(ports) == n {
-			return ports, nil
-		}
-		port := first + rand.IntN(last-first) //nolint:gosec // no secret
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", local.Address(port))
-		if err != nil {
-			continue
-		}
-		defer listener.Close() //nolint:errcheck,revive // all are held until all are chosen
-		ports = append(ports, port)
-	}
-	return nil, fmt.Errorf("there are no %d free ports from %d to %d", n, first, last)
 }

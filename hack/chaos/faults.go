@@ -464,7 +464,7 @@ func refuseByPolicy(ctx context.Context, e *experiment, last time.Duration) (str
 
 // revokePermission removes a binding of config/rbac and applies it again.
 func revokePermission(ctx context.Context, e *experiment, last time.Duration) (string, error) {
-	objects, err := local.ReadKustomization(rbacFolder)
+	objects, err := local.ReadKustomization(local.RBACFolder)
 	if err != nil {
 		return "", err
 	}
@@ -486,7 +486,7 @@ const thief = "thief"
 
 func stealLease(ctx context.Context, e *experiment, _ time.Duration) (string, error) {
 	lease := &coordinationv1.Lease{}
-	key := client.ObjectKey{Namespace: operatorNamespace, Name: "sluice-controller"}
+	key := client.ObjectKey{Namespace: local.OperatorNamespace, Name: "sluice-controller"}
 	err := e.eventually(ctx, func(ctx context.Context) error {
 		if err := e.cluster.admin.Get(ctx, key, lease); err != nil {
 			return err

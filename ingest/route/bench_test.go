@@ -74,6 +74,34 @@ func BenchmarkUpsert(b *testing.B) {
 	})
 }
 
+// BenchmarkUpsertUnderLookups is BenchmarkUpsert with 100,000 routes while somebody else looks up paths all the time.
+func BenchmarkUpsertUnderLookups(b *testing.B) {
+	routes := numbered(100_000, 1)
+	table := route.NewTable()
+	table.Replace(routes)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, ok := table.Lookup(routes[i%len(routes)].Path()); !ok {
+				b.Error("a route is missing")
+				return
+			}
+		}
+	}()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same sequence in each run
+	for b.Loop() {
+		table.Upsert(routes[random.IntN(len(routes))])
+	}
+	close(stop)
+	<-stopped
+}
+
 // BenchmarkReplace also says what one route costs, which is to be the same for any number.
 func BenchmarkReplace(b *testing.B) {
 	for _, size := range []int{10_000, 100_000} {

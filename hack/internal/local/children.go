@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -81,6 +82,7 @@ type Child struct {
 	process *os.Process
 	stop    context.CancelFunc
 	done    chan struct{} // closed when it has ended
+	ending  atomic.Bool   // it was told to
 }
 
 // Start starts a process that is to run until Stop. Its output goes to a log. If it ends before, so does everything. To be
@@ -112,6 +114,9 @@ func (c *Children) StartWith(ctx context.Context, attributes *syscall.SysProcAtt
 	go func() {
 		defer close(started.done)
 		_ = cmd.Wait() // the state says more
+		if started.ending.Load() {
+			return
+		}
 		c.Fail(started.Describe(fmt.Errorf("%s %w (%s)", name, ErrChildEnded, cmd.ProcessState)))
 	}()
 	return started, nil
@@ -131,6 +136,13 @@ func (c *Children) Stop(gently bool) {
 		_ = child.process.Kill() // an error means that it has ended
 		<-child.done
 	}
+}
+
+// End stops the child before the others, and returns when it has ended. Nothing else ends with it.
+func (c *Child) End() {
+	c.ending.Store(true)
+	c.stop()
+	<-c.done
 }
 
 // PID is the id of its process.

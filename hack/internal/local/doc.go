@@ -3,7 +3,7 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package local is what make quickstart, make chaos and the cluster of make e2e have in common: the settings of an etcd and a
+// Package local is what make quickstart, make chaos, make bench and the cluster of make e2e have in common: the settings of an etcd and a
 // kube-apiserver on loopback addresses, the reading of manifests, waiting, the lock of a folder, and child processes that end
 // with the program.
 //

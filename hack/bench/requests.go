@@ -1,0 +1,76 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// requests measures what the API server makes of the ways to ask it for the same: what Sluice could choose.
+func requests(ctx context.Context, b *bench) ([]table, error) {
+	const connections, full, metadata = 16, "application/json", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+	usual, err := b.cluster.newTemplate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bare, err := b.cluster.newTemplate(ctx, func(run *unstructured.Unstructured) {
+		run.SetLabels(nil)
+		run.SetAnnotations(nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	config, err := b.cluster.apiTLS()
+	if err != nil {
+		return nil, err
+	}
+	one := newSender(http1, connections, config.Clone())
+	ways := []struct {
+		name string
+		plan plan
+	}{
+		{"", plan{sender: one, target: usual.raw()}},
+		{"the same again", plan{sender: one, target: usual.raw()}},
+		{"HTTP/2", plan{sender: newSender(http2, connections, config.Clone()), target: usual.raw()}},
+		{"the answer is metadata alone", plan{sender: one, target: usual.rawBy(metadata, "")}},
+		{"fieldValidation=Strict", plan{sender: one, target: usual.rawBy(full, "&fieldValidation=Strict")}},
+		{"fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(full, "&fieldValidation=Ignore")}},
+		{"no labels and annotations", plan{sender: one, target: bare.raw()}},
+		{"as Sluice asks: HTTP/2, metadata, Strict", plan{sender: newSender(http2, connections, config.Clone()), target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
+	}
+	rates := make([][]float64, len(ways))
+	var variants []func(bool) error
+	for i, way := range ways {
+		p := way.plan
+		p.want, p.workers, p.last = http.StatusCreated, connections, b.settings.round
+		variants = append(variants, func(warmUp bool) error {
+			r := attack(ctx, p)
+			if err := r.check(); err != nil {
+				return fmt.Errorf("%s: %w", way.name, err)
+			}
+			if !warmUp {
+				rates[i] = append(rates[i], r.perSecond())
+			}
+			return b.cluster.deleteRuns(ctx)
+		})
+	}
+	if err := interleave(b.settings.rounds, variants...); err != nil {
+		return nil, err
+	}
+	t := table{
+		Name:     "requests",
+		Title:    fmt.Sprintf("Creates straight at kube-apiserver, asked for in other ways, over %d connections.", connections),
+		Baseline: "HTTP/1.1, with the whole object as the answer.",
+	}
+	for i, way := range ways[1:] {
+		t.Rows = append(t.Rows, compare(way.name, "a second", rates[i+1], rates[0], target{}, false))
+	}
+	return []table{t}, nil
+}
