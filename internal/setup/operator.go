@@ -98,7 +98,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		LeaseDuration:                 &o.LeaseDuration,
 		RenewDeadline:                 &o.RenewDeadline,
 		RetryPeriod:                   &o.RetryPeriod,
-		GracefulShutdownTimeout:       new(o.Limits.ShutdownDelay + o.Limits.DrainTimeout + shutdownMargin),
+		GracefulShutdownTimeout:       new(shutdownTime(o)),
 		// Several operators in one process, as tests have them, are no mistake; two controllers of one name in one manager
 		// would fail to register their metrics anyway.
 		Controller: config.Controller{SkipNameValidation: new(true)},
@@ -142,6 +142,15 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		}
 	}
 	return operator, nil
+}
+
+// shutdownTime is how long the manager may take to stop. Without webhooks to drain it is far less than the 30 s that Kubernetes
+// gives a pod by default, so that the leader's lease is released before.
+func shutdownTime(o Options) time.Duration {
+	if !o.Role.ingest() {
+		return shutdownMargin
+	}
+	return o.Limits.ShutdownDelay + o.Limits.DrainTimeout + shutdownMargin
 }
 
 // Start runs the operator until ctx ends and its requests in flight are answered. The webhook server is drained before
