@@ -62,7 +62,7 @@ func newContest(ctx context.Context, b *bench, connections int) (*contest, error
 	for _, protocol := range []protocol{http1, http2} {
 		add(string(protocol), plan{sender: newSender(protocol, connections, tls.Clone()), target: t.raw(), want: http.StatusCreated})
 	}
-	add("Sluice", plan{sender: newSender(http1, connections, nil), target: signed(b.cluster.namespace, triggerName, url), want: http.StatusAccepted})
+	add("Sluice", plan{sender: newSender(http1, connections, nil), target: signed(b.cluster.namespace, url), want: http.StatusAccepted})
 	c.rounds = make([][]round, len(c.variants))
 	return c, nil
 }
@@ -192,7 +192,7 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := busy.run(ctx, 3*b.settings.round, rate); err != nil {
+	if err := busy.run(ctx, 2*b.settings.round, rate); err != nil {
 		return nil, err
 	}
 	at := fmt.Sprintf("at %d a second, ", rate)

@@ -49,11 +49,11 @@ func (f figures) add(output string) error {
 	return lines.Err()
 }
 
-// get returns the values of a benchmark.
-func (f figures) get(name, unit string) ([]float64, error) {
-	values := f[name][unit]
+// times returns how many nanoseconds a benchmark's function took.
+func (f figures) times(name string) ([]float64, error) {
+	values := f[name]["ns/op"]
 	if len(values) == 0 {
-		return nil, fmt.Errorf("no benchmark %q has measured %s", name, unit)
+		return nil, fmt.Errorf("there is no benchmark %q", name)
 	}
 	return values, nil
 }
@@ -136,11 +136,11 @@ func code(ctx context.Context, b *bench) ([]table, error) {
 
 	lookup := table{Name: "routes", Title: "A path looked up among many; the ratio is of times.", Baseline: "a Go map that nobody may write to."}
 	for _, routes := range []string{"10", "10000", "100000", "1000000"} {
-		measured, err := all.get("Lookup/routes="+routes, "ns/op")
+		measured, err := all.times("Lookup/routes=" + routes)
 		if err != nil {
 			return nil, err
 		}
-		baseline, err := all.get("GoMap/routes="+routes, "ns/op")
+		baseline, err := all.times("GoMap/routes=" + routes)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +150,7 @@ func code(ctx context.Context, b *bench) ([]table, error) {
 		}
 	}
 	update := table{Name: "route update", Title: "One route of 100,000 changed while others look up paths all the time. Lookups take no lock, so they never wait."}
-	took, err := all.get("UpsertUnderLookups", "ns/op")
+	took, err := all.times("UpsertUnderLookups")
 	if err != nil {
 		return nil, err
 	}
@@ -160,11 +160,11 @@ func code(ctx context.Context, b *bench) ([]table, error) {
 
 // compare compares the speed of two benchmarks.
 func (f figures) compare(name, measured, baseline string, t target) (row, error) {
-	sluice, err := f.get(measured, "ns/op")
+	sluice, err := f.times(measured)
 	if err != nil {
 		return row{}, err
 	}
-	theirs, err := f.get(baseline, "ns/op")
+	theirs, err := f.times(baseline)
 	if err != nil {
 		return row{}, err
 	}
@@ -201,7 +201,7 @@ func (b *bench) againstPHP(ctx context.Context, all figures) (row, error) {
 		}
 		theirs = append(theirs, took)
 	}
-	sluice, err := all.get("DefaultScheme/RIPEMD-128/1MiB/Verify", "ns/op")
+	sluice, err := all.times("DefaultScheme/RIPEMD-128/1MiB/Verify")
 	if err != nil {
 		return row{}, err
 	}

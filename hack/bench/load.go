@@ -122,12 +122,12 @@ func sign(key, body []byte) string {
 }
 
 // signed has requests signed, each with a body of its own, and sent to the servers by turns.
-func signed(namespace, trigger string, urls ...string) vegeta.Targeter {
+func signed(namespace string, urls ...string) vegeta.Targeter {
 	var number atomic.Uint64
 	return func(t *vegeta.Target) error {
 		n := number.Add(1)
 		t.Method = http.MethodPost
-		t.URL = urls[n%uint64(len(urls))] + "/hooks/" + namespace + "/" + trigger
+		t.URL = urls[n%uint64(len(urls))] + "/hooks/" + namespace + "/" + triggerName
 		t.Body = newBody(n)
 		t.Header = http.Header{"Content-Type": {"application/json"}}
 		t.Header.Set(signatureHeader, sign([]byte(keyText), t.Body))

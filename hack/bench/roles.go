@@ -53,12 +53,16 @@ func replicas(ctx context.Context, b *bench) ([]table, error) {
 		return nil, err
 	}
 	all, urls := []*replica{b.cluster.ingest}, []string{url}
+	defer func() {
+		for _, r := range all[1:] {
+			r.child.End()
+		}
+	}()
 	for i := range 3 {
 		r, err := b.cluster.startIngest(ctx, fmt.Sprintf("ingest-%d", i+2))
 		if err != nil {
 			return nil, err
 		}
-		defer r.child.End()
 		all, urls = append(all, r), append(urls, r.url)
 	}
 	processors := func() (float64, error) {
@@ -78,7 +82,7 @@ func replicas(ctx context.Context, b *bench) ([]table, error) {
 	for i, n := range counts {
 		// The connections are those of all replicas together.
 		p := plan{
-			sender: newSender(http1, connections/n, nil), target: signed(b.cluster.namespace, triggerName, urls[:n]...),
+			sender: newSender(http1, connections/n, nil), target: signed(b.cluster.namespace, urls[:n]...),
 			want: http.StatusAccepted, workers: connections, last: b.settings.round,
 		}
 		variants = append(variants, func(warmUp bool) error {

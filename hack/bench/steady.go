@@ -111,7 +111,7 @@ func (b *bench) lifecycles(ctx context.Context, h *hand) (byHand, bySluice []flo
 		if err != nil {
 			return nil, nil, err
 		}
-		created, err := repeat(ctx, 2*sweeping, handWorkers, deliver)
+		created, err := repeat(ctx, sweeping, handWorkers, deliver)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -119,7 +119,7 @@ func (b *bench) lifecycles(ctx context.Context, h *hand) (byHand, bySluice []flo
 		if err != nil {
 			return nil, nil, err
 		}
-		deleted := created - float64(after-before)/(2*sweeping).Seconds()
+		deleted := created - float64(after-before)/sweeping.Seconds()
 		bySluice = append(bySluice, min(created, deleted)) // what piles up does not count
 		b.say("  by hand %.0f a second; by Sluice %.0f created and %.0f deleted", rate, created, deleted)
 		controller.child.End()
@@ -177,7 +177,7 @@ func (b *bench) constantRate(ctx context.Context, h *hand, rate int) ([]row, err
 	})
 	var all []sent
 	r := attack(ctx, plan{
-		sender: newSender(http1, latencyConnections, nil), target: signed(b.cluster.namespace, triggerName, b.cluster.url),
+		sender: newSender(http1, latencyConnections, nil), target: signed(b.cluster.namespace, b.cluster.url),
 		want: http.StatusAccepted, workers: latencyConnections, rate: rate, last: b.settings.steady,
 		each: func(result *vegeta.Result) {
 			all = append(all, sent{result.Timestamp, result.Latency})

@@ -53,13 +53,18 @@ func manyTriggers(ctx context.Context, b *bench) ([]table, error) {
 
 	var replicas []*replica
 	var warmUps, resident []float64
+	defer func() {
+		for _, r := range replicas {
+			r.child.End()
+		}
+	}()
 	for i := range 2 {
 		name := fmt.Sprintf("ingest-many-%d", i+1)
 		r, err := c.startIngest(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		defer r.child.End()
+		replicas = append(replicas, r)
 		took, err := warmUpTook(filepath.Join(b.folder, name+".log"))
 		if err != nil {
 			return nil, err
@@ -68,7 +73,6 @@ func manyTriggers(ctx context.Context, b *bench) ([]table, error) {
 		now, _ := local.Resident(r.child.PID())
 		warmUps = append(warmUps, took.Seconds())
 		resident = append(resident, float64(now)/mebibyte)
-		replicas = append(replicas, r)
 	}
 	start := table{
 		Name:  "triggers",
@@ -109,7 +113,7 @@ func (b *bench) rotateKeys(ctx context.Context, replicas []*replica) ([]time.Dur
 	}
 	load.Go(func() error {
 		r := attack(loading, plan{
-			sender: newSender(http1, latencyConnections, nil), target: signed(c.namespace, triggerName, urls...),
+			sender: newSender(http1, latencyConnections, nil), target: signed(c.namespace, urls...),
 			want: http.StatusAccepted, workers: latencyConnections, rate: rotationLoad, last: time.Hour,
 		})
 		return r.check()
