@@ -50,7 +50,7 @@ func TestRenderings(t *testing.T) {
 				"Deployment/sluice-ingest .spec.template.spec.volumes":                                      ``,
 				"Deployment/sluice-controller .spec.replicas":                                               `2`,
 				"Deployment/sluice-controller .spec.minReadySeconds":                                        `5`,
-				"Deployment/sluice-controller .spec.template.spec.containers[0].env":                        `[{"name":"GOMEMLIMIT","value":"460MiB"}]`,
+				"Deployment/sluice-controller .spec.template.spec.containers[0].env":                        `[{"name":"GOMEMLIMIT","value":"230MiB"}]`,
 				"Deployment/sluice-controller .spec.template.spec.containers[0].args":                       `["--role=controller"]`,
 				"Deployment/sluice-controller .spec.template.spec.terminationGracePeriodSeconds":            ``,
 				"Deployment/sluice-controller .spec.template.spec.containers[0].ports[*].name":              `"probes" "metrics"`,
