@@ -205,7 +205,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	counts := false // against the rate
 	defer func() {
 		if !counts {
-			target.Refund(receivedAt)
+			target.Refund(h.now())
 		}
 	}()
 

@@ -42,7 +42,7 @@ type Options struct {
 	Tracing *Tracing
 	// Log is where the server logs.
 	Log logr.Logger
-	// Reporter is told why requests were refused, at most once a minute and trigger; nil for nobody.
+	// Reporter is told why requests were refused, at most once a minute, trigger and cause; nil for nobody.
 	Reporter RefusalReporter
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
@@ -144,7 +144,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	inFlight := context.WithoutCancel(ctx)
 	server := &http.Server{
-		Handler:                      s.handler,
+		Handler:                      s.conns.noting(s.handler),
 		TLSConfig:                    s.tls,
 		BaseContext:                  func(net.Listener) context.Context { return inFlight },
 		ReadHeaderTimeout:            s.limits.ReadHeaderTimeout,
@@ -154,6 +154,7 @@ func (s *Server) Start(ctx context.Context) error {
 		MaxHeaderBytes:               s.limits.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
 		ConnState:                    s.conns.changed,
+		ConnContext:                  s.conns.context,
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
 	setProtocols(server, s.limits.WriteTimeout)

@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package webhooktrigger
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -72,8 +71,12 @@ func TestObserve(t *testing.T) {
 			reason: "a run of an earlier version names no key", observed: []seen{{"shop", "orders", "", second(1)}},
 			want: map[types.NamespacedName]map[string]time.Time{},
 		},
-		"LongName": {
-			reason: "no key has such a name", observed: []seen{{"shop", "orders", strings.Repeat("k", maxKeyName+1), second(1)}},
+		"NoTrigger": {
+			reason: "who may create FlowRuns can make up triggers, which are not remembered", observed: []seen{{"shop", "invented", primary, second(1)}},
+			want: map[types.NamespacedName]map[string]time.Time{},
+		},
+		"NoKey": {
+			reason: "and keys", observed: []seen{{"shop", "orders", "webhook/invented", second(1)}},
 			want: map[types.NamespacedName]map[string]time.Time{},
 		},
 	}
@@ -81,6 +84,9 @@ func TestObserve(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newKeyUsage(time.Minute)
+			for _, trigger := range []types.NamespacedName{orders, {Namespace: "shop", Name: "parcels"}, {Namespace: "other", Name: "orders"}} {
+				u.follow(trigger, []string{primary, former})
+			}
 			for _, run := range tc.observed {
 				u.sees(run)
 			}
@@ -155,6 +161,7 @@ func TestKeyStatuses(t *testing.T) {
 			additional(&in, former)
 			in.Trigger.Status.Keys = tc.known
 			u := newKeyUsage(time.Minute)
+			u.keyStatuses(in.Trigger)
 			for key, n := range tc.observed {
 				u.observe(orders.Namespace, orders.Name, key, second(n))
 			}
@@ -165,4 +172,36 @@ func TestKeyStatuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFollow shows that what is known of a key stays while a trigger refers to it, and no longer.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	const primary, former = "webhook/secretKey", "webhook/former"
+	u := newKeyUsage(time.Minute)
+	used := func() []time.Time { return []time.Time{u.lastMatched(orders, primary), u.lastMatched(orders, former)} }
+	check := func(reason string, want ...time.Time) {
+		t.Helper()
+		if diff := cmp.Diff(want, used()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", reason, diff)
+		}
+	}
+	u.follow(orders, []string{primary, former})
+	u.observe(orders.Namespace, orders.Name, primary, second(1))
+	u.publish()
+	u.observe(orders.Namespace, orders.Name, former, second(2))
+	u.follow(orders, []string{former, primary})
+	u.publish()
+	check("a reconciliation in between changes nothing", second(1), second(2))
+	u.observe(orders.Namespace, orders.Name, former, second(3))
+	u.follow(orders, []string{primary})
+	u.publish()
+	u.follow(orders, []string{primary, former})
+	check("a key that was taken away is a new one when it comes again", second(1), time.Time{})
+	u.forget(orders)
+	u.observe(orders.Namespace, orders.Name, primary, second(4))
+	if got := u.publish(); len(got) != 0 {
+		t.Errorf("%v are published, though the trigger is gone", got)
+	}
+	check("a trigger that is gone", time.Time{}, time.Time{})
 }

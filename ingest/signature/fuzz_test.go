@@ -400,7 +400,7 @@ func FuzzExplain(f *testing.F) {
 		`|the timestamp is [0-9]+ seconds (further ahead|older) than the tolerance allows|the timestamp is in another unit than expected` +
 		`|the request was signed with the former key "former"|the body was written anew on its way: its white space is not what was signed` +
 		`|the body is compressed; probably its content was signed before that|the signature is one of the body alone, but the scheme signs more than that` +
-		`|nothing more is known)$`)
+		`|no usual mistake explains it; compare the key, and the bytes that the sender signs|nothing more is known)$`)
 	f.Fuzz(func(t *testing.T, value, timestamp, contentEncoding string, body, secret []byte, choice uint8) {
 		scheme := signature.Scheme{Algorithm: signature.SHA256}
 		if name := names[int(choice)%len(names)]; name != "" {

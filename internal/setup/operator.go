@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/controllers/flowrun"
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
@@ -72,8 +73,8 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		return nil, err
 	}
 	types := scheme.New()
-	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
 	restConfig.Wrap(outage.Wrap(log.WithName("outage")))
+	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable"))) // around the other: it makes errors of broken answers
 
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
@@ -137,7 +138,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		if err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
-		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o, observe); err != nil {
+		if err := addHistory(ctx, mgr, slices.Sorted(maps.Keys(namespaces)), o, observe); err != nil {
 			return nil, err
 		}
 	}
@@ -217,7 +218,11 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 }
 
 // addHistory adds what deletes FlowRuns.
-func addHistory(mgr ctrl.Manager, namespaces []string, options Options, observe func(namespace, trigger, key string, created time.Time)) error {
+func addHistory(ctx context.Context, mgr ctrl.Manager, namespaces []string, options Options, observe func(namespace, trigger, key string, created time.Time)) error {
+	// Before the first sweep reads Flows: a cache has only what somebody has asked it to have.
+	if _, err := mgr.GetCache().GetInformer(ctx, &sluicev1alpha1.Flow{}, cache.BlockUntilSynced(false)); err != nil {
+		return fmt.Errorf("watch flows: %w", err)
+	}
 	collector, err := flowrun.NewCollector(flowrun.Options{
 		Config:     mgr.GetConfig(),
 		Flows:      mgr.GetClient(),
