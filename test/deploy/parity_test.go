@@ -170,14 +170,22 @@ func TestArguments(t *testing.T) {
 		tracing: {endpoint: "https://collector:4317", sampleRatio: 0.001, trustTraceparent: always},
 		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5}}`
 	cases := map[string]struct{ reason, values string }{
-		"Defaults":    {"as it is installed", ``},
-		"All":         {"in one process", `{mode: all}`},
-		"Everything":  {"all flags there are", everything},
-		"OpenMetrics": {"of the other access", `{metrics: {access: open}}`},
-		"NoMetrics":   {"an address that is none", `{metrics: {enabled: false}}`},
-		"NoShutdown":  {"the least there is", `{ingest: {shutdownDelaySeconds: 0, drainTimeoutSeconds: 2}}`},
-		"Traces":      {"of no request of which the sender does not say so", `{tracing: {endpoint: "http://collector:4317", sampleRatio: 0, trustTraceparent: never}}`},
-		"TLS1.2":      {"the other version", `{tls: {enabled: true, secretName: a, minVersion: "1.2"}}`},
+		"Defaults":             {"as it is installed", ``},
+		"All":                  {"in one process", `{mode: all}`},
+		"Everything":           {"all flags there are", everything},
+		"OpenMetrics":          {"of the other access", `{metrics: {access: open}}`},
+		"NoMetrics":            {"an address that is none", `{metrics: {enabled: false}}`},
+		"NoShutdown":           {"the least there is", `{ingest: {shutdownDelaySeconds: 0, drainTimeoutSeconds: 2}}`},
+		"Traces":               {"of no request of which the sender does not say so", `{tracing: {endpoint: "http://collector:4317", sampleRatio: 0, trustTraceparent: never}}`},
+		"Deadline":             {"the most for which the other timeouts are long enough", `{ingest: {acceptDeadlineSeconds: 5}}`},
+		"LongDeadline":         {"a little more", `{ingest: {acceptDeadlineSeconds: 5.001}}`},
+		"LongestDeadline":      {"the longest", `{ingest: {acceptDeadlineSeconds: 3600, drainTimeoutSeconds: 3600}}`},
+		"ShortestDeadline":     {"the shortest", `{ingest: {acceptDeadlineSeconds: 0.001}}`},
+		"LeastMemory":          {"just room for the longest body", `{ingest: {maxInFlightBytes: 1064960}}`},
+		"LeastMemoryOfLongest": {"just room for the longest body", `{ingest: {maxBodyBytes: 1130496, maxInFlightBytes: 1146880}}`},
+		"MostMemory":           {"the most there may be", `{ingest: {maxInFlightBytes: 1099511627776}}`},
+		"LongSelector":         {"as long as it may be", `{secretLabelSelector: "xx` + strings.Repeat(",x", 127) + `"}`},
+		"TLS1.2":               {"the other version", `{tls: {enabled: true, secretName: a, minVersion: "1.2"}}`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

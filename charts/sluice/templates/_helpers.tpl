@@ -138,6 +138,10 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- end }}
 {{- with $settings.acceptDeadlineSeconds }}
 - --accept-deadline={{ . }}s
+{{- /* The operator wants room for it after --read-timeout (15s), and its default (20s) has that for 5 seconds. */}}
+{{- if gt (float64 .) 5.0 }}
+- --write-timeout={{ addf 15 . }}s
+{{- end }}
 {{- end }}
 {{- with $values.tracing }}
 {{- if .endpoint }}
@@ -211,6 +215,12 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- with .Values.ingest -}}
 {{- if gt (float64 (.acceptDeadlineSeconds | default 2)) (float64 .drainTimeoutSeconds) -}}
 {{- $problems = append $problems "ingest.drainTimeoutSeconds is less than ingest.acceptDeadlineSeconds (2 if that is null)" -}}
+{{- end -}}
+{{- with .maxInFlightBytes -}}
+{{- $least := add (int64 ($.Values.ingest.maxBodyBytes | default 1048576)) 16384 -}}
+{{- if lt (int64 .) $least -}}
+{{- $problems = append $problems (printf "ingest.maxInFlightBytes is less than %d, so the longest body would have no room: it must be at least ingest.maxBodyBytes (1048576 if that is null) and 16384" $least) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.metrics -}}
