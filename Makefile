@@ -14,6 +14,8 @@ HELM := $(TOOLS)/helm
 HELM_DOCS := $(TOOLS)/helm-docs
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# What make build makes.
+BINARY ?= bin/manager
 LDFLAGS := -s -w -X github.com/sluice-dev/sluice/internal/setup.version=$(VERSION)
 
 # The race detector links with a C compiler; without one the tests run all the same, and say so.
@@ -44,7 +46,7 @@ quickstart: build ## Run Sluice with a control plane of its own on this machine,
 .PHONY: build
 build: ## Build the operator into bin/manager.
 	@# Without git's stamp: the same source makes the same bytes in a clone, a copy and the build of an image.
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/manager ./cmd/manager
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BINARY) ./cmd/manager
 
 ##@ Test it
 
@@ -63,6 +65,7 @@ test: controlplane $(HELM) ## Run every test, with the race detector, the ones a
 	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
 	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
 	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
+	cd hack/release && go test -count=1 $(TESTFLAGS) ./...
 	cd hack/bench && go test $(TESTFLAGS) ./...
 	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) -count=1 $(TESTFLAGS) ./...
 
@@ -134,6 +137,20 @@ image: bin/image ## Make the image of the Dockerfile, offline, as bin/sluice-ima
 bin/image:
 	@cd hack/image && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
 
+# The program that writes bills of materials.
+.PHONY: bin/release
+bin/release:
+	@cd hack/release && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
+
+.PHONY: release
+release: ## Make what a release consists of in dist: binaries, image, chart, install.yaml, bills of materials, checksums. VERSION=v0.1.0.
+	@HELM=$(HELM) IMAGE=$(IMAGE) hack/release/release.sh "$(VERSION)"
+
+.PHONY: release-verify
+release-verify: VERSION = $(shell sed -n 's/^appVersion: //p' charts/sluice/Chart.yaml)
+release-verify: $(HELM) controlplane ## Make the release of what is committed twice, in different folders, and fail if a byte differs (PLATFORMS=linux/amd64).
+	@VERSION=$(VERSION) PLATFORMS="$${PLATFORMS-linux/amd64}" hack/release/verify.sh
+
 ##@ Change it
 
 .PHONY: generate
@@ -159,11 +176,12 @@ lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) run -c .golangci-kal.yaml ./api/...
 	cd hack/image && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
+	cd hack/release && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 	cd hack/bench && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.
-	rm -rf bin/manager bin/quickstart bin/chaos bin/bench bin/bench-results bin/image bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
+	rm -rf bin/manager bin/quickstart bin/chaos bin/image bin/release bin/bench bin/bench-results dist bin/sluice-image.tar bin/cluster bin/pause bin/pause-image.tar bin/e2e bin/e2e.test bin/tools .quickstart .cluster
 
 # A tool's package, from the tool block of hack/tools/go.mod.
 $(CONTROLLER_GEN): PACKAGE = sigs.k8s.io/controller-tools/cmd/controller-gen

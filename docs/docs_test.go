@@ -27,6 +27,7 @@ SPDX-License-Identifier: Apache-2.0
 package docs_test
 
 //go:generate go run ../hack/providers providers.md
+//go:generate go run ../hack/metrics operations.md
 
 import (
 	"bytes"

@@ -11,6 +11,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,15 +23,14 @@ import (
 
 var mistakes = filepath.Join("docs", "mistakes.md")
 
-// TestMistakes looks for the tests that are said to catch the mistakes of others.
-func TestMistakes(t *testing.T) {
-	t.Parallel()
-	functions := map[string]map[string]bool{} // by package
-	in := func(pkg string) map[string]bool {
-		if functions[pkg] != nil {
-			return functions[pkg]
-		}
-		functions[pkg] = map[string]bool{}
+// tests says which tests there are, by package.
+type tests map[string]map[string]bool
+
+// has says whether a package has a test, or a fuzz target, of that name.
+func (all tests) has(t *testing.T, pkg, name string) bool {
+	t.Helper()
+	if all[pkg] == nil {
+		all[pkg] = map[string]bool{}
 		files, err := filepath.Glob(filepath.Join(testenv.Root(), pkg, "*_test.go"))
 		if err != nil || len(files) == 0 {
 			t.Errorf("%s has no tests: %v", pkg, err)
@@ -38,27 +38,62 @@ func TestMistakes(t *testing.T) {
 		for _, file := range files {
 			for _, declaration := range parse(t, file).Decls {
 				if f, ok := declaration.(*ast.FuncDecl); ok && f.Recv == nil {
-					functions[pkg][f.Name.Name] = true
+					all[pkg][f.Name.Name] = true
 				}
 			}
 		}
-		return functions[pkg]
 	}
+	return all[pkg][name]
+}
+
+// TestMistakes looks for the tests that are said to catch the mistakes of others.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	all := tests{}
 	rows := tableUnder(t, mistakes, "## Mistakes")
 	for _, cells := range rows {
-		tests, packages := code.FindAllStringSubmatch(cells[3], -1), code.FindStringSubmatch(cells[4])
-		if len(tests) == 0 || packages == nil {
+		named, packages := code.FindAllStringSubmatch(cells[3], -1), code.FindStringSubmatch(cells[4])
+		if len(named) == 0 || packages == nil {
 			t.Errorf("docs/mistakes.md: no test or no package for %q", cells)
 			continue
 		}
-		for _, test := range tests {
-			if !in(packages[1])[test[1]] {
+		for _, test := range named {
+			if !all.has(t, packages[1], test[1]) {
 				t.Errorf("docs/mistakes.md: there is no %s in %s", test[1], packages[1])
 			}
 		}
 	}
 	if len(rows) < 20 {
 		t.Errorf("docs/mistakes.md has only %d rows", len(rows))
+	}
+}
+
+// isTest matches the name of a test or a fuzz target.
+var isTest = regexp.MustCompile(`^(Test|Fuzz)[A-Z]\w*$`)
+
+// TestThreatModel looks for the tests that the threat model names, each behind the name of its package.
+func TestThreatModel(t *testing.T) {
+	t.Parallel()
+	all := tests{}
+	security := filepath.Join("docs", "security.md")
+	for heading, least := range map[string]int{"### Who might attack": 8, "### What a failure or takeover gives": 12, "### What was tried": 15} {
+		rows := tableUnder(t, security, heading)
+		for _, cells := range rows {
+			var pkg string
+			for _, span := range code.FindAllStringSubmatch(cells[len(cells)-1], -1) {
+				switch {
+				case !isTest.MatchString(span[1]):
+					pkg = span[1]
+				case pkg == "":
+					t.Errorf("%s: %s is behind no package", security, span[1])
+				case !all.has(t, pkg, span[1]):
+					t.Errorf("%s: there is no %s in %s", security, span[1], pkg)
+				}
+			}
+		}
+		if len(rows) < least {
+			t.Errorf("%s has only %d rows under %q", security, len(rows), heading)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 go mod tidy
 (cd test/sdk && go mod tidy)
 (cd hack/image && go mod tidy)
+(cd hack/release && go mod tidy)
 (cd hack/bench && go mod tidy)
 (cd test/deploy && go mod tidy)
 unformatted=$(gofmt -l $(git ls-files '*.go'))

@@ -131,8 +131,8 @@ type accepted struct {
 }
 
 // writeAccepted answers a request whose FlowRun is stored, by itself or by an earlier request of the same delivery.
-func writeAccepted(w http.ResponseWriter, response route.Response, namespace, name string, duplicate bool) {
-	status := http.StatusAccepted
+func writeAccepted(w http.ResponseWriter, response route.Response, namespace, name string, duplicate bool) (status int) {
+	status = http.StatusAccepted
 	if duplicate {
 		status = http.StatusOK
 	}
@@ -144,7 +144,7 @@ func writeAccepted(w http.ResponseWriter, response route.Response, namespace, na
 			w.Header().Set("Content-Type", response.ContentType)
 		}
 		writeBody(w, status, response.Body)
-		return
+		return status
 	}
 	var a accepted
 	a.FlowRun.Namespace, a.FlowRun.Name, a.Duplicate = namespace, name, duplicate
@@ -158,6 +158,7 @@ func writeAccepted(w http.ResponseWriter, response route.Response, namespace, na
 	}
 	w.Header().Set("Content-Type", "application/json")
 	writeBody(w, status, append(body, '\n'))
+	return status
 }
 
 // writeUnauthorized answers a request whose signature is not good.

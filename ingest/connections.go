@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -67,6 +68,37 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 		surplus = encrypted.NetConn() // without a word of farewell, which can take seconds, and no other connection is accepted meanwhile
 	}
 	_ = surplus.Close() // the server finds out, and says that it is closed
+}
+
+// connectionKey is of the context's value that is the connection of a request.
+type connectionKey struct{}
+
+// context is for http.Server.ConnContext.
+func (*connections) context(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// noting takes note of requests that no change of state tells of: a connection of HTTP/2 is active for as long as it has one
+// request or another.
+func (c *connections) noting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 {
+			if conn, ok := r.Context().Value(connectionKey{}).(net.Conn); ok {
+				c.busy(conn)
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// busy takes note of another request on an active connection.
+func (c *connections) busy(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.at[conn]; h.list == &c.active {
+		h.element.Value = connection{conn, c.now()}
+		c.active.MoveToBack(h.element)
+	}
 }
 
 // surplus returns the connection that has to go for a new one.

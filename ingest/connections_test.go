@@ -29,7 +29,8 @@ func (c *namedConn) Close() error {
 func TestConnections(t *testing.T) {
 	const most = 3
 	const stuck = time.Second
-	const wait = http.ConnState(100) // no state: time passes
+	const wait = http.ConnState(100)    // no state: time passes
+	const another = http.ConnState(101) // no state: another request on a connection of HTTP/2
 	type step struct {
 		conn  string
 		state http.ConnState
@@ -61,6 +62,15 @@ func TestConnections(t *testing.T) {
 			steps: append(open("a", "b", "c"), step{"b", http.StateActive}, step{"a", http.StateActive}, step{"", wait}, step{"c", http.StateActive},
 				step{"d", http.StateNew}), want: []string{"b"},
 		},
+		"BusyForLong": {
+			reason: "the first has had one request or another all the time, and the second the same one",
+			steps: append(open("a", "b", "c"), step{"a", http.StateActive}, step{"b", http.StateActive}, step{"c", http.StateActive}, step{"", wait},
+				step{"a", another}, step{"c", another}, step{"d", http.StateNew}), want: []string{"b"},
+		},
+		"LateRequest": {
+			reason: "a request that is told of when its connection is gone brings nothing back",
+			steps:  append(open("a"), step{"a", http.StateActive}, step{"a", http.StateClosed}, step{"a", another}),
+		},
 		"AllBusy": {
 			reason: "the new one is the only one without a request",
 			steps: append(open("a", "b", "c"), step{"a", http.StateActive}, step{"b", http.StateActive}, step{"c", http.StateActive},
@@ -84,6 +94,10 @@ func TestConnections(t *testing.T) {
 				}
 				if conns[s.conn] == nil {
 					conns[s.conn] = &namedConn{name: s.conn}
+				}
+				if s.state == another {
+					c.busy(conns[s.conn])
+					continue
 				}
 				c.changed(conns[s.conn], s.state)
 			}

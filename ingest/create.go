@@ -41,6 +41,9 @@ const (
 	Refused Outcome = "refused"
 )
 
+// outcomes are all of them.
+var outcomes = []Outcome{Stored, Duplicate, Conflicting, NotStored, Refused}
+
 // A CreateError says why a FlowRun is not known to be stored. Its text is fit for logs: it holds nothing of the FlowRun
 // but its name.
 type CreateError struct {
@@ -143,6 +146,7 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 		if !mayRetryNow(err) {
 			return outcomeOf(err)
 		}
+		traceAttempt(ctx, err)
 		unclear = unclear || !exists // what failed after that was a read
 		select {
 		case <-ctx.Done():
@@ -155,8 +159,14 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 
 var errDeletedMeanwhile = errors.New("the FlowRun of the same delivery was deleted meanwhile")
 
+// errNotConfirmed is for an answer of 2xx that is not the API server's to a create: something between, a proxy that asks for a
+// login for instance, has answered.
+var errNotConfirmed = errors.New("the answer does not say that the FlowRun was created")
+
+// post makes one attempt. It returns nil only if the API server has confirmed that it has created the FlowRun.
 func (c *Creator) post(ctx context.Context, run NewRun) error {
-	return c.client.Post().
+	var code int
+	err := c.client.Post().
 		Namespace(run.Namespace).
 		Resource("flowruns").
 		Param("fieldManager", fieldManager).
@@ -167,7 +177,12 @@ func (c *Creator) post(ctx context.Context, run NewRun) error {
 		MaxRetries(0). // client-go would sleep for as long as Retry-After says; the deadline is shorter
 		Body(run.Object).
 		Do(ctx).
+		StatusCode(&code).
 		Error()
+	if err == nil && code != http.StatusCreated {
+		return errNotConfirmed
+	}
+	return err
 }
 
 // storedDigest returns the digest that the FlowRun of that name carries.
@@ -223,13 +238,15 @@ func classify(err error) *CreateError {
 	denial := admission.Denial(s.Message)
 	switch {
 	case denial != "" || strings.Contains(s.Message, webhookFailure): // the words, and the code, of those who wrote the webhook
-		e.health = answering
+		e.health = refusing
 	case s.Code == http.StatusTooManyRequests:
 		e.health = overloaded
 	case s.Code >= http.StatusInternalServerError:
 		e.health = failing
-	default:
+	case s.Code == http.StatusConflict: // there is one of that name: etcd was asked
 		e.health = answering
+	default:
+		e.health = refusing
 	}
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		e.RetryAfter = time.Duration(seconds) * time.Second

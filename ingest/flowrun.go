@@ -65,8 +65,9 @@ func runName(trigger string, raw []byte) string {
 	return trigger + "-" + suffixEncoding.EncodeToString(raw)[:suffixLength]
 }
 
-// newRun returns the FlowRun of a verified request. body is not kept.
-func newRun(r *route.Route, result signature.Result, contentType string, receivedAt time.Time, body []byte) (NewRun, error) {
+// newRun returns the FlowRun of a verified request. traceparent is of the span in which it is stored; empty if there is
+// none. body is not kept.
+func newRun(r *route.Route, result signature.Result, contentType, traceparent string, receivedAt time.Time, body []byte) (NewRun, error) {
 	made := NewRun{Namespace: r.Namespace, OfDelivery: r.Deduplicate && result.DeliveryID != ""}
 	if made.OfDelivery {
 		made.Name = deliveryName(r.Name, r.UID, result.DeliveryID)
@@ -76,6 +77,9 @@ func newRun(r *route.Route, result signature.Result, contentType string, receive
 	annotations := map[string]string{sluicev1alpha1.AnnotationSignedBy: result.Key}
 	if made.OfDelivery && r.Window > 0 {
 		annotations[sluicev1alpha1.AnnotationRetainUntil] = retainUntil(receivedAt, r.Window)
+	}
+	if traceparent != "" {
+		annotations[sluicev1alpha1.AnnotationTraceparent] = traceparent
 	}
 	size := int64(len(body))
 	digest := sha256.Sum256(body)

@@ -209,11 +209,11 @@ func TestNewRunOfDelivery(t *testing.T) {
 			}
 			result := signature.Result{Key: "a/b", DeliveryID: tc.id}
 			body := []byte("the body")
-			first, err := newRun(r, result, "text/plain", testTime, body)
+			first, err := newRun(r, result, "text/plain", "", testTime, body)
 			if err != nil {
 				t.Fatal(err)
 			}
-			second, err := newRun(r, result, "text/html", testTime.Add(time.Hour), []byte("another"))
+			second, err := newRun(r, result, "text/html", "", testTime.Add(time.Hour), []byte("another"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -771,6 +771,6 @@ func BenchmarkEncodeFlowRun(b *testing.B) {
 
 // encodeFlowRun returns the FlowRun of a request that was signed with the key, without a delivery id.
 func encodeFlowRun(r *route.Route, contentType, signedBy string, receivedAt time.Time, body []byte) ([]byte, error) {
-	run, err := newRun(r, signature.Result{Key: signedBy}, contentType, receivedAt, body)
+	run, err := newRun(r, signature.Result{Key: signedBy}, contentType, "", receivedAt, body)
 	return run.Object, err
 }

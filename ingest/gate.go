@@ -42,8 +42,11 @@ type health int
 const (
 	// unasked means that there was no create after all.
 	unasked health = iota
-	// answering means that the API server has given the answer that it was asked for, even if that is a refusal.
+	// answering means that the API server has stored the FlowRun, or found one that was.
 	answering
+	// refusing means that it refused the FlowRun before it asked etcd: by a policy, a webhook, a permission or a quota. It
+	// says nothing of whether others can be stored.
+	refusing
 	// overloaded means that it turned the create away for now (429).
 	overloaded
 	// failing means that it gave no answer, or one that says that it, etcd or what is between does not work.
@@ -250,6 +253,13 @@ func (g *gate) enter(ctx context.Context, uid string, concurrency int) (*pass, s
 }
 
 func (g *gate) admit(t *turnstile) *pass {
+	if now := g.now(); g.running == 0 && g.waiting == 0 && now.Sub(g.window.begin) >= createWindow {
+		// What was before a pause says nothing of what is possible now.
+		g.window = window{begin: now}
+		if now.Sub(g.full) > overloadMemory {
+			g.rate = 0
+		}
+	}
 	g.running++
 	t.running++
 	return &pass{turnstile: t, begin: g.now()}
@@ -383,6 +393,11 @@ func (g *gate) judge(p *pass, health health, retryAfter time.Duration) {
 	}
 	switch health {
 	case unasked:
+		return
+	case refusing:
+		if c.open && p.scheduled {
+			c.until = now.Add(c.pause)
+		}
 		return
 	case answering:
 		c.failures, c.lastSuccess = 0, now

@@ -396,6 +396,71 @@ func TestCircuit(t *testing.T) {
 	})
 }
 
+// TestBurstAfterPause has nobody send for a minute, and then many at once: what was before says nothing of how many may wait.
+func TestBurstAfterPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(64)
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		time.Sleep(time.Minute) //nolint:forbidigo // the clock of the bubble
+		var passes []*pass
+		for range firstCreates * 3 / 4 { // as many as one trigger may have
+			passes = append(passes, mustEnter(t, g, "a"))
+		}
+		var waiters sync.WaitGroup
+		waiters.Go(func() {
+			if p, short, _ := g.enter(t.Context(), "a", 0); short == "" {
+				g.leave(p, answering, 0)
+			}
+		})
+		synctest.Wait()
+		time.Sleep(5 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
+		g.leave(passes[0], answering, 0)
+		if n := g.places(); n != burstQueue {
+			t.Errorf("%d may wait, want %d", n, burstQueue)
+		}
+		for _, p := range passes[1:] {
+			g.leave(p, answering, 0)
+		}
+		waiters.Wait()
+		g.empty(t)
+	})
+}
+
+// TestCircuitAndRefusals has a tenant whose FlowRuns are refused before etcd is asked, while etcd is away: that neither keeps the
+// circuit from opening nor closes it.
+func TestCircuitAndRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(64)
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		time.Sleep(circuitPatience) //nolint:forbidigo // the clock of the bubble
+		for range circuitFailures {
+			g.leave(mustEnter(t, g, "refused"), refusing, 0)
+			g.leave(mustEnter(t, g, "a"), failing, 0)
+		}
+		if !g.state().open {
+			t.Fatal("the circuit is closed")
+		}
+		for range 5 {
+			for {
+				if short, _ := g.check("refused"); short == "" {
+					break
+				}
+				time.Sleep(time.Millisecond) //nolint:forbidigo // the clock of the bubble
+			}
+			g.leave(mustEnter(t, g, "refused"), refusing, 0)
+			if !g.state().open {
+				t.Fatal("a refusal has closed the circuit")
+			}
+		}
+		time.Sleep(2 * lastCircuitPause) //nolint:forbidigo // the clock of the bubble
+		g.leave(mustEnter(t, g, "a"), answering, 0)
+		if g.state().open {
+			t.Error("the circuit is open after a success")
+		}
+		g.empty(t)
+	})
+}
+
 // TestCircuitDoesNotFlap has an API server that answers now and then: there is always hope, so the circuit stays closed. And one
 // that fails again soon after the circuit was closed is tried less often than at first.
 func TestCircuitDoesNotFlap(t *testing.T) {

@@ -51,6 +51,7 @@ type handler struct {
 	creator FlowRunCreator
 	limits  Limits
 	metrics *metrics
+	tracing *Tracing
 	log     logr.Logger
 	now     func() time.Time
 
@@ -71,6 +72,7 @@ func newHandler(o Options, bodies *memory, creates *gate, m *metrics, q *inquiri
 		creator:         o.Creator,
 		limits:          o.Limits,
 		metrics:         m,
+		tracing:         o.Tracing,
 		log:             o.Log,
 		now:             o.Now,
 		overServerLimit: newTooLarge(o.Limits.MaxBodyBytes),
@@ -106,20 +108,29 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	result = h.serve(w, r)
+	result = h.serve(w, r, begin)
 }
 
-// serve answers the request and returns the result.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
-	reject := func(a answer) string {
-		a.write(w)
-		return a.result
-	}
-
+// serve answers the request, which came at that time, and returns the result.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, begin time.Time) string {
 	// A path that had to be decoded is not the path of any route: those need no encoding.
 	target, ok := h.table.Lookup(r.URL.Path)
 	if !ok || r.URL.RawPath != "" {
-		return reject(unknownPath)
+		unknownPath.write(w)
+		return unknownPath.result
+	}
+	r, traced := h.tracing.request(r, target, begin)
+	result, status := failed.result, failed.status // after a panic
+	defer func() { traced.answered(result, status) }()
+	result, status = h.serveRoute(w, r, target, traced)
+	return result
+}
+
+// serveRoute answers a request to a trigger and returns the result and the status.
+func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *route.Route, traced span) (result string, status int) {
+	reject := func(a answer) (string, int) {
+		a.write(w)
+		return a.result, a.status
 	}
 	if r.Method != http.MethodPost {
 		if r.Method == http.MethodGet && target.Verifier != nil {
@@ -142,7 +153,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 		return reject(h.tooLarge(limit))
 	}
 	if err := target.Verifier.Parse(r.Header, h.now()); err != nil {
-		return h.unauthorized(w, r, target, nil, err)
+		return h.unauthorized(w, r, target, traced, nil, err)
 	}
 
 	if short, retryAfter := h.gate.check(target.UID); short != "" {
@@ -180,12 +191,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	receivedAt := h.now()
 	body := buffer.Bytes()
 
-	result, err := target.Verifier.Verify(signedRequest(r, target), body, receivedAt)
+	verified, err := target.Verifier.Verify(signedRequest(r, target), body, receivedAt)
 	if err != nil {
-		return h.unauthorized(w, r, target, body, err)
+		return h.unauthorized(w, r, target, traced, body, err)
 	}
-	if result.Challenge != nil {
-		return h.answerChallenge(w, result.Challenge)
+	if verified.Challenge != nil {
+		return h.answerChallenge(w, verified.Challenge)
 	}
 
 	if wait := target.Allow(receivedAt); wait > 0 {
@@ -194,7 +205,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	counts := false // against the rate
 	defer func() {
 		if !counts {
-			target.Refund(receivedAt)
+			target.Refund(h.now())
 		}
 	}()
 
@@ -205,13 +216,17 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	health := unasked
 	defer func() { h.gate.leave(pass, health, retryAfter) }()
 	// Not before its turn: the FlowRun takes several times as much memory as the body.
-	run, err := newRun(target, result, r.Header.Get("Content-Type"), receivedAt, body)
+	ctx, storing := h.tracing.create(ctx, target)
+	outcome := NotStored
+	var run NewRun
+	defer func() { storing.created(&run, outcome) }()
+	run, err = newRun(target, verified, r.Header.Get("Content-Type"), storing.traceparent(), receivedAt, body)
 	if err != nil {
 		h.log.Error(err, "Cannot encode a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name))
 		return reject(failed)
 	}
 	health = failing
-	outcome, err := h.create(ctx, target, run)
+	outcome, err = h.create(ctx, target, run)
 	if e, ok := errors.AsType[*CreateError](err); ok {
 		health, retryAfter = e.health, e.RetryAfter
 	} else if err == nil {
@@ -220,11 +235,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) string {
 	counts = outcome == Stored || outcome == Duplicate
 	switch outcome {
 	case Stored:
-		writeAccepted(w, target.Response, run.Namespace, run.Name, false)
-		return resultAccepted
+		return resultAccepted, writeAccepted(w, target.Response, run.Namespace, run.Name, false)
 	case Duplicate:
-		writeAccepted(w, target.Response, run.Namespace, run.Name, true)
-		return resultDuplicate
+		return resultDuplicate, writeAccepted(w, target.Response, run.Namespace, run.Name, true)
 	case Conflicting:
 		h.logRefusal(target, conflicting.result, "flowRun", klog.KRef(run.Namespace, run.Name))
 		return reject(conflicting)
@@ -249,10 +262,10 @@ func signedRequest(r *http.Request, target *route.Route) signature.Request {
 }
 
 // answerChallenge answers a handshake.
-func (h *handler) answerChallenge(w http.ResponseWriter, answer *signature.Answer) string {
+func (h *handler) answerChallenge(w http.ResponseWriter, answer *signature.Answer) (result string, status int) {
 	w.Header().Set("Content-Type", answer.ContentType)
 	writeBody(w, answer.Status, answer.Body)
-	return resultChallenge
+	return resultChallenge, answer.Status
 }
 
 // readBody reads the body into the buffer.
@@ -311,14 +324,15 @@ func (h *handler) create(ctx context.Context, target *route.Route, run NewRun) (
 
 // unauthorized answers a request whose signature is not good, and has the reason looked into. body is nil if it was not
 // read.
-func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *route.Route, body []byte, err error) string {
+func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *route.Route, traced span, body []byte, err error) (result string, status int) {
 	cause, _ := errors.AsType[signature.Cause](err)
+	traced.cause(string(cause))
 	h.metrics.signatureFailures.WithLabelValues(string(cause)).Inc()
 	if !h.inquiries.offer(r, target, body, cause) {
 		h.logRefusal(target, unauthorized.result, "cause", string(cause))
 	}
 	writeUnauthorized(w, target.Response)
-	return unauthorized.result
+	return unauthorized.result, unauthorized.status
 }
 
 // logRefusal logs that a request to a known path was refused, unless too many were lately.

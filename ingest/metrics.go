@@ -24,11 +24,13 @@ type metrics struct {
 	shed              *prometheus.CounterVec   // by what is short
 }
 
-// levels are what is read when the metrics are collected.
+// levels are what is read when the metrics are collected, and what it may come to.
 type levels struct {
-	gate        func() gateState
-	memory      func() int64
-	connections func() int
+	gate           func() gateState
+	memory         func() int64
+	maxMemory      int64
+	connections    func() int
+	maxConnections int
 }
 
 // newMetrics registers the metrics of a server that serves from the table.
@@ -36,29 +38,29 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_ingest_requests_total",
-			Help: "Requests answered, by result.",
+			Help: "Requests answered, by the result.",
 		}, []string{"result"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_ingest_request_duration_seconds",
-			Help:    "Time from the end of a request's headers to its answer, by result.",
+			Help:    "Time from the end of a request's headers to its answer, by the result.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 15},
 		}, []string{"result"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_ingest_requests_in_flight",
-			Help: "Requests that are being answered.",
+			Help: "Requests being answered, those that will be refused included.",
 		}),
 		signatureFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_ingest_signature_failures_total",
-			Help: "Requests answered 401, by cause.",
+			Help: "Requests answered 401, by the cause.",
 		}, []string{"cause"}),
 		createDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_ingest_create_duration_seconds",
-			Help:    "Time that storing a FlowRun took, retries included, by outcome.",
+			Help:    "Time that storing a FlowRun took, retries included, by the outcome.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
 		}, []string{"outcome"}),
 		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_ingest_shed_total",
-			Help: "Requests turned away for want of capacity, by what was short.",
+			Help: "Requests turned away for want of capacity, by what there was too little of.",
 		}, []string{"short"}),
 	}
 	for _, r := range results {
@@ -66,6 +68,9 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	}
 	for _, cause := range signature.Causes() {
 		m.signatureFailures.WithLabelValues(string(cause))
+	}
+	for _, outcome := range outcomes {
+		m.createDuration.WithLabelValues(string(outcome))
 	}
 	for _, short := range shortages {
 		m.shed.WithLabelValues(string(short))
@@ -77,11 +82,15 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 		m.requests, m.duration, m.inFlight, m.signatureFailures, m.createDuration, m.shed, routeCollector{table},
 		gauge("sluice_ingest_in_flight_bytes", "What requests in flight are taken to hold, of --max-in-flight-bytes.",
 			func() float64 { return float64(l.memory()) }),
+		gauge("sluice_ingest_max_in_flight_bytes", "What requests in flight may hold: --max-in-flight-bytes.",
+			func() float64 { return float64(l.maxMemory) }),
 		gauge("sluice_ingest_connections", "Open connections of senders.",
 			func() float64 { return float64(l.connections()) }),
+		gauge("sluice_ingest_max_connections", "How many connections there may be: --max-connections.",
+			func() float64 { return float64(l.maxConnections) }),
 		gauge("sluice_ingest_create_limit", "How many FlowRuns may be stored at a time, as the latency of the API server allows.",
 			func() float64 { return float64(l.gate().limit) }),
-		gauge("sluice_ingest_creates_in_flight", "FlowRuns that are being stored.",
+		gauge("sluice_ingest_creates_in_flight", "FlowRuns being stored.",
 			func() float64 { return float64(l.gate().running) }),
 		gauge("sluice_ingest_creates_waiting", "Verified requests that wait for others to be stored.",
 			func() float64 { return float64(l.gate().waiting) }),
@@ -110,7 +119,7 @@ func (m *metrics) created(outcome Outcome, took time.Duration) {
 }
 
 var routesDesc = prometheus.NewDesc("sluice_ingest_routes",
-	"Routes in this replica's table, by state: ready ones accept, unavailable ones answer 503.", []string{"state"}, nil)
+	"Routes in this replica's table, by the state: ready ones accept, unavailable ones answer 503.", []string{"state"}, nil)
 
 // routeCollector counts the routes when it is asked.
 type routeCollector struct{ table *route.Table }

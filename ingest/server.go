@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but TLS, Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, Tracing, Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
@@ -38,9 +38,11 @@ type Options struct {
 	Limits Limits
 	// Registerer takes the server's metrics.
 	Registerer prometheus.Registerer
+	// Tracing says how requests are traced; nil for not at all.
+	Tracing *Tracing
 	// Log is where the server logs.
 	Log logr.Logger
-	// Reporter is told why requests were refused, at most once a minute and trigger; nil for nobody.
+	// Reporter is told why requests were refused, at most once a minute, trigger and cause; nil for nobody.
 	Reporter RefusalReporter
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
@@ -83,9 +85,11 @@ func NewServer(o Options) (*Server, error) {
 		maxWait: o.Limits.AcceptDeadline / 2,
 	}, time.Now)
 	m, err := newMetrics(o.Registerer, o.Table, levels{
-		gate:        creates.state,
-		memory:      func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
-		connections: conns.open,
+		gate:           creates.state,
+		memory:         func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
+		maxMemory:      o.Limits.MaxInFlightBytes,
+		connections:    conns.open,
+		maxConnections: o.Limits.MaxConnections,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -140,7 +144,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	inFlight := context.WithoutCancel(ctx)
 	server := &http.Server{
-		Handler:                      s.handler,
+		Handler:                      s.conns.noting(s.handler),
 		TLSConfig:                    s.tls,
 		BaseContext:                  func(net.Listener) context.Context { return inFlight },
 		ReadHeaderTimeout:            s.limits.ReadHeaderTimeout,
@@ -150,6 +154,7 @@ func (s *Server) Start(ctx context.Context) error {
 		MaxHeaderBytes:               s.limits.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
 		ConnState:                    s.conns.changed,
+		ConnContext:                  s.conns.context,
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
 	setProtocols(server, s.limits.WriteTimeout)

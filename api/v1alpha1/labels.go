@@ -25,4 +25,8 @@ const (
 	// the memory by which a repeated delivery is recognised: an RFC 3339 time in UTC. At most MaxRetention after the run was
 	// created counts.
 	AnnotationRetainUntil = "sluice.dev/retain-until"
+	// AnnotationTraceparent is the annotation of a FlowRun that holds the context of the span in which it was stored, as the
+	// header traceparent of W3C Trace Context has it. Whoever acts on the run can continue the trace. There is none unless
+	// Sluice traces requests.
+	AnnotationTraceparent = "sluice.dev/traceparent"
 )

@@ -50,6 +50,9 @@ type Options struct {
 	Flows client.Reader
 	// Namespaces are those to sweep; none means all.
 	Namespaces []string
+	// Observe is told of each run at each sweep, before anything is done to it: the trigger and the key that it names, if any,
+	// and when it was made. May be nil.
+	Observe func(namespace, trigger, key string, created time.Time)
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
@@ -67,6 +70,7 @@ type Collector struct {
 	flows      client.Reader
 	namespaces []string
 	pager      *pager
+	observe    func(namespace, trigger, key string, created time.Time)
 	writer     *writer
 	metrics    *metrics
 	now        func() time.Time
@@ -98,6 +102,9 @@ func NewCollector(o Options) (*Collector, error) {
 	}
 	if c.now == nil {
 		c.now = time.Now
+	}
+	if c.observe = o.Observe; c.observe == nil {
+		c.observe = func(string, string, string, time.Time) {}
 	}
 	size := o.PageSize
 	if size == 0 {
@@ -252,7 +259,11 @@ func (s *sweep) page(ctx context.Context, namespace, token string) (next string,
 	defer cancel()
 	began := time.Now()
 	var runs []*run
-	next, err = s.pager.read(listCtx, namespace, token, func(r *run) { runs = append(runs, r) })
+	next, err = s.pager.read(listCtx, namespace, token, func(r *run) {
+		s.observe(r.namespace, r.trigger, r.signedBy, r.created)
+		r.trigger, r.signedBy = "", "" // some runs are kept until the end of the sweep
+		runs = append(runs, r)
+	})
 	s.listing += time.Since(began)
 	if err != nil {
 		return "", err

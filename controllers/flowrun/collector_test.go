@@ -388,6 +388,35 @@ func TestFlowChanges(t *testing.T) {
 	checkLeft(t, "30 seconds", namespace)
 }
 
+// TestObserve shows that whoever wants to know of all runs is told of each at each sweep, and the last time before it is deleted.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	type use struct{ namespace, trigger, key string }
+	namespace := env.Namespace(t)
+	byHand := func(run *sluicev1alpha1.FlowRun) { run.Labels, run.Annotations = nil, nil }
+	began := create(t, namespace, given{"a", succeeded, 0, nil}, given{"b", active, 0, nil}, given{"c", received, 0, byHand}, given{"d", deleting, 0, nil})
+	var observed []use
+	c := newCollector(t, in(namespace), at(began.Add(365*day)), func(o *Options) {
+		o.Observe = func(in, trigger, key string, created time.Time) {
+			if in != namespace || created.Before(began) || created.After(began.Add(time.Minute)) {
+				t.Errorf("a run in %s, made at %s", in, created)
+			}
+			observed = append(observed, use{in, trigger, key})
+		}
+	})
+	const key = "orders-webhook/secretKey"
+	sweepOnce(t, c)
+	want := []use{{namespace, "orders", key}, {namespace, "orders", key}, {namespace, "", ""}, {namespace, "orders", key}}
+	if diff := cmp.Diff(want, observed, cmp.AllowUnexported(use{})); diff != "" {
+		t.Errorf("the runs (-want +got):\n%s", diff)
+	}
+	observed = nil
+	sweepOnce(t, c)
+	if diff := cmp.Diff(want[:2], observed, cmp.AllowUnexported(use{})); diff != "" { // b and d
+		t.Errorf("the runs that are left (-want +got):\n%s", diff)
+	}
+}
+
 // TestPages sweeps more pages than two, and looks at what the API server sends for them.
 func TestPages(t *testing.T) {
 	t.Parallel()

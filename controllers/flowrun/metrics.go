@@ -36,11 +36,11 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}),
 		runs: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sluice_history_runs",
-			Help: "FlowRuns that the last sweep has seen, by state.",
+			Help: "FlowRuns that the last sweep has seen, by the state.",
 		}, []string{"state"}),
 		deleted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_history_deleted_total",
-			Help: "FlowRuns deleted, by reason.",
+			Help: "FlowRuns deleted, by the limit of the history that did it.",
 		}, []string{"reason"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_history_payloads_dropped_total",
@@ -48,7 +48,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_history_errors_total",
-			Help: "Requests to the API server that failed, by operation.",
+			Help: "Requests to the API server that failed, by the operation.",
 		}, []string{"operation"}),
 	}
 	for _, s := range states {

@@ -38,6 +38,8 @@ type run struct {
 	finished        time.Time // zero unless it has succeeded or failed
 	retainUntil     time.Time // zero unless it is the memory of a delivery
 	payload         bool      // whether it still has one
+
+	trigger, signedBy string // for Options.Observe
 }
 
 // A reason is why a run is deleted.
@@ -94,6 +96,9 @@ func limitsOf(h sluicev1alpha1.History) limits {
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
+// over says whether the run has finished, at a time that may be the zero one if nothing is known of it.
+func (r *run) over() bool { return r.state == succeeded || r.state == failed }
+
 // retained says whether the run is needed to recognise repetitions of its delivery.
 func (r *run) retained(now time.Time) bool { return now.Before(r.retainUntil) }
 
@@ -104,7 +109,7 @@ func (l limits) expired(r *run, now time.Time) reason {
 		return ""
 	case r.state == received && now.Sub(r.created) >= l.received:
 		return expiredReceived
-	case !r.finished.IsZero() && now.Sub(r.finished) >= l.finished:
+	case r.over() && now.Sub(r.finished) >= l.finished:
 		return expiredFinished
 	}
 	return ""
@@ -119,7 +124,7 @@ func (l limits) dropsPayload(r *run, now time.Time) bool {
 	if r.state == received {
 		return now.Sub(r.created) >= *l.payload
 	}
-	return !r.finished.IsZero() && now.Sub(r.finished) >= *l.payload
+	return r.over() && now.Sub(r.finished) >= *l.payload
 }
 
 // kept returns how many runs are kept that have finished like this one, and why one more is deleted.

@@ -45,6 +45,7 @@ func TestExpired(t *testing.T) {
 		"FailedLong":          {reason: "it is as old", run: run{state: failed, finished: noon.Add(day)}, after: day + time.Hour, want: expiredFinished},
 		"FinishedAndRetained": {reason: "repetitions are recognised by it", run: run{state: failed, finished: noon, retainUntil: noon.Add(2 * day)}, after: day},
 		"FinishedNoLonger":    {reason: "its window is over", run: run{state: failed, finished: noon, retainUntil: noon.Add(2 * day)}, after: 2 * day, want: expiredFinished},
+		"FinishedNever":       {reason: "it has no time at all, not even that of its creation", run: run{state: failed}, after: time.Second, want: expiredFinished},
 		"FinishedNow":         {reason: "it is not old", run: run{state: succeeded, finished: noon}},
 		"FinishedAndReceived": {reason: "what is finished was not left lying", run: run{state: succeeded, finished: noon.Add(3 * time.Hour)}, after: 3 * time.Hour},
 	}

@@ -160,6 +160,7 @@ type row struct {
 			ResourceVersion   string
 			CreationTimestamp metav1.Time
 			DeletionTimestamp *metav1.Time
+			Labels            map[string]string
 			Annotations       map[string]string
 		}
 	}
@@ -202,6 +203,8 @@ func (r *row) run(cells map[string]int, now time.Time) *run {
 		uid:             meta.UID,
 		resourceVersion: meta.ResourceVersion,
 		flow:            text(columnFlow),
+		trigger:         meta.Labels[sluicev1alpha1.LabelTrigger],
+		signedBy:        meta.Annotations[sluicev1alpha1.AnnotationSignedBy],
 		created:         meta.CreationTimestamp.Time,
 		payload:         cell(columnSize) != float64(0) && text(columnPayload) != string(sluicev1alpha1.PayloadDropped),
 	}
@@ -218,7 +221,7 @@ func (r *row) run(cells map[string]int, now time.Time) *run {
 	default:
 		made.state = received
 	}
-	if made.state == succeeded || made.state == failed {
+	if made.over() {
 		made.finished = finishTime(completed, made.created, now)
 	}
 	if annotation, ok := meta.Annotations[sluicev1alpha1.AnnotationRetainUntil]; ok {

@@ -7,14 +7,12 @@ package webhooktrigger
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -23,51 +21,37 @@ import (
 // KeyUsagePeriod is how often what is known of the use of keys is written to the status of triggers, at most.
 const KeyUsagePeriod = time.Minute
 
-const (
-	// maxKeyName is the length of the longest name of a key.
-	maxKeyName = 512
-	// maxKeysObserved bounds what is remembered of one trigger, which has at most 9 keys.
-	maxKeysObserved = 32
-)
+// maxKeyName is the length of the longest name of a key.
+const maxKeyName = 512
 
-// keyUsage learns from the metadata of FlowRuns when each key of each trigger was last used. It runs on the elected
-// leader. The status lags behind on purpose: a write for each FlowRun would cost more than the FlowRun.
+// keyUsage is told by the history's sweeps of the FlowRuns that there are, and learns from them when each key of each trigger
+// was last used: no FlowRun is deleted by a sweep that it was not told of. It runs on the elected leader. The status lags
+// behind on purpose: a watch of all FlowRuns, let alone a write for each, would cost the API server too much of what it
+// takes to store one.
 type keyUsage struct {
-	cache  cache.Cache
 	period time.Duration
 	wake   chan event.GenericEvent // the triggers whose keys were used
 
-	mu        sync.Mutex
-	pending   map[types.NamespacedName]map[string]time.Time // by trigger and key
-	published map[types.NamespacedName]map[string]time.Time
+	mu       sync.Mutex
+	triggers map[types.NamespacedName]*usedKeys // those that there are: whoever may create FlowRuns can name any others
 }
 
-func newKeyUsage(c cache.Cache, period time.Duration) *keyUsage {
+// usedKeys is when the keys of a trigger were last used, by the names of the keys that it refers to.
+type usedKeys struct {
+	published map[string]time.Time
+	pending   map[string]time.Time // later than what is published
+}
+
+func newKeyUsage(period time.Duration) *keyUsage {
 	return &keyUsage{
-		cache:     c,
-		period:    period,
-		wake:      make(chan event.GenericEvent),
-		pending:   map[types.NamespacedName]map[string]time.Time{},
-		published: map[types.NamespacedName]map[string]time.Time{},
+		period:   period,
+		wake:     make(chan event.GenericEvent),
+		triggers: map[types.NamespacedName]*usedKeys{},
 	}
 }
-
-// Only for their metadata.
-//
-// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=list;watch,roleName=sluice-controller
 
 // Start implements manager.Runnable. Without a method NeedLeaderElection it is for the leader.
 func (u *keyUsage) Start(ctx context.Context) error {
-	informer, err := u.cache.GetInformer(ctx, flowRunMetadata())
-	if err != nil {
-		return fmt.Errorf("watch flow runs: %w", err)
-	}
-	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: u.observe})
-	if err != nil {
-		return fmt.Errorf("watch flow runs: %w", err)
-	}
-	defer func() { _ = informer.RemoveEventHandler(registration) }() // the informer is ending as well
-
 	ticker := time.NewTicker(u.period)
 	defer ticker.Stop()
 	for {
@@ -87,28 +71,17 @@ func (u *keyUsage) Start(ctx context.Context) error {
 	}
 }
 
-// observe takes note of a FlowRun.
-func (u *keyUsage) observe(object any) {
-	run, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return
-	}
-	name, key := run.Labels[sluicev1alpha1.LabelTrigger], run.Annotations[sluicev1alpha1.AnnotationSignedBy]
-	if name == "" || key == "" || len(key) > maxKeyName {
-		return
-	}
-	trigger := types.NamespacedName{Namespace: run.Namespace, Name: name}
+// observe takes note of a FlowRun: of which trigger it is, the key that it was signed with, and when it was made. It is told of
+// the same ones again and again, and of what is not known yet as well.
+func (u *keyUsage) observe(namespace, name, key string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.pending[trigger] == nil {
-		u.pending[trigger] = map[string]time.Time{}
-	}
-	// Whoever may create FlowRuns can write any name there.
-	if _, ok := u.pending[trigger][key]; !ok && len(u.pending[trigger]) >= maxKeysObserved {
+	used := u.triggers[types.NamespacedName{Namespace: namespace, Name: name}]
+	if used == nil {
 		return
 	}
-	if at := run.CreationTimestamp.Time; at.After(u.pending[trigger][key]) {
-		u.pending[trigger][key] = at
+	if published, ok := used.published[key]; ok && at.After(published) && at.After(used.pending[key]) {
+		used.pending[key] = at
 	}
 }
 
@@ -116,38 +89,51 @@ func (u *keyUsage) observe(object any) {
 func (u *keyUsage) publish() []types.NamespacedName {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	triggers := make([]types.NamespacedName, 0, len(u.pending))
-	for trigger, keys := range u.pending {
+	var triggers []types.NamespacedName
+	for trigger, used := range u.triggers {
+		if len(used.pending) == 0 {
+			continue
+		}
 		triggers = append(triggers, trigger)
-		if u.published[trigger] == nil {
-			u.published[trigger] = map[string]time.Time{}
-		}
-		if len(u.published[trigger]) > maxKeysObserved {
-			clear(u.published[trigger])
-		}
-		for key, at := range keys { // what was published before stays: a write of the status may have failed
-			if at.After(u.published[trigger][key]) {
-				u.published[trigger][key] = at
-			}
+		maps.Copy(used.published, used.pending)
+		clear(used.pending)
+	}
+	return triggers
+}
+
+// follow says which keys a trigger refers to. Others are forgotten.
+func (u *keyUsage) follow(trigger types.NamespacedName, keys []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	used := &usedKeys{published: map[string]time.Time{}, pending: map[string]time.Time{}}
+	before := u.triggers[trigger]
+	if before == nil {
+		before = used
+	}
+	for _, key := range keys {
+		used.published[key] = before.published[key] // the zero time if it is new
+		if at, ok := before.pending[key]; ok {
+			used.pending[key] = at
 		}
 	}
-	clear(u.pending)
-	return triggers
+	u.triggers[trigger] = used
 }
 
 // forget drops what is known of a trigger that is gone.
 func (u *keyUsage) forget(trigger types.NamespacedName) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.pending, trigger)
-	delete(u.published, trigger)
+	delete(u.triggers, trigger)
 }
 
 // lastMatched returns when a key was last used as far as was observed up to the last publication, or the zero time.
 func (u *keyUsage) lastMatched(trigger types.NamespacedName, key string) time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.published[trigger][key]
+	if used := u.triggers[trigger]; used != nil {
+		return used.published[key]
+	}
+	return time.Time{}
 }
 
 // keyStatuses returns the status of the keys that the trigger refers to. What the present status knows is kept: a
@@ -157,46 +143,23 @@ func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev
 	for _, k := range trigger.Status.Keys {
 		known[k.Name] = k.LastMatchedTime
 	}
+	name := types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}
+	var names []string
+	for _, ref := range secretRefs(trigger) {
+		names = append(names, keyName(ref))
+	}
+	u.follow(name, names)
 	var statuses []sluicev1alpha1.KeyStatus
 	for _, ref := range secretRefs(trigger) {
 		if ref.Name == "" || ref.Key == "" || len(keyName(ref)) > maxKeyName {
 			continue // which only another version of the CustomResourceDefinition has let through
 		}
 		status := sluicev1alpha1.KeyStatus{Name: keyName(ref), LastMatchedTime: known[keyName(ref)]}
-		at := u.lastMatched(types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}, status.Name)
+		at := u.lastMatched(name, status.Name)
 		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {
 			status.LastMatchedTime = &metav1.Time{Time: at}
 		}
 		statuses = append(statuses, status)
 	}
 	return statuses
-}
-
-// flowRunMetadata is an object that stands for the metadata of a FlowRun, for watching.
-func flowRunMetadata() *metav1.PartialObjectMetadata {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(sluicev1alpha1.GroupVersion.WithKind("FlowRun"))
-	return object
-}
-
-// StripFlowRun is a cache transform that leaves of a FlowRun's metadata what keyUsage needs: a controller holds one for
-// every FlowRun that exists.
-func StripFlowRun(object any) (any, error) {
-	run, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return nil, fmt.Errorf("the cache of FlowRun metadata must not hold a %T", object)
-	}
-	stripped := metav1.ObjectMeta{
-		Namespace:         run.Namespace,
-		Name:              run.Name,
-		UID:               run.UID,
-		ResourceVersion:   run.ResourceVersion,
-		CreationTimestamp: run.CreationTimestamp,
-		Labels:            map[string]string{sluicev1alpha1.LabelTrigger: run.Labels[sluicev1alpha1.LabelTrigger]},
-	}
-	if key := run.Annotations[sluicev1alpha1.AnnotationSignedBy]; len(key) <= maxKeyName {
-		stripped.Annotations = map[string]string{sluicev1alpha1.AnnotationSignedBy: key}
-	}
-	run.ObjectMeta = stripped
-	return run, nil
 }

@@ -20,16 +20,13 @@ import (
 // second is a time that many seconds after another.
 func second(n int) time.Time { return time.Date(2026, 1, 31, 12, 0, n, 0, time.UTC) }
 
-// signedRun is the metadata of a FlowRun that a trigger has made.
-func signedRun(namespace, trigger, key string, at time.Time) *metav1.PartialObjectMetadata {
-	run := flowRunMetadata()
-	run.ObjectMeta = metav1.ObjectMeta{
-		Namespace: namespace, Name: trigger + "-1", CreationTimestamp: metav1.NewTime(at),
-		Labels:      map[string]string{sluicev1alpha1.LabelTrigger: trigger},
-		Annotations: map[string]string{sluicev1alpha1.AnnotationSignedBy: key},
-	}
-	return run
+// seen is what is told of a FlowRun.
+type seen struct {
+	namespace, trigger, key string
+	at                      time.Time
 }
+
+func (u *keyUsage) sees(run seen) { u.observe(run.namespace, run.trigger, run.key, run.at) }
 
 var orders = types.NamespacedName{Namespace: "shop", Name: "orders"}
 
@@ -39,26 +36,26 @@ func TestObserve(t *testing.T) {
 	const primary, former = "webhook/secretKey", "webhook/former"
 	cases := map[string]struct {
 		reason   string
-		observed []any
+		observed []seen
 		want     map[types.NamespacedName]map[string]time.Time
 	}{
 		"Nothing": {reason: "no run, no use", want: map[types.NamespacedName]map[string]time.Time{}},
 		"One": {
-			reason: "the time of the run", observed: []any{signedRun("shop", "orders", primary, second(1))},
+			reason: "the time of the run", observed: []seen{{"shop", "orders", primary, second(1)}},
 			want: map[types.NamespacedName]map[string]time.Time{orders: {primary: second(1)}},
 		},
 		"Newest": {
 			reason: "runs come in no order after a restart",
-			observed: []any{
-				signedRun("shop", "orders", primary, second(2)), signedRun("shop", "orders", primary, second(3)), signedRun("shop", "orders", primary, second(1)),
+			observed: []seen{
+				{"shop", "orders", primary, second(2)}, {"shop", "orders", primary, second(3)}, {"shop", "orders", primary, second(1)},
 			},
 			want: map[types.NamespacedName]map[string]time.Time{orders: {primary: second(3)}},
 		},
 		"Apart": {
 			reason: "keys, triggers and namespaces are kept apart",
-			observed: []any{
-				signedRun("shop", "orders", primary, second(1)), signedRun("shop", "orders", former, second(2)),
-				signedRun("shop", "parcels", primary, second(3)), signedRun("other", "orders", primary, second(4)),
+			observed: []seen{
+				{"shop", "orders", primary, second(1)}, {"shop", "orders", former, second(2)},
+				{"shop", "parcels", primary, second(3)}, {"other", "orders", primary, second(4)},
 			},
 			want: map[types.NamespacedName]map[string]time.Time{
 				orders:                               {primary: second(1), former: second(2)},
@@ -67,24 +64,31 @@ func TestObserve(t *testing.T) {
 			},
 		},
 		"ByHand": {
-			reason: "a run that no trigger has made", observed: []any{signedRun("shop", "", primary, second(1)), flowRunMetadata()},
+			reason: "a run that no trigger has made", observed: []seen{{"shop", "", primary, second(1)}, {namespace: "shop"}},
 			want: map[types.NamespacedName]map[string]time.Time{},
 		},
 		"Unsigned": {
-			reason: "a run of an earlier version names no key", observed: []any{signedRun("shop", "orders", "", second(1))},
+			reason: "a run of an earlier version names no key", observed: []seen{{"shop", "orders", "", second(1)}},
 			want: map[types.NamespacedName]map[string]time.Time{},
 		},
-		"SomethingElse": {
-			reason: "an object of another type is none of ours", observed: []any{nil, "run", &sluicev1alpha1.FlowRun{}},
+		"NoTrigger": {
+			reason: "who may create FlowRuns can make up triggers, which are not remembered", observed: []seen{{"shop", "invented", primary, second(1)}},
+			want: map[types.NamespacedName]map[string]time.Time{},
+		},
+		"NoKey": {
+			reason: "and keys", observed: []seen{{"shop", "orders", "webhook/invented", second(1)}},
 			want: map[types.NamespacedName]map[string]time.Time{},
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			u := newKeyUsage(nil, time.Minute)
-			for _, object := range tc.observed {
-				u.observe(object)
+			u := newKeyUsage(time.Minute)
+			for _, trigger := range []types.NamespacedName{orders, {Namespace: "shop", Name: "parcels"}, {Namespace: "other", Name: "orders"}} {
+				u.follow(trigger, []string{primary, former})
+			}
+			for _, run := range tc.observed {
+				u.sees(run)
 			}
 			for trigger, keys := range tc.want {
 				for key := range keys {
@@ -105,8 +109,11 @@ func TestObserve(t *testing.T) {
 			if diff := cmp.Diff(tc.want, published, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s: what is published (-want +got):\n%s", tc.reason, diff)
 			}
+			for _, run := range tc.observed {
+				u.sees(run)
+			}
 			if again := u.publish(); len(again) != 0 {
-				t.Errorf("%s: %v are published although nothing was observed", tc.reason, again)
+				t.Errorf("%s: %v are published although there is no new run", tc.reason, again)
 			}
 		})
 	}
@@ -153,11 +160,12 @@ func TestKeyStatuses(t *testing.T) {
 			in := testInputs()
 			additional(&in, former)
 			in.Trigger.Status.Keys = tc.known
-			u := newKeyUsage(nil, time.Minute)
+			u := newKeyUsage(time.Minute)
+			u.keyStatuses(in.Trigger)
 			for key, n := range tc.observed {
-				u.observe(signedRun(orders.Namespace, orders.Name, key, second(n)))
+				u.observe(orders.Namespace, orders.Name, key, second(n))
 			}
-			u.observe(signedRun(orders.Namespace, "parcels", primary, second(59)))
+			u.observe(orders.Namespace, "parcels", primary, second(59))
 			u.publish()
 			if diff := cmp.Diff(tc.want, u.keyStatuses(in.Trigger)); diff != "" {
 				t.Errorf("%s: the keys (-want +got):\n%s", tc.reason, diff)
@@ -166,42 +174,34 @@ func TestKeyStatuses(t *testing.T) {
 	}
 }
 
-// TestStripFlowRun shows what is left of a FlowRun's metadata.
-func TestStripFlowRun(t *testing.T) {
+// TestFollow shows that what is known of a key stays while a trigger refers to it, and no longer.
+func TestFollow(t *testing.T) {
 	t.Parallel()
-	full := signedRun("shop", "orders", "webhook/secretKey", second(1))
-	want := full.DeepCopy()
-	want.UID, want.ResourceVersion = "uid", "7"
-	full.UID, full.ResourceVersion, full.Generation = "uid", "7", 1
-	full.Labels[sluicev1alpha1.LabelFlow] = "import"
-	full.Annotations[sluicev1alpha1.AnnotationPayloadSHA256] = "digest"
-	full.Finalizers = []string{"x/y"}
-	full.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "sluice"}}
-	for range 2 { // once more changes nothing
-		got, err := StripFlowRun(full)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(any(want), got); diff != "" {
-			t.Errorf("metadata (-want +got):\n%s", diff)
+	const primary, former = "webhook/secretKey", "webhook/former"
+	u := newKeyUsage(time.Minute)
+	used := func() []time.Time { return []time.Time{u.lastMatched(orders, primary), u.lastMatched(orders, former)} }
+	check := func(reason string, want ...time.Time) {
+		t.Helper()
+		if diff := cmp.Diff(want, used()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", reason, diff)
 		}
 	}
-
-	bare := flowRunMetadata()
-	bare.Name = "by-hand"
-	stripped, err := StripFlowRun(bare)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := newKeyUsage(nil, time.Minute)
-	u.observe(stripped)
+	u.follow(orders, []string{primary, former})
+	u.observe(orders.Namespace, orders.Name, primary, second(1))
+	u.publish()
+	u.observe(orders.Namespace, orders.Name, former, second(2))
+	u.follow(orders, []string{former, primary})
+	u.publish()
+	check("a reconciliation in between changes nothing", second(1), second(2))
+	u.observe(orders.Namespace, orders.Name, former, second(3))
+	u.follow(orders, []string{primary})
+	u.publish()
+	u.follow(orders, []string{primary, former})
+	check("a key that was taken away is a new one when it comes again", second(1), time.Time{})
+	u.forget(orders)
+	u.observe(orders.Namespace, orders.Name, primary, second(4))
 	if got := u.publish(); len(got) != 0 {
-		t.Errorf("a run that was made by hand counts as a use of keys of %v", got)
+		t.Errorf("%v are published, though the trigger is gone", got)
 	}
-
-	for _, object := range []any{&sluicev1alpha1.FlowRun{}, nil, "run"} {
-		if got, err := StripFlowRun(object); err == nil || got != nil {
-			t.Errorf("a %T gets through: %v, %v", object, got, err)
-		}
-	}
+	check("a trigger that is gone", time.Time{}, time.Time{})
 }

@@ -801,7 +801,7 @@ func TestLongestMessages(t *testing.T) {
 			c.LastTransitionTime = metav1.Now()
 			in.Trigger.Status.Conditions = append(in.Trigger.Status.Conditions, c)
 		}
-		in.Trigger.Status.Keys = newKeyUsage(nil, time.Minute).keyStatuses(in.Trigger)
+		in.Trigger.Status.Keys = newKeyUsage(time.Minute).keyStatuses(in.Trigger)
 		if err := env.Client.Status().Update(t.Context(), in.Trigger); err != nil {
 			t.Error(err)
 		}

@@ -47,20 +47,23 @@ type StatusReconciler struct {
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create,roleName=sluice-controller
 
 // SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
-// trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod but in tests.
-func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) error {
-	usage := newKeyUsage(mgr.GetCache(), usagePeriod)
+// trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod but in tests. observe is to be called with
+// every FlowRun from time to time, and before it is deleted.
+func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) (
+	observe func(namespace, trigger, key string, created time.Time), err error,
+) {
+	usage := newKeyUsage(usagePeriod)
 	if err := mgr.Add(usage); err != nil {
-		return fmt.Errorf("add the watch of keys' use: %w", err)
+		return nil, fmt.Errorf("add the use of keys: %w", err)
 	}
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
 		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
-		recorder:    mgr.GetEventRecorder("sluice"),
+		recorder:    mgr.GetEventRecorder("sluice-controller"),
 		externalURL: externalURL,
 		usage:       usage,
 	}
-	return newController(mgr, "webhooktrigger-status", secrets).
+	return usage.observe, newController(mgr, "webhooktrigger-status", secrets).
 		WatchesRawSource(source.Channel(usage.wake, &handler.EnqueueRequestForObject{})).
 		WithOptions(controllerOptions(statusWorkers)).
 		Complete(r)

@@ -11,8 +11,9 @@ SPDX-License-Identifier: Apache-2.0
 // instruction that it does not know is an error. A file that is copied from another stage is expected at the same place of the
 // project that it has below that stage's WORKDIR.
 //
-// The result is what docker save would write: docker load, podman load and ctr images import read it. The same files make
-// the same bytes.
+// The result is what docker save would write: docker load, podman load and ctr images import read it. Or it is a tarball of an
+// OCI layout, which can hold an image for several architectures, each made of the files of a folder of its own: podman load, ctr
+// images import and skopeo copy read that, and the last puts it into a registry. The same files make the same bytes.
 //
 // It is a module of its own so that neither library gets into the operator's go.mod.
 package main

@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -37,7 +36,7 @@ type image struct {
 }
 
 // build makes an image of one layer.
-func build(s stage, folder string, created time.Time) (*image, error) {
+func build(s stage, folder string, created time.Time, f format) (*image, error) {
 	made := &image{}
 	var content bytes.Buffer
 	layer := tar.NewWriter(&content)
@@ -71,7 +70,7 @@ func build(s stage, folder string, created time.Time) (*image, error) {
 
 	packed, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content.Bytes())), nil
-	}, tarball.WithCompressedCaching)
+	}, tarball.WithCompressedCaching, tarball.WithMediaType(f.layer))
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
@@ -81,7 +80,8 @@ func build(s stage, folder string, created time.Time) (*image, error) {
 	if made.size > sizeLimit {
 		return nil, fmt.Errorf("the image is %d bytes, compressed, and may be %d", made.size, sizeLimit)
 	}
-	made.Image, err = mutate.Append(empty.Image, mutate.Addendum{
+	typed := mutate.ConfigMediaType(mutate.MediaType(empty.Image, f.manifest), f.config)
+	made.Image, err = mutate.Append(typed, mutate.Addendum{
 		Layer:   packed,
 		History: v1.History{Created: v1.Time{Time: created}, CreatedBy: "hack/image"},
 	})
@@ -121,21 +121,4 @@ func architectureOf(content []byte) (string, error) {
 		return "", fmt.Errorf("there is no image for %s", program.Machine)
 	}
 	return architecture, nil
-}
-
-// write writes the tarball, whole or not at all.
-func (i *image) write(tag, output string) error {
-	reference, err := name.NewTag(tag)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(output), 0o750); err != nil {
-		return err
-	}
-	partial := output + ".partial"
-	defer os.Remove(partial) //nolint:errcheck // unless something failed, it is not there any more
-	if err := tarball.WriteToFile(partial, reference, i); err != nil {
-		return fmt.Errorf("write the tarball: %w", err)
-	}
-	return os.Rename(partial, output)
 }

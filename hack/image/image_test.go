@@ -12,6 +12,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"go/version"
 	"io"
 	"io/fs"
@@ -20,13 +21,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/patternmatcher"
@@ -266,6 +272,102 @@ LABEL version="$VERSION" extra=${EXTRA}
 	}
 }
 
+// TestArchitectures builds an image for two architectures, and reads it as skopeo would.
+func TestArchitectures(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	args := []string{"--format=oci", "--tag=example.com/sluice:v1", "--file=" + filepath.Join(folder, "Dockerfile")}
+	write(t, filepath.Join(folder, "Dockerfile"), []byte("FROM scratch\nCOPY program /\nENTRYPOINT [\"/program\"]\n"))
+	programs := map[string][]byte{}
+	for _, architecture := range []string{"amd64", "arm64"} {
+		programs[architecture] = buildProgramFor(t, architecture)
+		write(t, filepath.Join(folder, architecture, "program"), programs[architecture])
+		args = append(args, "--folder="+filepath.Join(folder, architecture))
+	}
+	var made [2][]byte
+	for n := range made {
+		output := filepath.Join(folder, fmt.Sprint("image", n, ".tar"))
+		if err := run(append(args, "--output="+output), func(string) string { return "1700000000" }, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		made[n] = read(t, output)
+	}
+	if !bytes.Equal(made[0], made[1]) {
+		t.Error("two images of the same files differ")
+	}
+
+	unpacked := filepath.Join(folder, "layout")
+	archive := tar.NewReader(bytes.NewReader(made[0]))
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header.ModTime.Unix() != 0 {
+			t.Errorf("file %s of the layout is of %s, and of another time in the next image", header.Name, header.ModTime)
+		}
+		if !filepath.IsLocal(header.Name) {
+			t.Fatalf("a file of the layout is at %q", header.Name)
+		}
+		write(t, filepath.Join(unpacked, header.Name), content) //nolint:gosec // it is local
+	}
+	if got := string(read(t, filepath.Join(unpacked, "oci-layout"))); !strings.Contains(got, `"imageLayoutVersion": "1.0.0"`) {
+		t.Errorf("oci-layout is %s", got)
+	}
+	top, err := layout.ImageIndexFromPath(unpacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Index(top); err != nil {
+		t.Errorf("the layout is not valid: %v", err)
+	}
+	manifest, err := top.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"org.opencontainers.image.ref.name": "v1", "io.containerd.image.name": "example.com/sluice:v1"}
+	if len(manifest.Manifests) != 1 || !cmp.Equal(want, manifest.Manifests[0].Annotations) {
+		t.Fatalf("the layout is of %+v, want one image with %v", manifest.Manifests, want)
+	}
+	all, err := top.ImageIndex(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := partial.FindImages(all, func(d v1.Descriptor) bool { return d.MediaType == types.OCIManifestSchema1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string][]byte{}
+	for _, one := range images {
+		config, err := one.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := tar.NewReader(mutate.Extract(one))
+		if header, err := files.Next(); err != nil || header.Name != "program" {
+			t.Fatalf("the first file of %s is %v (%v)", config.Architecture, header, err)
+		}
+		if found[config.Architecture], err = io.ReadAll(files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(programs, found); diff != "" {
+		t.Error("the programs of the image are not those of the folders")
+	}
+
+	same := append(slices.Clip(args), "--folder="+filepath.Join(folder, "arm64"), "--output="+filepath.Join(folder, "same.tar"))
+	if err := run(same, func(string) string { return "" }, io.Discard); err == nil || !strings.Contains(err.Error(), "two folders have programs for linux/arm64") {
+		t.Errorf("two programs for the same architecture: %v", err)
+	}
+}
+
 // TestRefusals shows what is said of a Dockerfile and of files that no image can be made of.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -294,6 +396,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"UnknownArgument": {reason: "a misspelt one would be lost", dockerfile: good, args: []string{"--build-arg=VERSON=1"}, want: "has no ARG VERSON"},
 		"NoEquals":        {reason: "a value is needed", dockerfile: good, args: []string{"--build-arg=VERSION"}, want: "must be NAME=VALUE"},
+		"BadFormat":       {reason: "there are two", dockerfile: good, args: []string{"--format=tar"}, want: `--format must be docker or oci, not "tar"`},
+		"TwoAsOne":        {reason: "docker save writes one architecture", dockerfile: good, args: []string{"--folder=testdata"}, want: "only --format=oci has room for several folders"},
 		"Positional":      {reason: "it is not lost silently", dockerfile: good, args: []string{"x"}, want: `unexpected argument "x"`},
 		"BadTag":          {reason: "a registry would not take it", dockerfile: good, args: []string{"--tag=Sluice:v1"}, want: "repository can only contain"},
 		"BadDate":         {reason: "it has to be a number", dockerfile: good, epoch: "yesterday", want: `SOURCE_DATE_EPOCH must be a number of seconds, not "yesterday"`},
@@ -333,11 +437,16 @@ func TestRefusals(t *testing.T) {
 // buildProgram builds a small program for Linux.
 func buildProgram(t *testing.T) []byte {
 	t.Helper()
+	return buildProgramFor(t, runtime.GOARCH)
+}
+
+func buildProgramFor(t *testing.T, architecture string) []byte {
+	t.Helper()
 	folder := t.TempDir()
 	write(t, filepath.Join(folder, "main.go"), []byte("package main\n\nfunc main() {}\n"))
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", "program", "main.go")
 	build.Dir = folder
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build a program: %v\n%s", err, out)
 	}

@@ -29,7 +29,12 @@ func main() {
 func run(args []string, getenv func(string) string, out io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	file := flags.String("file", "Dockerfile", "The Dockerfile.")
-	folder := flags.String("folder", ".", "The folder that files are copied from.")
+	var folders []string
+	flags.Func("folder", "The folder that files are copied from, the current one by default; repeated for other architectures, with --format=oci.", func(s string) error {
+		folders = append(folders, s)
+		return nil
+	})
+	as := flags.String("format", "docker", "docker, as docker save writes it, or oci, a tarball of an OCI layout.")
 	tag := flags.String("tag", "", "The image's name and tag.")
 	output := flags.String("output", "", "Where to write the tarball.")
 	buildArgs := map[string]string{}
@@ -59,15 +64,33 @@ func run(args []string, getenv func(string) string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	image, err := build(stage, *folder, created)
-	if err != nil {
+	if len(folders) == 0 {
+		folders = []string{"."}
+	}
+	format, ok := formats[*as]
+	if !ok {
+		return fmt.Errorf("--format must be docker or oci, not %q", *as)
+	}
+	if len(folders) > 1 && *as == "docker" {
+		return errors.New("only --format=oci has room for several folders")
+	}
+	var images []*image
+	for _, folder := range folders {
+		image, err := build(stage, folder, created, format)
+		if err != nil {
+			return err
+		}
+		images = append(images, image)
+	}
+	if err := format.write(images, *tag, *output); err != nil {
 		return err
 	}
-	if err := image.write(*tag, *output); err != nil {
-		return err
+	for _, image := range images {
+		if _, err := fmt.Fprintf(out, "%s: %s for linux/%s, %.1f MiB compressed\n", *output, *tag, image.architecture, float64(image.size)/(1<<20)); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprintf(out, "%s: %s for linux/%s, %.1f MiB compressed\n", *output, *tag, image.architecture, float64(image.size)/(1<<20))
-	return err
+	return nil
 }
 
 // sourceDate returns the time that the image says it was made: not now, or no two builds would be the same. See

@@ -35,7 +35,8 @@ func (r *Route) Allow(now time.Time) time.Duration {
 	return max(1, time.Duration(missing/r.Limits.PerSecond*float64(time.Second)))
 }
 
-// Refund takes an Allow back, for a request that was not stored after all.
+// Refund takes an Allow back, for a request that was not stored after all. now is the time of the refund, not of the request: a
+// limiter that is told of an earlier time counts what is between twice.
 func (r *Route) Refund(now time.Time) {
 	if r.rate != nil {
 		r.rate.ReserveN(now, -1)

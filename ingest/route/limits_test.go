@@ -111,6 +111,28 @@ func TestRefund(t *testing.T) {
 	(&Route{}).Refund(now) // one without a rate
 }
 
+// TestLateRefund takes a request back that was allowed a second ago: that second counts once.
+func TestLateRefund(t *testing.T) {
+	first := time.Unix(1_800_000_000, 0)
+	table := NewTable()
+	r := &Route{Namespace: "shop", Name: "orders", UID: "1", Limits: Limits{PerSecond: 10, Burst: 10}}
+	table.Upsert(r)
+	take := func(now time.Time) (allowed int) {
+		for r.Allow(now) == 0 {
+			allowed++
+		}
+		return allowed
+	}
+	later := first.Add(time.Second)
+	if before, after := take(first), take(later); before != 10 || after != 10 {
+		t.Fatalf("%d and then %d are allowed, want 10 each", before, after)
+	}
+	r.Refund(later)
+	if n := take(later); n != 1 {
+		t.Errorf("%d are allowed after one refund, want 1", n)
+	}
+}
+
 // TestRateChanges sees that a change of the limit holds at once, and that those who are turned away cost nothing.
 func TestRateChanges(t *testing.T) {
 	table := NewTable()

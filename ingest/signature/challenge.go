@@ -7,6 +7,7 @@ package signature
 
 import (
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
@@ -116,8 +117,10 @@ func answerMeta(v *Verifier, query url.Values) *Answer {
 	if token == "" || only(query, "hub.mode") != "subscribe" {
 		return nil
 	}
+	shown := sha256.Sum256([]byte(token))
 	for _, k := range v.keys {
-		if hmac.Equal([]byte(token), k.Secret) {
+		digest := sha256.Sum256(k.Secret) // lest the time it takes tell the key's length
+		if hmac.Equal(shown[:], digest[:]) {
 			return echo(only(query, "hub.challenge"))
 		}
 	}

@@ -93,6 +93,9 @@ func (e Explanation) String() string {
 	case HintContent:
 		return "the signature is one of the body alone, but the scheme signs more than that"
 	default:
+		if e.Cause == ErrMismatch {
+			return "no usual mistake explains it; compare the key, and the bytes that the sender signs"
+		}
 		return "nothing more is known"
 	}
 }

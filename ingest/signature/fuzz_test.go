@@ -6,8 +6,16 @@ SPDX-License-Identifier: Apache-2.0
 package signature_test
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +148,290 @@ func FuzzChallenge(f *testing.F) {
 		}
 		if _, ok := meta.Challenge(query); ok {
 			t.Errorf("%q is answered", query)
+		}
+	})
+}
+
+// FuzzScheme makes schemes of whatever an owner may write. What Validate lets pass makes a verifier; that accepts what was signed as the
+// scheme says, and nothing of what a sender without the key makes up.
+func FuzzScheme(f *testing.F) {
+	f.Add("X-Hub-Signature-256", "sha256=", "", "", "", "{body}", "sha256=00", []byte("{}"), uint8(0), uint8(0))
+	f.Add("stripe-signature", "", ",", "=", "v1", "{id}.{body}", "t=1,v1=00", []byte(nil), uint8(3), uint8(1))
+	f.Add("webhook-signature", "v1,", " ", "", "", "", "v1,AA== v1,", []byte("a"), uint8(8), uint8(2))
+	f.Add("X", "=", "=", "", "", "{{}}{body}", "====", []byte("a"), uint8(1), uint8(0))
+	f.Add("X", "", "a", "b", "c", "{url}\n{method}\n{body}", "cb00acb00", []byte("a"), uint8(2), uint8(0))
+	f.Add("X-\u00e9", "", ";", ";", "", "{id}{body}", "", []byte("a"), uint8(200), uint8(7))
+	f.Fuzz(func(t *testing.T, header, prefix, items, fields, field, template, forged string, body []byte, algorithm, encoding uint8) {
+		scheme := signature.Scheme{
+			Algorithm: signature.Algorithms()[int(algorithm)%(len(signature.Algorithms())-1)], // all but Token
+			Encoding:  []signature.Encoding{"", signature.Hex, signature.Base64, signature.Base64URL, "Base32"}[encoding%5],
+			Headers:   []string{header}, Prefix: prefix, ItemSeparator: items, FieldSeparator: fields, Template: template,
+		}
+		if fields != "" {
+			scheme.SignatureFields = []string{field}
+		}
+		if strings.Contains(template, "{id}") {
+			scheme.DeliveryID.Headers = []string{"X-Delivery"}
+		}
+		s := newSigner(scheme, []byte("a seed that no fuzzer finds"))
+		_, err := signature.NewVerifier(scheme, signature.Key{Name: "key", Secret: s.stored})
+		if invalid := scheme.Validate(); (err == nil) != (invalid == nil) {
+			t.Fatalf("%+v: valid %v, a verifier %v", scheme, invalid, err)
+		}
+		if err != nil {
+			return
+		}
+		v := s.verifier(t)
+		request := s.request(s.mac(s.content(body)))
+		name := http.CanonicalHeaderKey(header)
+		// A separator, a blank or an id can make it impossible to tell what is what. Nothing is accepted then.
+		plain := items == "" && fields == "" && strings.TrimLeft(prefix, " \t") == prefix && len(scheme.DeliveryID.Headers) == 0
+		if _, err := v.Verify(request, body, s.now); plain && err != nil {
+			t.Errorf("%+v refuses %q: %v", scheme, request.Headers, err)
+		}
+		if _, err := v.Verify(request, append(slices.Clip(body), 'x'), s.now); err == nil {
+			t.Errorf("%+v accepts another body", scheme)
+		}
+		request.Headers[name] = []string{forged}
+		if _, err := v.Verify(request, body, s.now); err == nil {
+			t.Errorf("%+v accepts %q", scheme, forged)
+		}
+	})
+}
+
+// valueAt follows a JSON pointer by encoding/json's tokens. Of a name that stands twice in an object there is no value.
+func valueAt(t *testing.T, decoder *json.Decoder, path []string) (text string, found bool) {
+	t.Helper()
+	next := func() json.Token {
+		token, err := decoder.Token()
+		if err != nil {
+			t.Fatal(err) // what is valid has tokens
+		}
+		return token
+	}
+	token := next()
+	switch token {
+	case json.Delim('{'), json.Delim('['):
+		matches := 0
+		for i := 0; decoder.More(); i++ {
+			name := strconv.Itoa(i)
+			if token == json.Delim('{') {
+				name, _ = next().(string)
+			}
+			if len(path) > 0 && name == path[0] {
+				matches++
+				text, found = valueAt(t, decoder, path[1:])
+			} else {
+				valueAt(t, decoder, nil)
+			}
+		}
+		next()
+		return text, found && matches == 1
+	}
+	if len(path) > 0 {
+		return "", false
+	}
+	switch token := token.(type) {
+	case string:
+		return token, true
+	case json.Number:
+		return token.String(), true
+	case bool:
+		return strconv.FormatBool(token), true
+	}
+	return "", false
+}
+
+// FuzzPointer compares what a JSON pointer leads to with what encoding/json finds there.
+func FuzzPointer(f *testing.F) {
+	f.Add("/a/b", []byte(`{"a":{"b":"c"}}`))
+	f.Add("/a/0/b", []byte(` { "a" : [ { "b" : 1e5 } , 2 ] } `))
+	f.Add("/a~1b/~0", []byte(`{"a/b":{"~":true}}`))
+	f.Add("/a", []byte(`{"a":1,"\u0061":2}`))
+	f.Add("/01", []byte(`["a","b"]`))
+	f.Add("//", []byte(`{"":{"":"x"}}`))
+	f.Add("/a/b", []byte(`{"a":{"b":"}\"]"},"c":"{"}`))
+	f.Fuzz(func(t *testing.T, pointer string, body []byte) {
+		scheme := signature.Scheme{Algorithm: signature.SHA256, DeliveryID: signature.DeliveryID{BodyPointers: []string{pointer}}}
+		if scheme.Validate() != nil || !utf8.Valid(body) {
+			return
+		}
+		s := newSigner(scheme, []byte("seed"))
+		result, err := s.verifier(t).Verify(s.request(s.mac(body)), body, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if json.Valid(body) {
+			path := strings.Split(pointer[1:], "/")
+			for i := range path {
+				path[i] = strings.ReplaceAll(strings.ReplaceAll(path[i], "~1", "/"), "~0", "~")
+			}
+			decoder := json.NewDecoder(bytes.NewReader(body))
+			decoder.UseNumber()
+			if value, found := valueAt(t, decoder, path); found {
+				want = value
+			}
+		}
+		if len(want) > signature.MaxDeliveryID {
+			digest := sha256.Sum256([]byte(want))
+			want = "sha256:" + hex.EncodeToString(digest[:])
+		}
+		if result.DeliveryID != want {
+			t.Errorf("%q of %q: %q, want %q", pointer, body, result.DeliveryID, want)
+		}
+	})
+}
+
+// FuzzForm signs forms as Twilio does, by an implementation of its own. A form is accepted exactly if it can be read in one way.
+func FuzzForm(f *testing.F) {
+	f.Add("Body=Hello+there&From=%2B1555")
+	f.Add("b=2&a=1&b=1&b=2&&a")
+	f.Add("a=%zz")
+	f.Add("a;b=c")
+	f.Add("=")
+	f.Add("%41=%ff&A=")
+	scheme := preset(f, "Twilio")
+	s := newSigner(scheme, []byte("seed"))
+	verifier := s.verifier(f)
+	f.Fuzz(func(t *testing.T, form string) {
+		if form == "" || len(form) > 100<<10 || strings.Count(form, "&") >= 1000 {
+			return
+		}
+		readable := true
+		var pairs [][2]string
+		for part := range strings.SplitSeq(form, "&") {
+			if part == "" {
+				continue
+			}
+			name, value, _ := strings.Cut(part, "=")
+			for _, text := range []*string{&name, &value} {
+				decoded, err := url.QueryUnescape(*text)
+				*text = decoded
+				readable = readable && err == nil && !strings.Contains(part, ";")
+			}
+			pairs = append(pairs, [2]string{name, value})
+		}
+		slices.SortFunc(pairs, func(a, b [2]string) int { return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1])) })
+		content := s.url
+		for _, pair := range slices.Compact(pairs) {
+			content += pair[0] + pair[1]
+		}
+		// A parameter bodySHA256 of the URL would stand for the body: this URL has none.
+		request := s.request(s.mac([]byte(content)))
+		request.Headers = http.Header(request.Headers).Clone()
+		http.Header(request.Headers).Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		_, err := verifier.Verify(request, []byte(form), s.now)
+		switch {
+		case readable && err != nil:
+			t.Errorf("%q: %v", form, err)
+		case !readable && err == nil:
+			t.Errorf("%q is accepted, and cannot be read", form)
+		}
+	})
+}
+
+// FuzzSecret reads what may be stored as a key. It is one or it is none: nothing is trimmed, what it stands for can be written as it was
+// stored, and no error says anything of it.
+func FuzzSecret(f *testing.F) {
+	for i := range uint8(3) {
+		f.Add([]byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "whsec_", i, false)
+		f.Add([]byte("00ff\n"), "", i, false)
+		f.Add([]byte(" \t\r\n\x00"), "", i, true)
+		f.Add([]byte("k"), "k", i, false)
+		f.Add([]byte(hex.EncodeToString(make([]byte, 32))), "", i, true)
+		f.Add([]byte("QUJD\r\nRA=="), "", i, true)
+	}
+	said := regexp.MustCompile(`^is blank( once it is decoded)?$|^has a line break in its base64; store it without \(printf instead of echo\)$|` +
+		`^has white space around its (hex|base64); store it without \(printf instead of echo\)$|^is not (hex|base64), as the scheme has it$|` +
+		`^is not a public key of Ed25519, which has 32 bytes$`)
+	f.Fuzz(func(t *testing.T, stored []byte, prefix string, encoding uint8, public bool) {
+		scheme := signature.Scheme{Algorithm: signature.SHA256, Secret: signature.Secret{
+			StripPrefix: prefix, Encoding: []signature.SecretEncoding{signature.SecretRaw, signature.SecretHex, signature.SecretBase64}[encoding%3],
+		}}
+		if public {
+			scheme.Algorithm = signature.Ed25519
+		}
+		if scheme.Validate() != nil {
+			return
+		}
+		before := bytes.Clone(stored)
+		key, err := scheme.DecodeSecret(stored)
+		if !bytes.Equal(before, stored) {
+			t.Fatal("the stored key is changed")
+		}
+		if _, verr := signature.NewVerifier(scheme, signature.Key{Name: "key", Secret: stored}); (verr == nil) != (err == nil) {
+			t.Fatalf("%q: %v, but as a verifier's %v", stored, err, verr)
+		}
+		if err != nil {
+			if !said.MatchString(err.Error()) {
+				t.Errorf("%q: the error is %q", stored, err)
+			}
+			return
+		}
+		if signature.Blank(stored) || signature.Blank(key) || public && len(key) != 32 {
+			t.Errorf("%q stands for %q, which is no key", stored, key)
+		}
+		text := strings.TrimPrefix(string(stored), prefix)
+		written := store(signature.Scheme{Secret: signature.Secret{Encoding: scheme.Secret.Encoding}}, key)
+		if same := text == string(written) || scheme.Secret.Encoding == signature.SecretHex && strings.EqualFold(text, string(written)); !same {
+			t.Errorf("%q stands for %q, which is written %q", stored, key, written)
+		}
+	})
+}
+
+// FuzzExplain has refused requests looked into. What is said comes from a short list of sentences, with nothing in it that the request or a
+// key could choose; it is "accepted" exactly of what is; and what was signed with a former key is known by it.
+func FuzzExplain(f *testing.F) {
+	f.Add("sha256=00", "1767225600", "", []byte("{}"), []byte("secret\n"), uint8(0))
+	f.Add(strings.Repeat("0", 40), "1767225600123", "gzip", []byte("\x1f\x8b"), []byte("whsec_c2VjcmV0"), uint8(1))
+	f.Add("t=1767225600,v1="+strings.Repeat("0", 64), "", "identity", []byte(" [ 1 ] "), []byte("c2VjcmV0"), uint8(2))
+	f.Add(strings.Repeat("A", 43)+"=", "1", "", []byte(nil), []byte("00ff"), uint8(3))
+	names := []string{"", "GitHub", "Stripe", "Slack", "StandardWebhooks", "Discord", "Twilio", "AdyenStandard"}
+	algorithms := make([]string, 0, len(signature.Algorithms()))
+	for _, a := range signature.Algorithms() {
+		algorithms = append(algorithms, regexp.QuoteMeta(string(a)))
+	}
+	said := regexp.MustCompile(`^(the request is good|the request has no header [A-Z][A-Za-z0-9-]*|the signature is as long as one of (` + strings.Join(algorithms, "|") + `)` +
+		`|the signature is in (base64, but hexadecimal digits are expected|hexadecimal digits, but base64 is expected)` +
+		`|the signature has (no prefix, but one is expected|a prefix, but none is expected, or another)` +
+		`|the key "key" ends in white space and would match without it; store it without \(printf instead of echo\)` +
+		`|the key "key" would match (with whsec_ left off, or on|if it were decoded, or if it were not)` +
+		`|the timestamp is [0-9]+ seconds (further ahead|older) than the tolerance allows|the timestamp is in another unit than expected` +
+		`|the request was signed with the former key "former"|the body was written anew on its way: its white space is not what was signed` +
+		`|the body is compressed; probably its content was signed before that|the signature is one of the body alone, but the scheme signs more than that` +
+		`|no usual mistake explains it; compare the key, and the bytes that the sender signs|nothing more is known)$`)
+	f.Fuzz(func(t *testing.T, value, timestamp, contentEncoding string, body, secret []byte, choice uint8) {
+		scheme := signature.Scheme{Algorithm: signature.SHA256}
+		if name := names[int(choice)%len(names)]; name != "" {
+			scheme = preset(t, name)
+		}
+		v, err := signature.NewVerifier(scheme, signature.Key{Name: "key", Secret: secret})
+		if err != nil {
+			return
+		}
+		s := newSigner(scheme, []byte("a seed that no fuzzer finds"))
+		headers := http.Header{"Content-Encoding": {contentEncoding}}
+		for _, name := range slices.Concat(scheme.Headers, []string{"X-HMAC-HASH"}) {
+			headers.Set(name, value)
+		}
+		for _, name := range scheme.Timestamp.Headers {
+			headers.Set(name, timestamp)
+		}
+		request := signature.Request{Method: http.MethodPost, URL: s.url, Headers: headers}
+		_, refusal := v.Verify(request, body, s.now)
+		former := signature.Key{Name: "former", Secret: s.stored}
+		e := v.Explain(request, body, s.now, former)
+		if (e.Hint == signature.HintAccepted) != (refusal == nil) {
+			t.Errorf("%q of what is answered %v", e, refusal)
+		}
+		if !said.MatchString(e.String()) {
+			t.Errorf("%q is said", e)
+		}
+		if scheme.Special == "" && len(body) <= 64<<10 && !bytes.Equal(secret, s.stored) {
+			if e := v.Explain(s.request(s.mac(s.content(body))), body, s.now, former); e.Hint != signature.HintFormerKey || e.Key != "former" {
+				t.Errorf("%q of what was signed with the former key", e)
+			}
 		}
 	})
 }

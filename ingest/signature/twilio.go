@@ -37,7 +37,7 @@ func findTwilio(r Request, _ carried, body []byte) ([]message, Cause) {
 	case ok:
 		claimed, err := hex.DecodeString(digests[0])
 		digest := sha256.Sum256(body)
-		if err != nil || len(digests) > 1 || !hmac.Equal(claimed, digest[:]) {
+		if err != nil || len(digests) > 1 || len(claimed) != len(digest) || !hmac.Equal(claimed, digest[:]) {
 			return nil, ErrMismatch
 		}
 	case len(body) > 0:

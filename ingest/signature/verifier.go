@@ -294,17 +294,13 @@ func (v *Verifier) matchKey(k *key, r Request, c carried, body []byte, messages 
 // empty.
 func (v *Verifier) matchState(s *state, headers map[string][]string, text string) (ok bool) {
 	try := func(text string) bool {
-		var buffer [maxEncoded]byte
-		var signature []byte
 		if v.algorithm.kind == kindToken {
-			signature = []byte(text)
-		} else {
-			var cause Cause
-			if signature, cause = v.decode(&buffer, text); cause != "" {
-				return true
-			}
+			ok = s.isToken(text)
+			return !ok
 		}
-		ok = s.accepts(signature)
+		var buffer [maxEncoded]byte
+		signature, cause := v.decode(&buffer, text)
+		ok = cause == "" && s.accepts(signature)
 		return !ok
 	}
 	if text != "" {

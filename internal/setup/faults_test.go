@@ -165,6 +165,16 @@ func TestAPIServerTrouble(t *testing.T) {
 			trouble: func(*http.Request) (*http.Response, error) { return nil, errConnection },
 			status:  503, retryAfter: "[5-8]",
 		},
+		"LoginPage": {
+			reason: "something in between has another idea of success",
+			trouble: func(r *http.Request) (*http.Response, error) {
+				return &http.Response{
+					Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+					Header: http.Header{"Content-Type": {"text/html"}}, Body: io.NopCloser(strings.NewReader("<title>Log in</title>")),
+				}, nil
+			},
+			status: 503, retryAfter: "[5-8]",
+		},
 		"Throttles": {
 			reason: "what it says of when to come back is passed on",
 			trouble: func(r *http.Request) (*http.Response, error) {

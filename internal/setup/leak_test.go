@@ -48,7 +48,7 @@ type ledger struct {
 const (
 	aKey, aPayload, aHeader, aMAC, aToken = "a key", "a payload", "a header's value", "an expected signature", "a token"
 
-	inLogs, inMetrics, inEvents, inStatus, inAnswers = "the logs", "the metrics", "the Events", "the status of triggers", "the answers"
+	inLogs, inMetrics, inEvents, inStatus, inAnswers, inTraces = "the logs", "the metrics", "the Events", "the status of triggers", "the answers", "the traces"
 )
 
 // wholeRun is the ledger of this run of the tests.

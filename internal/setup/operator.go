@@ -7,6 +7,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,13 +68,13 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	restConfig.QPS = -1 // API Priority and Fairness is the limiter
 	restConfig.UserAgent = "sluice/" + Version() + " (" + string(o.Role) + ")"
 
-	metricsServer, metricsCertificate, err := metricsOptions(o)
+	certificates, err := readCertificates(o)
 	if err != nil {
 		return nil, err
 	}
 	types := scheme.New()
-	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable")))
 	restConfig.Wrap(outage.Wrap(log.WithName("outage")))
+	restConfig.Wrap(unreadable.Wrap(types, log.WithName("unreadable"))) // around the other: it makes errors of broken answers
 
 	namespaces := watchedNamespaces(o.WatchNamespaces)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
@@ -82,14 +83,13 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
 			DefaultTransform:            cache.TransformStripManagedFields(),
-			ByObject:                    map[client.Object]cache.ByObject{&sluicev1alpha1.FlowRun{}: {Transform: webhooktrigger.StripFlowRun}},
 			ReaderFailOnMissingInformer: true,
 		},
 		Client: client.Options{
 			// A cached read of a Secret would start a cache of all Secrets with their data.
 			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
 		},
-		Metrics:                       metricsServer,
+		Metrics:                       metricsOptions(o, certificates[UseMetrics]),
 		HealthProbeBindAddress:        o.HealthAddress,
 		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.Role.controller(),
@@ -99,7 +99,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		LeaseDuration:                 &o.LeaseDuration,
 		RenewDeadline:                 &o.RenewDeadline,
 		RetryPeriod:                   &o.RetryPeriod,
-		GracefulShutdownTimeout:       new(o.Limits.ShutdownDelay + o.Limits.DrainTimeout + shutdownMargin),
+		GracefulShutdownTimeout:       new(shutdownTime(o)),
 		// Several operators in one process, as tests have them, are no mistake; two controllers of one name in one manager
 		// would fail to register their metrics anyway.
 		Controller: config.Controller{SkipNameValidation: new(true)},
@@ -107,10 +107,8 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
-	if metricsCertificate != nil {
-		if err := mgr.Add(metricsCertificate); err != nil {
-			return nil, fmt.Errorf("add the certificate for metrics: %w", err)
-		}
+	if err := addCertificates(mgr, certificates, o); err != nil {
+		return nil, err
 	}
 	selector, err := labels.Parse(o.SecretLabelSelector)
 	if err != nil {
@@ -131,19 +129,29 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		return nil, err
 	}
 	if o.Role.ingest() {
-		if err := operator.addIngest(ctx, secrets, o); err != nil {
+		if err := operator.addIngest(ctx, secrets, webhookTLS(o, certificates[UseWebhooks]), o); err != nil {
 			return nil, err
 		}
 	}
 	if o.Role.controller() {
-		if err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod); err != nil {
+		observe, err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod)
+		if err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
-		if err := addHistory(mgr, slices.Sorted(maps.Keys(namespaces)), o); err != nil {
+		if err := addHistory(ctx, mgr, slices.Sorted(maps.Keys(namespaces)), o, observe); err != nil {
 			return nil, err
 		}
 	}
 	return operator, nil
+}
+
+// shutdownTime is how long the manager may take to stop. Without webhooks to drain it is far less than the 30 s that Kubernetes
+// gives a pod by default, so that the leader's lease is released before.
+func shutdownTime(o Options) time.Duration {
+	if !o.Role.ingest() {
+		return shutdownMargin
+	}
+	return o.Limits.ShutdownDelay + o.Limits.DrainTimeout + shutdownMargin
 }
 
 // Start runs the operator until ctx ends and its requests in flight are answered. The webhook server is drained before
@@ -170,7 +178,7 @@ func (o *Operator) Start(ctx context.Context) error {
 	return <-stopped
 }
 
-func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, options Options) error {
+func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, certificate *tls.Config, options Options) error {
 	mgr := o.Manager
 	o.Table = route.NewTable()
 	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
@@ -180,7 +188,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err != nil {
 		return err
 	}
-	certificate, err := webhookTLS(mgr, options)
+	tracing, err := addTracing(ctx, mgr, options.Tracing)
 	if err != nil {
 		return err
 	}
@@ -191,6 +199,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Creator:    creator,
 		Limits:     options.Limits,
 		Registerer: options.registerer(),
+		Tracing:    tracing,
 		Log:        mgr.GetLogger().WithName("ingest"),
 		Now:        options.Now,
 		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
@@ -209,11 +218,16 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 }
 
 // addHistory adds what deletes FlowRuns.
-func addHistory(mgr ctrl.Manager, namespaces []string, options Options) error {
+func addHistory(ctx context.Context, mgr ctrl.Manager, namespaces []string, options Options, observe func(namespace, trigger, key string, created time.Time)) error {
+	// Before the first sweep reads Flows: a cache has only what somebody has asked it to have.
+	if _, err := mgr.GetCache().GetInformer(ctx, &sluicev1alpha1.Flow{}, cache.BlockUntilSynced(false)); err != nil {
+		return fmt.Errorf("watch flows: %w", err)
+	}
 	collector, err := flowrun.NewCollector(flowrun.Options{
 		Config:     mgr.GetConfig(),
 		Flows:      mgr.GetClient(),
 		Namespaces: namespaces,
+		Observe:    observe,
 		Registerer: options.registerer(),
 		Log:        mgr.GetLogger().WithName("history"),
 	})

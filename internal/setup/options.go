@@ -66,13 +66,16 @@ type Options struct {
 
 	Limits ingest.Limits
 
+	Tracing Tracing
+
 	LogLevel  slog.Level
 	LogFormat LogFormat
 
 	// KeyUsagePeriod is how often the use of keys is written to triggers' status. No flag sets it.
 	KeyUsagePeriod time.Duration
 
-	// Now is the clock by which timestamps of requests are judged; nil means time.Now. No flag sets it.
+	// Now is the clock by which timestamps of requests are judged, and what is known of readers of the metrics; nil means
+	// time.Now. No flag sets it.
 	Now func() time.Time
 
 	// Registerer takes the metrics of the webhook server and of the history; nil means the registry that is served at /metrics. No flag sets it.
@@ -84,6 +87,13 @@ func (o *Options) registerer() prometheus.Registerer {
 		return metrics.Registry
 	}
 	return o.Registerer
+}
+
+func (o *Options) now() func() time.Time {
+	if o.Now == nil {
+		return time.Now
+	}
+	return o.Now
 }
 
 // LogFormat is how log lines are written.
@@ -110,6 +120,7 @@ func DefaultOptions() Options {
 		RenewDeadline: 40 * time.Second,
 		RetryPeriod:   5 * time.Second,
 		Limits:        ingest.DefaultLimits(),
+		Tracing:       Tracing{SampleRatio: 1, Trust: TrustNever},
 		LogLevel:      slog.LevelInfo,
 		LogFormat:     LogJSON,
 
@@ -155,6 +166,7 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline, "How long the leader tries to renew its lease before it gives up.")
 	fs.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod, "How long to wait between attempts to get or renew the lease.")
 	o.Limits.BindFlags(fs)
+	o.Tracing.bindFlags(fs)
 	fs.TextVar(&o.LogLevel, "log-level", o.LogLevel, "The least severe level to log: debug, info, warn or error.")
 	fs.StringVar((*string)(&o.LogFormat), "log-format", string(o.LogFormat), "How to write the log: json or text.")
 }
@@ -203,7 +215,7 @@ func (o *Options) Validate() error {
 	if o.LogFormat != LogJSON && o.LogFormat != LogText {
 		errs = append(errs, fmt.Errorf("--log-format must be json or text, not %q", o.LogFormat))
 	}
-	return errors.Join(append(errs, o.Limits.Validate())...)
+	return errors.Join(append(errs, o.Tracing.validate(), o.Limits.Validate())...)
 }
 
 // maxSelector keeps what a condition's message repeats short.

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ func TestDefaultOptions(t *testing.T) {
 		RenewDeadline:  40 * time.Second,
 		RetryPeriod:    5 * time.Second,
 		Limits:         ingest.DefaultLimits(),
+		Tracing:        setup.Tracing{SampleRatio: 1, Trust: "never"},
 		LogFormat:      "json",
 
 		KeyUsagePeriod: time.Minute,
@@ -92,8 +94,15 @@ func TestOptionFlags(t *testing.T) {
 			want:   func(o *setup.Options) { o.LogLevel = slog.LevelWarn },
 			refuse: []string{"", "5", "trace", "warning"},
 		},
-		"log-format":     {reason: "a format", set: []string{"text"}, want: func(o *setup.Options) { o.LogFormat = setup.LogText }},
-		"max-body-bytes": {reason: "the limits have their flags too", set: []string{"4096"}, want: func(o *setup.Options) { o.Limits.MaxBodyBytes = 4096 }, refuse: []string{"1Mi"}},
+		"tracing-endpoint": {
+			reason: "a URL", set: []string{"https://collector:4317"}, want: func(o *setup.Options) { o.Tracing.Endpoint = "https://collector:4317" },
+		},
+		"tracing-sample-ratio": {
+			reason: "a number", set: []string{"0.01"}, want: func(o *setup.Options) { o.Tracing.SampleRatio = 0.01 }, refuse: []string{"", "1%", "all"},
+		},
+		"trust-traceparent": {reason: "a way", set: []string{"always"}, want: func(o *setup.Options) { o.Tracing.Trust = setup.TrustAlways }},
+		"log-format":        {reason: "a format", set: []string{"text"}, want: func(o *setup.Options) { o.LogFormat = setup.LogText }},
+		"max-body-bytes":    {reason: "the limits have their flags too", set: []string{"4096"}, want: func(o *setup.Options) { o.Limits.MaxBodyBytes = 4096 }, refuse: []string{"1Mi"}},
 	}
 	defaults := setup.DefaultOptions()
 	declared := map[string]string{}
@@ -107,6 +116,7 @@ func TestOptionFlags(t *testing.T) {
 		"role": "all", "external-url": "", "watch-namespaces": "", "secret-label-selector": "", "ingest-bind-address": ":8080", "health-probe-bind-address": ":8081",
 		"metrics-bind-address": ":8082", "metrics-access": "authorized", "metrics-tls-cert-file": "", "metrics-tls-key-file": "", "pprof-bind-address": "", "tls-cert-file": "", "tls-key-file": "", "tls-min-version": "1.2", "leader-election-namespace": "", "leader-election-lease-duration": "1m0s",
 		"leader-election-renew-deadline": "40s", "leader-election-retry-period": "5s", "log-level": "INFO", "log-format": "json",
+		"tracing-endpoint": "", "tracing-sample-ratio": "1", "trust-traceparent": "never",
 	}
 	limits := ingest.DefaultLimits()
 	fs := flag.NewFlagSet("limits", flag.ContinueOnError)
@@ -300,6 +310,21 @@ func TestOptionsValidate(t *testing.T) {
 			},
 			want: []string{"--metrics-tls-cert-file"},
 		},
+		"Collector":         {reason: "a URL", change: func(o *setup.Options) { o.Tracing.Endpoint = "http://[::1]:4317/" }},
+		"CollectorTLS":      {reason: "a URL", change: func(o *setup.Options) { o.Tracing.Endpoint = "https://collector.example.com" }},
+		"CollectorNoURL":    {reason: "the scheme says whether there is TLS", change: func(o *setup.Options) { o.Tracing.Endpoint = "collector:4317" }, want: []string{"--tracing-endpoint"}},
+		"CollectorGRPC":     {reason: "no such scheme", change: func(o *setup.Options) { o.Tracing.Endpoint = "grpc://collector:4317" }, want: []string{"--tracing-endpoint"}},
+		"CollectorNoHost":   {reason: "where to?", change: func(o *setup.Options) { o.Tracing.Endpoint = "http://:4317" }, want: []string{"--tracing-endpoint"}},
+		"CollectorPath":     {reason: "OTLP over gRPC has none, over HTTP it would be /v1/traces", change: func(o *setup.Options) { o.Tracing.Endpoint = "http://collector:4318/v1/traces" }, want: []string{"--tracing-endpoint"}},
+		"CollectorQuery":    {reason: "it would be ignored", change: func(o *setup.Options) { o.Tracing.Endpoint = "http://collector:4317?a=b" }, want: []string{"--tracing-endpoint"}},
+		"CollectorPassword": {reason: "arguments can be read by others", change: func(o *setup.Options) { o.Tracing.Endpoint = "http://me:secret@collector:4317" }, want: []string{"--tracing-endpoint"}},
+		"CollectorTooLong":  {reason: "a limit for everything", change: func(o *setup.Options) { o.Tracing.Endpoint = "http://" + strings.Repeat("a", 1024) }, want: []string{"--tracing-endpoint"}},
+		"SampleNothing":     {reason: "the least", change: func(o *setup.Options) { o.Tracing.SampleRatio = 0 }},
+		"SampleNegative":    {reason: "less than nothing", change: func(o *setup.Options) { o.Tracing.SampleRatio = -0.1 }, want: []string{"--tracing-sample-ratio"}},
+		"SamplePercent":     {reason: "more than all, in percent perhaps", change: func(o *setup.Options) { o.Tracing.SampleRatio = 5 }, want: []string{"--tracing-sample-ratio"}},
+		"SampleNaN":         {reason: "strconv takes it for a number", change: func(o *setup.Options) { o.Tracing.SampleRatio = math.NaN() }, want: []string{"--tracing-sample-ratio"}},
+		"TrustEmpty":        {reason: "not to be taken for either", change: func(o *setup.Options) { o.Tracing.Trust = "" }, want: []string{"--trust-traceparent"}},
+		"TrustUnknown":      {reason: "no such way", change: func(o *setup.Options) { o.Tracing.Trust = "true" }, want: []string{"--trust-traceparent"}},
 		"Several": {
 			reason: "all are named",
 			change: func(o *setup.Options) {

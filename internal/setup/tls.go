@@ -8,6 +8,7 @@ package setup
 import (
 	"crypto/tls"
 	"fmt"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -57,17 +58,54 @@ func readCertificate(pair KeyPair, prefix string) (*certwatcher.CertWatcher, err
 	return certificate, nil
 }
 
-// webhookTLS returns how the webhook server serves its certificate; nil for plain HTTP.
-func webhookTLS(mgr ctrl.Manager, o Options) (*tls.Config, error) {
-	if !o.TLS.isSet() {
-		return nil, nil
+// A CertificateUse is what a certificate is served for.
+type CertificateUse string
+
+// The uses of certificates.
+const (
+	UseWebhooks CertificateUse = "webhooks"
+	UseMetrics  CertificateUse = "metrics"
+)
+
+// readCertificates reads the key pairs that the options name and the role serves, for a manager to follow.
+func readCertificates(o Options) (map[CertificateUse]*certwatcher.CertWatcher, error) {
+	read := map[CertificateUse]*certwatcher.CertWatcher{}
+	var err error
+	if o.MetricsTLS.isSet() {
+		if read[UseMetrics], err = readCertificate(o.MetricsTLS, metricsTLSFlags); err != nil {
+			return nil, err
+		}
 	}
-	certificate, err := readCertificate(o.TLS, webhookTLSFlags)
-	if err != nil {
-		return nil, err
+	if o.Role.ingest() && o.TLS.isSet() {
+		if read[UseWebhooks], err = readCertificate(o.TLS, webhookTLSFlags); err != nil {
+			return nil, err
+		}
 	}
-	if err := mgr.Add(certificate); err != nil {
-		return nil, fmt.Errorf("add the certificate for webhooks: %w", err)
+	return read, nil
+}
+
+// addCertificates has the manager follow certificates, and registers what is known of the process with them.
+func addCertificates(mgr ctrl.Manager, certificates map[CertificateUse]*certwatcher.CertWatcher, o Options) error {
+	expirations := map[CertificateUse]func() time.Time{}
+	for use, certificate := range certificates {
+		if err := mgr.Add(certificate); err != nil {
+			return fmt.Errorf("add the certificate for %s: %w", use, err)
+		}
+		expirations[use] = func() time.Time {
+			served, _ := certificate.GetCertificate(nil) // the error is always nil, and the leaf is there since Go 1.23
+			return served.Leaf.NotAfter
+		}
 	}
-	return &tls.Config{GetCertificate: certificate.GetCertificate, MinVersion: tlsVersions[o.TLSMinVersion]}, nil
+	if err := o.registerer().Register(NewProcessCollector(o.Role, expirations)); err != nil {
+		return fmt.Errorf("register the metrics of the process: %w", err)
+	}
+	return nil
+}
+
+// webhookTLS returns how the webhook server serves its certificate; nil for plain HTTP, if there is none.
+func webhookTLS(o Options, certificate *certwatcher.CertWatcher) *tls.Config {
+	if certificate == nil {
+		return nil
+	}
+	return &tls.Config{GetCertificate: certificate.GetCertificate, MinVersion: tlsVersions[o.TLSMinVersion]}
 }

@@ -14,6 +14,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -95,8 +96,14 @@ func start(definitions ...string) (*Environment, error) {
 }
 
 // Main runs a package's tests with a control plane, which it stores in *env. After the last test it calls what is to be
-// looked at after all of them, whose error fails the package. Call it last in TestMain.
+// looked at after all of them, whose error fails the package. Call it last in TestMain. Where fuzz targets are run alone, there is no control
+// plane: each of their processes would start one.
 func Main(m *testing.M, env **Environment, after ...func(context.Context) error) {
+	flag.Parse() //nolint:revive // TestMain is the main of a test, and m.Run would do so too late
+	if set("test.fuzz") != "" && set("test.run") == "^$" {
+		m.Run()
+		return
+	}
 	started, err := Start()
 	if err != nil {
 		panic(err) // there is no test yet that could fail
@@ -113,6 +120,14 @@ func Main(m *testing.M, env **Environment, after ...func(context.Context) error)
 	if err := errors.Join(failures...); err != nil {
 		panic(err) // there is no test any more that could fail
 	}
+}
+
+// set returns what a flag is set to.
+func set(name string) string {
+	if f := flag.Lookup(name); f != nil {
+		return f.Value.String()
+	}
+	return ""
 }
 
 // Namespace creates a namespace and returns its name.

@@ -154,8 +154,11 @@ func without(fields map[string]json.RawMessage, parts []string) (object []byte, 
 		delete(fields, part)
 	}
 	var annotations map[string]json.RawMessage
-	if json.Unmarshal(fields["metadata"], &metadata) != nil || metadata == nil || !slices.Contains(parts, spec) {
+	if raw, ok := fields["metadata"]; ok && json.Unmarshal(raw, &metadata) != nil || !slices.Contains(parts, spec) {
 		return encode(fields), metadata
+	}
+	if metadata == nil {
+		metadata = map[string]json.RawMessage{}
 	}
 	if json.Unmarshal(metadata["annotations"], &annotations) != nil || annotations == nil {
 		annotations = map[string]json.RawMessage{}

@@ -65,6 +65,7 @@ const (
 	badBoth     = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":[],"status":[]}`
 	neither     = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t","annotations":{"sluice.dev/unreadable":"spec"}}}`
 	badMetadata = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":"none","spec":{}}`
+	noMetadata  = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","spec":"Disabled"}`
 	otherKind   = `{"kind":"Widget","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"w"},"spec":"anything"}`
 	noKind      = `{"metadata":{"name":"w"},"spec":"anything"}`
 	status      = `{"kind":"Status","apiVersion":"v1","status":"Failure","code":410}`
@@ -100,6 +101,7 @@ func TestWrap(t *testing.T) {
 		"Nothing":      {reason: "an empty answer", method: get, target: flows, accept: plain, code: 200, body: "", want: ""},
 		"NotOK":        {reason: "errors are for client-go to read", method: get, target: flows, accept: plain, code: 500, body: badFlow, want: badFlow},
 		"Create":       {reason: "creates are many", method: http.MethodPost, target: flows, accept: plain, code: 200, body: badFlow, want: badFlow},
+		"NoMetadata":   {reason: "that the spec is missing is said all the same", method: get, target: flows, accept: plain, code: 200, body: noMetadata, want: `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"annotations":{"sluice.dev/unreadable":"spec"}}}`, logged: 1},
 		"MetadataOnly": {reason: "metadata can always be read", method: get, target: flows, accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", code: 200, body: badFlow, want: badFlow},
 		"Table":        {reason: "a table is read row by row", method: get, target: flows, accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json", code: 200, body: badFlow, want: badFlow},
 		"OtherGroup":   {reason: "Kubernetes' own kinds", method: get, target: "/apis/apps/v1/deployments", accept: plain, code: 200, body: badFlow, want: badFlow},

@@ -43,16 +43,34 @@ func TestRenderings(t *testing.T) {
 			fields: map[string]string{
 				"Deployment/sluice-ingest .spec.replicas":                                                   `2`,
 				"Deployment/sluice-ingest .spec.template.spec.containers[0].args":                           `["--role=ingest","--shutdown-delay=5s","--drain-timeout=20s"]`,
-				"Deployment/sluice-ingest .spec.template.spec.containers[0].env":                            `[{"name":"GOMEMLIMIT","value":"409MiB"}]`,
+				"Deployment/sluice-ingest .spec.minReadySeconds":                                            `5`,
+				"Deployment/sluice-ingest .spec.template.spec.containers[0].env":                            `[{"name":"GOMEMLIMIT","value":"230MiB"}]`,
 				"Deployment/sluice-ingest .spec.template.spec.terminationGracePeriodSeconds":                `35`,
 				"Deployment/sluice-ingest .spec.template.spec.automountServiceAccountToken":                 `true`,
 				"Deployment/sluice-ingest .spec.template.spec.volumes":                                      ``,
 				"Deployment/sluice-controller .spec.replicas":                                               `2`,
+				"Deployment/sluice-controller .spec.minReadySeconds":                                        `5`,
+				"Deployment/sluice-controller .spec.template.spec.containers[0].env":                        `[{"name":"GOMEMLIMIT","value":"230MiB"}]`,
 				"Deployment/sluice-controller .spec.template.spec.containers[0].args":                       `["--role=controller"]`,
 				"Deployment/sluice-controller .spec.template.spec.terminationGracePeriodSeconds":            ``,
 				"Deployment/sluice-controller .spec.template.spec.containers[0].ports[*].name":              `"probes" "metrics"`,
 				"CustomResourceDefinition/flows.sluice.dev .metadata.annotations.helm\\.sh/resource-policy": `"keep"`,
 				"Service/sluice-ingest .spec.ports[0].port":                                                 `80`,
+			},
+		},
+		"Tracing": {
+			reason: "only what serves webhooks traces; 0 is a ratio",
+			values: `{tracing: {endpoint: "http://collector.observability:4317", sampleRatio: 0, trustTraceparent: always}}`,
+			fields: map[string]string{
+				"Deployment/sluice-ingest .spec.template.spec.containers[0].args":     `["--role=ingest","--shutdown-delay=5s","--drain-timeout=20s","--tracing-endpoint=http://collector.observability:4317","--tracing-sample-ratio=0","--trust-traceparent=always"]`,
+				"Deployment/sluice-controller .spec.template.spec.containers[0].args": `["--role=controller"]`,
+			},
+		},
+		"TracingWithoutEndpoint": {
+			reason: "there is nothing to trace to",
+			values: `{tracing: {sampleRatio: 0.5, trustTraceparent: always}}`,
+			fields: map[string]string{
+				"Deployment/sluice-ingest .spec.template.spec.containers[0].args": `["--role=ingest","--shutdown-delay=5s","--drain-timeout=20s"]`,
 			},
 		},
 		"ModeAll": {
@@ -168,7 +186,7 @@ func TestRenderings(t *testing.T) {
 		},
 		"Pods": {
 			reason: "all that can be said about pods, of one component only",
-			values: `{commonLabels: {team: hooks}, ingest: {
+			values: `{commonLabels: {team: hooks}, ingest: {minReadySeconds: 0,
 				resources: {limits: {memory: 1.5Gi, cpu: "1"}, requests: null},
 				affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: Exists}]}]}}},
 				nodeSelector: {disk: fast}, tolerations: [{key: edge, operator: Exists}], priorityClassName: system-cluster-critical,
@@ -176,7 +194,8 @@ func TestRenderings(t *testing.T) {
 				strategy: {type: Recreate, rollingUpdate: null}, annotations: {a: "1"}, podAnnotations: {b: "2"}, podLabels: {c: "3"},
 				extraEnv: [{name: HTTPS_PROXY, value: "http://proxy"}], extraVolumes: [{name: scratch, emptyDir: {}}], extraVolumeMounts: [{name: scratch, mountPath: /scratch}]}}`,
 			fields: map[string]string{
-				"Deployment/sluice-ingest .spec.template.spec.containers[0].env":          `[{"name":"GOMEMLIMIT","value":"1228MiB"},{"name":"HTTPS_PROXY","value":"http://proxy"}]`,
+				"Deployment/sluice-ingest .spec.minReadySeconds":                          `0`,
+				"Deployment/sluice-ingest .spec.template.spec.containers[0].env":          `[{"name":"GOMEMLIMIT","value":"1382MiB"},{"name":"HTTPS_PROXY","value":"http://proxy"}]`,
 				"Deployment/sluice-ingest .spec.template.spec.containers[0].volumeMounts": `[{"mountPath":"/scratch","name":"scratch"}]`,
 				"Deployment/sluice-ingest .spec.template.spec.volumes":                    `[{"emptyDir":{},"name":"scratch"}]`,
 				"Deployment/sluice-ingest .spec.template.spec.priorityClassName":          `"system-cluster-critical"`,
@@ -429,7 +448,7 @@ func TestRenderings(t *testing.T) {
 			more:   []string{"PrometheusRule/sluice", "ConfigMap/sluice-dashboard"},
 			fields: map[string]string{
 				"PrometheusRule/sluice .metadata.labels.release":                  `"prometheus"`,
-				"PrometheusRule/sluice .spec.groups[0].name":                      `"sluice"`,
+				"PrometheusRule/sluice .spec.groups[0].name":                      `"sluice-requests"`,
 				"ConfigMap/sluice-dashboard .metadata.labels.grafana_dashboard":   `"1"`,
 				"ConfigMap/sluice-dashboard .metadata.annotations.grafana_folder": `"Sluice"`,
 			},
@@ -562,7 +581,8 @@ func TestRefusals(t *testing.T) {
 		"NamespaceTwice":     {"its Roles would be there twice", `{watchNamespaces: [shop, shop]}`, []string{"at '/watchNamespaces': items at 0 and 1 are equal"}},
 		"Digest":             {"not a digest", `{image: {digest: latest}}`, []string{"at '/image/digest': 'latest' does not match pattern"}},
 		"BodyTooLarge":       {"more than fits into etcd", `{ingest: {maxBodyBytes: 2000000}}`, []string{"at '/ingest/maxBodyBytes': maximum"}},
-		"Memory":             {"a form of which four fifths are not known", `{ingest: {resources: {limits: {memory: 1Ti}}}}`, []string{"at '/ingest/resources/limits/memory': '1Ti' does not match pattern"}},
+		"Memory":             {"a form of which nine tenths are not known", `{ingest: {resources: {limits: {memory: 1Ti}}}}`, []string{"at '/ingest/resources/limits/memory': '1Ti' does not match pattern"}},
+		"Ready":              {"a duration, where seconds are due", `{controller: {minReadySeconds: 5s}}`, []string{"at '/controller/minReadySeconds': got string, want integer"}},
 		"Argument":           {"not a flag", `{ingest: {extraArgs: [idle-timeout=30s]}}`, []string{"at '/ingest/extraArgs/0'", "does not match pattern"}},
 		"TLSVersion":         {"a version that nobody should use", `{tls: {minVersion: "1.0"}}`, []string{"at '/tls/minVersion': value must be one of"}},
 		"Path":               {"not a path", `{ingress: {path: hooks}}`, []string{"at '/ingress/path': 'hooks' does not match pattern"}},
@@ -578,6 +598,9 @@ func TestRefusals(t *testing.T) {
 		"MonitorWithoutWord": {"Prometheus would be turned away", `{metrics: {podMonitor: {enabled: true}}}`, []string{"metrics.podMonitor needs metrics.podMonitor.authorization"}},
 		"MetricsByBoth":      {"a certificate that is not used", `{metrics: {access: open, tls: {secretName: a}}}`, []string{"metrics.tls.secretName does nothing if metrics.access is open"}},
 		"NoServiceAccount":   {"none is made, and none is named", `{controller: {serviceAccount: {create: false}}}`, []string{"controller.serviceAccount.name is needed when controller.serviceAccount.create is false"}},
+		"Collector":          {"not a URL", `{tracing: {endpoint: "collector:4317"}}`, []string{"at '/tracing/endpoint'", "does not match pattern"}},
+		"SampleRatio":        {"more than all", `{tracing: {sampleRatio: 10}}`, []string{"at '/tracing/sampleRatio': maximum"}},
+		"Trust":              {"not one of the ways", `{tracing: {trustTraceparent: "true"}}`, []string{"at '/tracing/trustTraceparent': value must be one of"}},
 		"All":                {"all that is wrong, at once", `{mode: both, log: {level: trace}}`, []string{"at '/mode'", "at '/log/level'"}},
 		"AllContradictions":  {"all that is wrong, at once", `{tls: {enabled: true}, ingress: {enabled: true}}`, []string{"- tls.enabled needs", "- ingress.enabled needs"}},
 	}

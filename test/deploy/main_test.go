@@ -136,6 +136,25 @@ func build(tb testing.TB, folder string) []*unstructured.Unstructured {
 	return parse(tb, stdout)
 }
 
+// overlay builds a kustomization, in which a folder of config takes the place of a text.
+func overlay(tb testing.TB, kustomization, text, folder string) []*unstructured.Unstructured {
+	tb.Helper()
+	// kustomize takes no absolute paths, and nothing above the folder but folders that are kustomizations.
+	dir := tb.TempDir()
+	relative, err := filepath.Rel(dir, filepath.Join(testenv.Root(), "config", folder))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(strings.ReplaceAll(kustomization, text, relative)), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	stdout, stderr, err := env.Kubectl(tb, "", "kustomize", dir)
+	if err != nil {
+		tb.Fatalf("kustomize: %v\n%s", err, stderr)
+	}
+	return parse(tb, stdout)
+}
+
 // parse returns the objects of a stream of YAML.
 func parse(tb testing.TB, text string) []*unstructured.Unstructured {
 	tb.Helper()

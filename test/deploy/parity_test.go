@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,6 +43,23 @@ func TestKustomizeAndHelmAgree(t *testing.T) {
 				t.Errorf("%s: config/%s (-Helm +kustomize):\n%s", tc.reason, tc.folder, diff)
 			}
 		})
+	}
+}
+
+// TestNamespacedElsewhere shows that config/namespaced can be put into another namespace, as its comment says: nothing of it is
+// left in sluice-system, and its accounts are those that the permissions are for.
+func TestNamespacedElsewhere(t *testing.T) {
+	t.Parallel()
+	objects := overlay(t, "resources: [FOLDER]\nnamespace: shop\n", "FOLDER", "namespaced")
+	accept(t, objects)
+	for _, object := range objects {
+		raw, err := object.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if object.GetNamespace() != "shop" || strings.Contains(string(raw), system) {
+			t.Errorf("%s is not in the namespace shop as a whole:\n%s", id(object), raw)
+		}
 	}
 }
 
@@ -149,6 +167,7 @@ func TestArguments(t *testing.T) {
 	// Each is given once with everything that adds a flag, in words that the operator takes.
 	everything := `{externalURL: "https://hooks.example.com", watchNamespaces: [shop, billing], secretLabelSelector: a=b,
 		log: {level: debug, format: text}, tls: {enabled: true, secretName: a, minVersion: "1.3"}, metrics: {tls: {secretName: a}},
+		tracing: {endpoint: "https://collector:4317", sampleRatio: 0.001, trustTraceparent: always},
 		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5}}`
 	cases := map[string]struct{ reason, values string }{
 		"Defaults":    {"as it is installed", ``},
@@ -157,6 +176,7 @@ func TestArguments(t *testing.T) {
 		"OpenMetrics": {"of the other access", `{metrics: {access: open}}`},
 		"NoMetrics":   {"an address that is none", `{metrics: {enabled: false}}`},
 		"NoShutdown":  {"the least there is", `{ingest: {shutdownDelaySeconds: 0, drainTimeoutSeconds: 2}}`},
+		"Traces":      {"of no request of which the sender does not say so", `{tracing: {endpoint: "http://collector:4317", sampleRatio: 0, trustTraceparent: never}}`},
 		"TLS1.2":      {"the other version", `{tls: {enabled: true, secretName: a, minVersion: "1.2"}}`},
 	}
 	for name, tc := range cases {
@@ -196,5 +216,22 @@ func TestPorts(t *testing.T) {
 	options := setup.DefaultOptions()
 	if diff := cmp.Diff([]string{":8080", ":8081", ":8082"}, []string{options.IngestAddress, options.HealthAddress, options.MetricsAddress}); diff != "" {
 		t.Errorf("the ports for webhooks, probes and metrics (-manifests +operator):\n%s", diff)
+	}
+}
+
+// TestMemory holds the memory that the manifests give to docs/operations.md: even at the worst, GOMEMLIMIT is not below what
+// is in use, or the garbage collector would never rest.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	needed := int64(64<<20) + 5*setup.DefaultOptions().Limits.MaxInFlightBytes
+	for _, object := range kinds(build(t, "default"), "Deployment") {
+		text := strings.TrimSuffix(strings.Trim(field(t, object, ".spec.template.spec.containers[0].env[0].value"), `"`), "MiB")
+		limit, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: GOMEMLIMIT: %v", id(object), err)
+		}
+		if limit<<20 < needed {
+			t.Errorf("%s: GOMEMLIMIT is %d MiB, and up to %d MiB are in use", id(object), limit, needed>>20)
+		}
 	}
 }

@@ -142,11 +142,19 @@ type load struct {
 	slow     int
 	worst    time.Duration
 	failures []string
+	inFlight map[string]int // by key
 }
 
-func (l *load) add(kind string, a answer) {
+func (l *load) start(by signature) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.inFlight[by.key]++
+}
+
+func (l *load) add(kind string, by signature, a answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight[by.key]--
 	l.count++
 	if kind == slowSender {
 		l.slow++
@@ -175,6 +183,19 @@ func (l *load) more(t *testing.T, requests int) {
 	})
 }
 
+// unused waits until no request is under way that is signed with a key.
+func (l *load) unused(t *testing.T, key string) {
+	t.Helper()
+	testenv.Eventually(t, patience, func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if n := l.inFlight[key]; n > 0 {
+			return fmt.Errorf("%d requests are signed with the key and not answered yet", n)
+		}
+		return nil
+	})
+}
+
 func (l *load) String() string {
 	return fmt.Sprintf("%d requests, %d of them slow, %d failed; the longest of the others took %d ms", l.count, l.slow, len(l.failures), l.worst.Milliseconds())
 }
@@ -183,7 +204,7 @@ func (l *load) String() string {
 // again, as webhook senders do, until it is. sign is asked anew for each request.
 func (w *world) underLoad(t *testing.T, sign func() signature, do func(*load)) *load {
 	t.Helper()
-	l := &load{begin: time.Now()}
+	l := &load{begin: time.Now(), inFlight: map[string]int{}}
 	var stopped atomic.Bool
 	var senders sync.WaitGroup
 	var number atomic.Int64
@@ -202,8 +223,10 @@ func (w *world) underLoad(t *testing.T, sign func() signature, do func(*load)) *
 				if kind == slowSender {
 					content = &slowReader{ctx: t.Context(), text: body}
 				}
-				a := w.send(t.Context(), sender, sign(), body, content)
-				l.add(kind, a)
+				by := sign()
+				l.start(by)
+				a := w.send(t.Context(), sender, by, body, content)
+				l.add(kind, by, a)
 				accepted = a.status == http.StatusAccepted || t.Context().Err() != nil
 			}
 		})

@@ -100,14 +100,15 @@ has there.
 {{- end }}
 
 {{/*
-Four fifths of a memory limit in the form of GOMEMLIMIT, so that Go collects garbage rather than be killed. The schema
-has seen to it that the limit has one of these forms.
+Nine tenths of a memory limit in the form of GOMEMLIMIT, so that Go collects garbage rather than be killed. The rest is
+for what Go does not count, such as the kernel's buffers of connections. It is computed, because a resourceFieldRef gives
+the whole limit only. The schema has seen to it that the limit has one of these forms.
 */}}
 {{- define "sluice.goMemoryLimit" -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
 {{- $number := regexFind "^[0-9.]+" (toString .) -}}
 {{- $unit := trimPrefix $number (toString .) -}}
-{{- divf (mulf (float64 $number) (get $units $unit) 0.8) 1048576 | floor | int64 }}MiB
+{{- divf (mulf (float64 $number) (get $units $unit) 0.9) 1048576 | floor | int64 }}MiB
 {{- end }}
 
 {{/* The flags of a component, as a YAML list. Takes (list $ component). What is the operator's default is not said. */}}
@@ -137,6 +138,17 @@ has seen to it that the limit has one of these forms.
 {{- end }}
 {{- with $settings.acceptDeadlineSeconds }}
 - --accept-deadline={{ . }}s
+{{- end }}
+{{- with $values.tracing }}
+{{- if .endpoint }}
+- {{ printf "--tracing-endpoint=%s" .endpoint | quote }}
+{{- if not (kindIs "invalid" .sampleRatio) }}
+- --tracing-sample-ratio={{ .sampleRatio }}
+{{- end }}
+{{- with .trustTraceparent }}
+- --trust-traceparent={{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with $values.tls }}
 {{- if .enabled }}

@@ -8,8 +8,10 @@ package local
 import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 const (
-	// CRDFolder has the definitions, and RBACFolder the permissions.
-	CRDFolder, RBACFolder = "config/crd", "config/rbac"
+	// CRDFolder has the definitions.
+	CRDFolder = "config/crd"
+	// RBACFolder has the permissions.
+	RBACFolder = "config/rbac"
 	// OperatorNamespace is where RBACFolder has the service accounts, and the leader's lease is.
 	OperatorNamespace = "sluice-system"
 )
