@@ -69,6 +69,7 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s %s\n", time.Since(b.begin).Round(time.Second), fmt.Sprintf(format, args...))
 }
 
+// run returns what was measured, even if it is not all.
 func (b *bench) run(ctx context.Context) ([]table, error) {
 	if slices.Contains(b.settings.experiments, "reject") {
 		if _, err := exec.LookPath(wrkCommand); err != nil {
@@ -93,7 +94,7 @@ func (b *bench) run(ctx context.Context) ([]table, error) {
 		b.say("%s", e.name)
 		found, err := e.run(ctx, b)
 		if err != nil {
-			return nil, fmt.Errorf("experiment %s: %w", e.name, err)
+			return tables, fmt.Errorf("experiment %s: %w", e.name, err)
 		}
 		tables = append(tables, found...)
 	}

@@ -49,7 +49,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string) (err error) {
+func run(ctx context.Context, args []string) error {
 	ctrllog.SetLogger(logr.Discard()) // the client complains if nobody says where it should log
 	s, err := readSettings(args, os.Getenv, os.Stderr)
 	if err != nil {
@@ -74,19 +74,19 @@ func run(ctx context.Context, args []string) (err error) {
 	begin := time.Now()
 	b := &bench{settings: s, folder: folder, children: children, begin: begin}
 	tables, err := b.run(ctx)
+	report := &report{Command: s.command, Begin: begin, Seconds: time.Since(begin).Seconds(), Tables: tables}
+	if len(tables) > 0 {
+		report.Machine = b.machine(context.WithoutCancel(ctx))
+		err = errors.Join(err, report.writeText(os.Stdout))
+		if s.page != "" && err == nil {
+			err = report.writePage(s.page)
+		} else { // what was measured before something failed is not lost
+			err = errors.Join(err, report.write(s.output))
+		}
+	}
 	// What ended the context is the reason; what the step in progress made of that is not.
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	if err != nil {
-		return err
-	}
-	report := &report{Command: s.command, Begin: begin, Seconds: time.Since(begin).Seconds(), Machine: b.machine(ctx), Tables: tables}
-	if err := report.writeText(os.Stdout); err != nil {
-		return err
-	}
-	if s.page != "" {
-		return report.writePage(s.page)
-	}
-	return report.write(s.output)
+	return err
 }
