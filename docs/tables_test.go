@@ -408,7 +408,7 @@ func TestNames(t *testing.T) {
 		"kubeconfig", "version", // of cmd/manager
 		"from-file", "from-literal", "sort-by", "watch", // of kubectl
 		"data-binary",    // of curl
-		"take-ownership", // of helm
+		"take-ownership", "force-conflicts", // of helm
 	} {
 		flags.Bool(other, false, "")
 	}

@@ -160,6 +160,12 @@ func TestNotes(t *testing.T) {
 			"is installed for shop, billing.", "deployment/sluice-all\n", "kubectl --namespace shop create secret",
 			"service/sluice-ingest 8080:443 ", " --insecure ", " https://127.0.0.1:8080/hooks/shop/first\n", "https://hooks.example.com/hooks/<namespace>/<name>",
 		}},
+		"Label": {"only Secrets with a label are seen", "secretLabelSelector=sluice.dev/webhook-key=true", []string{
+			"\nkubectl --namespace default label secret first-webhook sluice.dev/webhook-key=true\nkubectl --namespace default apply",
+		}},
+		"Labels": {"of which it cannot be said how to label them", "secretLabelSelector=tier!=test", []string{
+			`labels match "tier!=test": label first-webhook so`,
+		}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
