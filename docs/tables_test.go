@@ -407,7 +407,7 @@ func TestNames(t *testing.T) {
 	for _, other := range []string{
 		"kubeconfig", "version", // of cmd/manager
 		"from-file", "from-literal", "sort-by", "watch", // of kubectl
-		"data-binary",    // of curl
+		"data-binary",                       // of curl
 		"take-ownership", "force-conflicts", // of helm
 	} {
 		flags.Bool(other, false, "")

@@ -97,6 +97,7 @@ func (e *events) Read(p []byte) (int, error) {
 				e.rest = encode(event)
 			}
 		}
+		e.rest = append(e.rest, '\n') // as the API server does; not every value ends by itself
 	}
 	n := copy(p, e.rest)
 	e.rest = e.rest[n:]
