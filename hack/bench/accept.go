@@ -141,7 +141,7 @@ func accept(ctx context.Context, b *bench) ([]table, error) {
 		Title:    "Signed webhooks of 1 KiB whose FlowRun is stored, in a second. Each connection sends one after the other.",
 		Baseline: rawBaseline,
 	}
-	for _, connections := range []int{1, 16, 64, 256} {
+	for _, connections := range b.settings.connections {
 		c, err := newContest(ctx, b, connections)
 		if err != nil {
 			return nil, err

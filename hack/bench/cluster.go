@@ -49,7 +49,8 @@ type cluster struct {
 	config    *rest.Config
 	admin     client.Client
 	namespace string
-	url       string // of the Sluice that runs in a given cluster
+	url       string         // of the Sluice that runs in a given cluster
+	servers   []*local.Child // etcd and kube-apiserver, if they are our own
 
 	ingest *replica // the one that most experiments use; see ingestURL
 }
@@ -91,7 +92,8 @@ func startCluster(ctx context.Context, b *bench) (*cluster, error) {
 	}
 	// Deletes between rounds leave their history behind until it is compacted, which is more than etcd's default allows.
 	etcd := append(c.plane.EtcdArguments(), "--quota-backend-bytes=8589934592", "--log-level=warn")
-	if _, err := b.children.start(ctx, "etcd", filepath.Join(b.settings.assets, "etcd"), etcd...); err != nil {
+	database, err := b.children.start(ctx, "etcd", filepath.Join(b.settings.assets, "etcd"), etcd...)
+	if err != nil {
 		return nil, err
 	}
 	// What was stored in a round is deleted faster so; nothing that is measured deletes so.
@@ -100,6 +102,7 @@ func startCluster(ctx context.Context, b *bench) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.servers = []*local.Child{database, server}
 	if c.config, err = local.REST(c.plane.Kubeconfig("bench", local.IngestUser.Name, c.plane.APIPort, c.namespace)); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,19 @@ func processorTime(pid int) (time.Duration, error) {
 	return parseStat(string(raw))
 }
 
+// processorTimes returns how much processes have taken together.
+func processorTimes(children ...*local.Child) (time.Duration, error) {
+	var sum time.Duration
+	for _, child := range children {
+		taken, err := processorTime(child.PID())
+		if err != nil {
+			return 0, err
+		}
+		sum += taken
+	}
+	return sum, nil
+}
+
 // parseStat reads utime and stime, the 14th and 15th field. The second is the name in parentheses, which can hold anything.
 func parseStat(stat string) (time.Duration, error) {
 	_, rest, found := strings.Cut(stat[max(0, strings.LastIndexByte(stat, ')')):], ")")

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -42,21 +43,33 @@ func requests(ctx context.Context, b *bench) ([]table, error) {
 		{"the answer is metadata alone", plan{sender: one, target: usual.rawBy(metadata, "")}},
 		{"fieldValidation=Strict", plan{sender: one, target: usual.rawBy(full, "&fieldValidation=Strict")}},
 		{"fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(full, "&fieldValidation=Ignore")}},
+		{"the answer is metadata alone, in protobuf", plan{sender: one, target: usual.rawBy(strings.Replace(metadata, "json", "vnd.kubernetes.protobuf", 1), "")}},
+		{"metadata alone, fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(metadata, "&fieldValidation=Ignore")}},
+		{"metadata alone, fieldValidation=Strict", plan{sender: one, target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
 		{"no labels and annotations", plan{sender: one, target: bare.raw()}},
 		{"as Sluice asks: HTTP/2, metadata, Strict", plan{sender: newSender(http2, connections, config.Clone()), target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
 	}
-	rates := make([][]float64, len(ways))
+	rates, costs := make([][]float64, len(ways)), make([][]float64, len(ways))
 	var variants []func(bool) error
 	for i, way := range ways {
 		p := way.plan
 		p.want, p.workers, p.last = http.StatusCreated, connections, b.settings.round
 		variants = append(variants, func(warmUp bool) error {
+			before, err := processorTimes(b.cluster.servers...)
+			if err != nil {
+				return err
+			}
 			r := attack(ctx, p)
+			after, err := processorTimes(b.cluster.servers...)
+			if err != nil {
+				return err
+			}
 			if err := r.check(); err != nil {
 				return fmt.Errorf("%s: %w", way.name, err)
 			}
 			if !warmUp {
 				rates[i] = append(rates[i], r.perSecond())
+				costs[i] = append(costs[i], (after-before).Seconds()*1000/float64(len(r.took)))
 			}
 			return b.cluster.deleteRuns(ctx)
 		})
@@ -71,6 +84,9 @@ func requests(ctx context.Context, b *bench) ([]table, error) {
 	}
 	for i, way := range ways[1:] {
 		t.Rows = append(t.Rows, compare(way.name, "a second", rates[i+1], rates[0], target{}, false))
+		if len(b.cluster.servers) > 0 {
+			t.Rows = append(t.Rows, compare("… processor time of kube-apiserver and etcd", "ms a create", costs[i+1], costs[0], target{}, false))
+		}
 	}
 	return []table{t}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ import (
 // settings are what the command line says.
 type settings struct {
 	experiments []string
+	connections []int // of the experiment accept
 	rounds      int
 	round       time.Duration
 	steady      time.Duration
@@ -45,6 +47,7 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 	flags.SetOutput(output)
 	known, usual := experimentNames(false)
 	names := flags.String("experiments", "", "Only these experiments, separated by commas. They are: "+strings.Join(known, ", ")+". If this is empty: "+strings.Join(usual, ", ")+".")
+	connections := flags.String("connections", "1,16,64,256", "Over how many connections the experiment accept measures, one after the other.")
 	flags.IntVar(&s.rounds, "rounds", 5, "How often each thing is measured, by turns with what it is compared with.")
 	flags.DurationVar(&s.round, "round", 2*time.Second, "How long one measurement of throughput takes; those of latency take longer.")
 	flags.DurationVar(&s.steady, "steady", time.Minute, "How long FlowRuns come, are done and go at a constant rate.")
@@ -65,6 +68,11 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 		}
 	}
 	check(flags.NArg() == 0, "unexpected argument %q; all options are flags", flags.Arg(0))
+	for number := range strings.SplitSeq(*connections, ",") {
+		n, err := strconv.Atoi(number)
+		check(err == nil && n >= 1 && n <= 10_000, "--connections must be numbers from 1 to 10000 with commas between them, not %q", *connections)
+		s.connections = append(s.connections, n)
+	}
 	check(s.rounds >= 1 && s.rounds <= 1000, "--rounds must be from 1 to 1000, not %d", s.rounds)
 	check(s.round >= 100*time.Millisecond && s.round <= time.Hour, "--round must be from 100ms to 1h, not %s", s.round)
 	check(s.steady >= time.Second, "--steady must be at least 1s, not %s", s.steady)
