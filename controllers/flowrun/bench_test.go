@@ -59,7 +59,7 @@ func benchRun(b *testing.B, namespace string, i int) ingest.NewRun {
 
 func newCreator(b *testing.B) *ingest.Creator {
 	b.Helper()
-	creator, err := ingest.NewCreator(env.Config)
+	creator, err := ingest.NewCreator(env.Config, 64)
 	if err != nil {
 		b.Fatal(err)
 	}

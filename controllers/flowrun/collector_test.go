@@ -954,7 +954,7 @@ func TestRepetitionsAfterDrop(t *testing.T) {
 	flow := makeFlow(namespace)
 	flow.Spec.History = sluicev1alpha1.History{TTLSecondsAfterReceived: 1, PayloadTTLSeconds: new(int32(0))}
 	env.Create(t, flow)
-	creator, err := ingest.NewCreator(env.Config)
+	creator, err := ingest.NewCreator(env.Config, 64)
 	if err != nil {
 		t.Fatal(err)
 	}

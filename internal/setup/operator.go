@@ -184,7 +184,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
 		return fmt.Errorf("set up the route controller: %w", err)
 	}
-	creator, err := ingest.NewCreator(mgr.GetConfig())
+	creator, err := ingest.NewCreator(mgr.GetConfig(), options.Limits.MaxCreates)
 	if err != nil {
 		return err
 	}
