@@ -19,9 +19,25 @@ import (
 type answer struct {
 	result     string // the metric label
 	status     int
-	body       []byte // application/problem+json
+	body       []byte  // application/problem+json
+	fields     []field // all headers but Retry-After
 	retryAfter time.Duration
 }
+
+// field is a header with its name in canonical form. Its value is the same slice in all answers, and nothing may change it: a header of its
+// own for each answer would be a good part of what a refusal costs.
+type field struct {
+	name  string
+	value []string
+}
+
+// The headers that all answers have.
+var (
+	noStore = field{"Cache-Control", []string{"no-store"}}
+	noSniff = field{"X-Content-Type-Options", []string{"nosniff"}}
+)
+
+func (f field) set(header http.Header) { header[f.name] = f.value }
 
 // problem is the body of an answer as RFC 9457 has it; type is left out, which means about:blank.
 type problem struct {
@@ -95,7 +111,19 @@ func encodeAnswer(result string, p problem) answer {
 	if err != nil {
 		panic(err) // a struct of strings and numbers
 	}
-	return answer{result: result, status: p.Status, body: append(body, '\n')}
+	body = append(body, '\n')
+	fields := []field{
+		{"Content-Type", []string{"application/problem+json"}},
+		{"Content-Length", []string{strconv.Itoa(len(body))}},
+		noStore, noSniff,
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		fields = append(fields, challengeField)
+	case http.StatusMethodNotAllowed:
+		fields = append(fields, field{"Allow", []string{http.MethodPost}})
+	}
+	return answer{result: result, status: p.Status, body: body, fields: fields}
 }
 
 // after returns the answer with another Retry-After.
@@ -106,17 +134,14 @@ func (a answer) after(d time.Duration) answer {
 
 func (a answer) write(w http.ResponseWriter) {
 	header := w.Header()
-	header.Set("Content-Type", "application/problem+json")
-	switch a.status {
-	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", challenge)
-	case http.StatusMethodNotAllowed:
-		header.Set("Allow", http.MethodPost)
+	for _, f := range a.fields {
+		f.set(header)
 	}
 	if a.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))
 	}
-	writeBody(w, a.status, a.body)
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // a sender that has gone away cannot be told
 }
 
 // accepted is the body of a 202.
@@ -167,21 +192,20 @@ func writeUnauthorized(w http.ResponseWriter, response route.Response) {
 		unauthorized.write(w)
 		return
 	}
-	w.Header().Set("WWW-Authenticate", challenge)
+	challengeField.set(w.Header())
 	writeBody(w, unauthorized.status, nil)
 }
 
-// challenge is for WWW-Authenticate. RFC 9110, section 11.6.1, asks for one; there is no registered scheme for signed
-// bodies.
-const challenge = `HMAC realm="webhook"`
+// challengeField is what RFC 9110, section 11.6.1, asks for; there is no registered scheme for signed bodies.
+var challengeField = field{"Www-Authenticate", []string{`HMAC realm="webhook"`}}
 
 func writeBody(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header()
 	if status != http.StatusNoContent {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
+	noStore.set(header)
+	noSniff.set(header)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what is written comes with a type and nosniff
 }

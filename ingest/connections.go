@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package ingest
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"net"
@@ -24,23 +23,47 @@ type connections struct {
 	now   func() time.Time
 
 	mu     sync.Mutex
-	idle   list.List // of connection, the one that is idle the longest first
-	active list.List // of connection, the one that has had its request for the longest time first
-	at     map[net.Conn]listed
+	idle   queue // the one that is idle the longest first
+	active queue // the one that has had its request for the longest time first
+	at     map[net.Conn]*connection
 }
 
+// connection is in one of the queues. It changes them twice for each request, for which it needs no memory.
 type connection struct {
 	net.Conn
-	since time.Time
+	since          time.Time
+	in             *queue // nil for none
+	previous, next *connection
 }
 
-type listed struct {
-	list    *list.List
-	element *list.Element
+// queue has its first connection behind, and its last one before, a connection that is none.
+type queue struct{ ends connection }
+
+func (q *queue) init() { q.ends.previous, q.ends.next = &q.ends, &q.ends }
+
+func (q *queue) first() *connection {
+	if q.ends.next == &q.ends {
+		return nil
+	}
+	return q.ends.next
+}
+
+func (q *queue) push(c *connection) {
+	c.in, c.previous, c.next = q, q.ends.previous, &q.ends
+	c.previous.next, q.ends.previous = c, c
+}
+
+// leave takes the connection out of its queue.
+func (c *connection) leave() {
+	c.previous.next, c.next.previous = c.next, c.previous
+	c.in, c.previous, c.next = nil, nil, nil
 }
 
 func newConnections(most int, stuck time.Duration, now func() time.Time) *connections {
-	return &connections{most: most, stuck: stuck, now: now, at: map[net.Conn]listed{}}
+	c := &connections{most: most, stuck: stuck, now: now, at: map[net.Conn]*connection{}}
+	c.idle.init()
+	c.active.init()
+	return c
 }
 
 // changed is for http.Server.ConnState.
@@ -95,39 +118,47 @@ func (c *connections) noting(next http.Handler) http.Handler {
 func (c *connections) busy(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h := c.at[conn]; h.list == &c.active {
-		h.element.Value = connection{conn, c.now()}
-		c.active.MoveToBack(h.element)
+	if known := c.at[conn]; known != nil && known.in == &c.active {
+		known.leave()
+		c.enter(known, &c.active)
 	}
 }
 
 // surplus returns the connection that has to go for a new one.
 func (c *connections) surplus(newest net.Conn) net.Conn {
-	if first, ok := c.idle.Front().Value.(connection); ok && first.Conn != newest { // newest is there
-		c.forget(first.Conn)
-		return first.Conn
+	chosen := newest
+	if first := c.idle.first(); first.Conn != newest { // newest is there
+		chosen = first.Conn
+	} else if first := c.active.first(); first != nil && c.now().Sub(first.since) > c.stuck {
+		chosen = first.Conn
 	}
-	if e := c.active.Front(); e != nil {
-		if first, ok := e.Value.(connection); ok && c.now().Sub(first.since) > c.stuck {
-			c.forget(first.Conn)
-			return first.Conn
-		}
-	}
-	c.forget(newest)
-	return newest
+	c.forget(chosen)
+	return chosen
 }
 
-// put moves a connection to the end of a list, unless it is in it.
-func (c *connections) put(conn net.Conn, l *list.List) {
-	if c.at[conn].list != l {
-		c.forget(conn)
-		c.at[conn] = listed{l, l.PushBack(connection{conn, c.now()})}
+// put moves a connection to the end of a queue, unless it is in it.
+func (c *connections) put(conn net.Conn, q *queue) {
+	known := c.at[conn]
+	switch {
+	case known == nil:
+		known = &connection{Conn: conn}
+		c.at[conn] = known
+	case known.in == q:
+		return
+	default:
+		known.leave()
 	}
+	c.enter(known, q)
+}
+
+func (c *connections) enter(known *connection, q *queue) {
+	known.since = c.now()
+	q.push(known)
 }
 
 func (c *connections) forget(conn net.Conn) {
-	if h, ok := c.at[conn]; ok {
-		h.list.Remove(h.element)
+	if known := c.at[conn]; known != nil {
+		known.leave()
 		delete(c.at, conn)
 	}
 }

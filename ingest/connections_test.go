@@ -114,9 +114,16 @@ func TestConnections(t *testing.T) {
 			for _, conn := range conns {
 				c.changed(conn, http.StateClosed)
 			}
-			if c.open() != 0 || c.idle.Len() != 0 || c.active.Len() != 0 {
-				t.Errorf("%s: in the end %d are open, %d idle and %d active, want none", tc.reason, c.open(), c.idle.Len(), c.active.Len())
+			if c.open() != 0 || length(&c.idle) != 0 || length(&c.active) != 0 {
+				t.Errorf("%s: in the end %d are open, %d idle and %d active, want none", tc.reason, c.open(), length(&c.idle), length(&c.active))
 			}
 		})
 	}
+}
+
+func length(q *queue) (n int) {
+	for c := q.ends.next; c != &q.ends; c = c.next {
+		n++
+	}
+	return n
 }

@@ -90,6 +90,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := h.now()
 	h.metrics.inFlight.Inc()
 	result := failed.result
+	unread := r.ContentLength != 0
 	defer func() {
 		if p := recover(); p != nil {
 			// The panic's value can hold anything, so only its stack would be safe to log; net/http's own log would
@@ -97,7 +98,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.log.Error(errPanic, "Panic while answering a request", "stack", stack())
 			failed.write(w)
 		}
-		if r.ProtoMajor == 1 {
+		if unread && r.ProtoMajor == 1 {
 			// Before it sends the answer, net/http reads what has not been read of a body, up to 256 KiB. A sender that announces
 			// one byte and stays silent would hold the connection for as long as the read timeout says.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardPatience))
@@ -108,11 +109,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	result = h.serve(w, r, begin)
+	result = h.serve(w, r, begin, &unread)
 }
 
-// serve answers the request, which came at that time, and returns the result.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request, begin time.Time) string {
+// serve answers the request, which came at that time, and returns the result. It sets unread to false when it has read the body.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, begin time.Time, unread *bool) string {
 	// A path that had to be decoded is not the path of any route: those need no encoding.
 	target, ok := h.table.Lookup(r.URL.Path)
 	if !ok || r.URL.RawPath != "" {
@@ -122,12 +123,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, begin time.Time)
 	r, traced := h.tracing.request(r, target, begin)
 	result, status := failed.result, failed.status // after a panic
 	defer func() { traced.answered(result, status) }()
-	result, status = h.serveRoute(w, r, target, traced)
+	result, status = h.serveRoute(w, r, target, traced, unread)
 	return result
 }
 
 // serveRoute answers a request to a trigger and returns the result and the status.
-func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *route.Route, traced span) (result string, status int) {
+func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *route.Route, traced span, unread *bool) (result string, status int) {
 	reject := func(a answer) (string, int) {
 		a.write(w)
 		return a.result, a.status
@@ -177,6 +178,8 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		h.logRefusal(target, a.result, "limit", limit, "read", buffer.Len())
 		return reject(a)
 	}
+	*unread = false
+	deadline := time.Now().Add(h.limits.AcceptDeadline) // by the real time, not h.now
 	// A body can take its time, and a key may have been revoked meanwhile.
 	if target, ok = h.table.Lookup(r.URL.Path); !ok {
 		return reject(unknownPath)
@@ -185,9 +188,6 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		h.logRefusal(target, unavailable.result, "reason", target.Unavailable)
 		return reject(unavailable)
 	}
-	// A sender that hangs up does not cancel what follows, nor does a shutdown. The deadline is by the real time, not h.now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.limits.AcceptDeadline)
-	defer cancel()
 	receivedAt := h.now()
 	body := buffer.Bytes()
 
@@ -209,6 +209,9 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		}
 	}()
 
+	// A sender that hangs up does not cancel what follows, nor does a shutdown.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), deadline)
+	defer cancel()
 	pass, short, retryAfter := h.gate.enter(ctx, target.UID, target.Limits.Concurrency)
 	if short != "" {
 		return reject(h.shed(target, short, retryAfter))
@@ -327,7 +330,7 @@ func (h *handler) create(ctx context.Context, target *route.Route, run NewRun) (
 func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *route.Route, traced span, body []byte, err error) (result string, status int) {
 	cause, _ := errors.AsType[signature.Cause](err)
 	traced.cause(string(cause))
-	h.metrics.signatureFailures.WithLabelValues(string(cause)).Inc()
+	h.metrics.signatureFailures[cause].Inc()
 	if !h.inquiries.offer(r, target, body, cause) {
 		h.logRefusal(target, unauthorized.result, "cause", string(cause))
 	}

@@ -14,14 +14,15 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// metrics has no label whose values a sender or the number of triggers could multiply: who refused whom is in the log.
+// metrics has no label whose values a sender or the number of triggers could multiply: who refused whom is in the log. So each
+// series is there from the start, and at hand: to look one up by its label costs more than to count.
 type metrics struct {
-	requests          *prometheus.CounterVec   // by result
-	duration          *prometheus.HistogramVec // by result
+	requests          map[string]prometheus.Counter  // by result
+	duration          map[string]prometheus.Observer // by result
 	inFlight          prometheus.Gauge
-	signatureFailures *prometheus.CounterVec   // by cause
-	createDuration    *prometheus.HistogramVec // by outcome
-	shed              *prometheus.CounterVec   // by what is short
+	signatureFailures map[signature.Cause]prometheus.Counter
+	createDuration    map[Outcome]prometheus.Observer
+	shed              map[shortage]prometheus.Counter
 }
 
 // levels are what is read when the metrics are collected, and what it may come to.
@@ -35,51 +36,58 @@ type levels struct {
 
 // newMetrics registers the metrics of a server that serves from the table.
 func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) (*metrics, error) {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_ingest_requests_total",
+		Help: "Requests answered, by the result.",
+	}, []string{"result"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "sluice_ingest_request_duration_seconds",
+		Help:    "Time from the end of a request's headers to its answer, by the result.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 15},
+	}, []string{"result"})
+	inFlight := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sluice_ingest_requests_in_flight",
+		Help: "Requests being answered, those that will be refused included.",
+	})
+	signatureFailures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_ingest_signature_failures_total",
+		Help: "Requests answered 401, by the cause.",
+	}, []string{"cause"})
+	createDuration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "sluice_ingest_create_duration_seconds",
+		Help:    "Time that storing a FlowRun took, retries included, by the outcome.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
+	}, []string{"outcome"})
+	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_ingest_shed_total",
+		Help: "Requests turned away for want of capacity, by what there was too little of.",
+	}, []string{"short"})
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_ingest_requests_total",
-			Help: "Requests answered, by the result.",
-		}, []string{"result"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "sluice_ingest_request_duration_seconds",
-			Help:    "Time from the end of a request's headers to its answer, by the result.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 15},
-		}, []string{"result"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "sluice_ingest_requests_in_flight",
-			Help: "Requests being answered, those that will be refused included.",
-		}),
-		signatureFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_ingest_signature_failures_total",
-			Help: "Requests answered 401, by the cause.",
-		}, []string{"cause"}),
-		createDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "sluice_ingest_create_duration_seconds",
-			Help:    "Time that storing a FlowRun took, retries included, by the outcome.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2},
-		}, []string{"outcome"}),
-		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_ingest_shed_total",
-			Help: "Requests turned away for want of capacity, by what there was too little of.",
-		}, []string{"short"}),
+		requests:          map[string]prometheus.Counter{},
+		duration:          map[string]prometheus.Observer{},
+		inFlight:          inFlight,
+		signatureFailures: map[signature.Cause]prometheus.Counter{},
+		createDuration:    map[Outcome]prometheus.Observer{},
+		shed:              map[shortage]prometheus.Counter{},
 	}
 	for _, r := range results {
-		m.requests.WithLabelValues(r)
+		m.requests[r] = requests.WithLabelValues(r)
+		m.duration[r] = duration.WithLabelValues(r)
 	}
 	for _, cause := range signature.Causes() {
-		m.signatureFailures.WithLabelValues(string(cause))
+		m.signatureFailures[cause] = signatureFailures.WithLabelValues(string(cause))
 	}
 	for _, outcome := range outcomes {
-		m.createDuration.WithLabelValues(string(outcome))
+		m.createDuration[outcome] = createDuration.WithLabelValues(string(outcome))
 	}
 	for _, short := range shortages {
-		m.shed.WithLabelValues(string(short))
+		m.shed[short] = shed.WithLabelValues(string(short))
 	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.inFlight, m.signatureFailures, m.createDuration, m.shed, routeCollector{table},
+		requests, duration, inFlight, signatureFailures, createDuration, shed, routeCollector{table},
 		gauge("sluice_ingest_in_flight_bytes", "What requests in flight are taken to hold, of --max-in-flight-bytes.",
 			func() float64 { return float64(l.memory()) }),
 		gauge("sluice_ingest_max_in_flight_bytes", "What requests in flight may hold: --max-in-flight-bytes.",
@@ -110,12 +118,12 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 }
 
 func (m *metrics) answered(result string, took time.Duration) {
-	m.requests.WithLabelValues(result).Inc()
-	m.duration.WithLabelValues(result).Observe(took.Seconds())
+	m.requests[result].Inc()
+	m.duration[result].Observe(took.Seconds())
 }
 
 func (m *metrics) created(outcome Outcome, took time.Duration) {
-	m.createDuration.WithLabelValues(string(outcome)).Observe(took.Seconds())
+	m.createDuration[outcome].Observe(took.Seconds())
 }
 
 var routesDesc = prometheus.NewDesc("sluice_ingest_routes",

@@ -41,7 +41,7 @@ func (s shortage) Error() string { return string(s) }
 // shed is the answer to a request that is turned away. retryAfter is when another one has a chance; 0 if that cannot be
 // said.
 func (h *handler) shed(target *route.Route, short shortage, retryAfter time.Duration) answer {
-	h.metrics.shed.WithLabelValues(string(short)).Inc()
+	h.metrics.shed[short].Inc()
 	a := noCapacity
 	switch short {
 	case circuitOpen:
