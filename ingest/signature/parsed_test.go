@@ -7,8 +7,11 @@ package signature_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
+	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +121,54 @@ func TestVerifyParsedLater(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzSingle compares schemes that have a single signature with those that have it in one of two headers, of which the
+// other is not there. They are read by other code, and mean the same.
+func FuzzSingle(f *testing.F) {
+	for i, algorithm := range signature.Algorithms() {
+		s := newSigner(signature.Scheme{Algorithm: algorithm}, []byte("seed"))
+		if algorithm == signature.Token {
+			f.Add(string(s.key), "", []byte(testBody), uint8(i), uint8(0), uint8(1))
+			continue
+		}
+		right := s.mac([]byte(testBody))
+		for encoding, text := range []string{hex.EncodeToString(right), base64.StdEncoding.EncodeToString(right), base64.RawURLEncoding.EncodeToString(right)} {
+			for times := range uint8(3) {
+				f.Add(text, "", []byte(testBody), uint8(i), uint8(encoding), times)
+			}
+			for _, value := range []string{"", " ", "\t" + text + " ", "v1=" + text, strings.ToUpper(text), text[1:], text + "0", text + "\n", " v1=", "\u00e9" + text[2:]} {
+				f.Add(value, "v1=", []byte(testBody), uint8(i), uint8(encoding), uint8(1))
+				f.Add(value, "", []byte(testBody), uint8(i), uint8(encoding), uint8(1))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, value, prefix string, body []byte, algorithm, encoding, times uint8) {
+		scheme := signature.Scheme{
+			Algorithm: signature.Algorithms()[int(algorithm)%len(signature.Algorithms())],
+			Encoding:  []signature.Encoding{signature.Hex, signature.Base64, signature.Base64URL}[encoding%3],
+			Headers:   []string{"X-One"}, Prefix: prefix,
+		}
+		if scheme.Algorithm == signature.Token {
+			scheme.Encoding = ""
+		}
+		if scheme.Validate() != nil {
+			return
+		}
+		s := newSigner(scheme, []byte("seed"))
+		headers := http.Header{}
+		for range times % 3 {
+			headers["X-One"] = append(headers["X-One"], value)
+		}
+		request := signature.Request{Headers: headers}
+		single := s.verifier(t)
+		got, gotErr := verifyBothWays(t, single, request, body, s.now)
+		s.scheme.Headers = []string{"X-One", "X-Absent"}
+		want, wantErr := verifyBothWays(t, s.verifier(t), request, body, s.now)
+		if diff := cmp.Diff(want, got); diff != "" || gotErr != wantErr { //nolint:errorlint // a Cause is never wrapped
+			t.Errorf("%+v says %v of %q, and with a header more %v (-more +single):\n%s", scheme, gotErr, headers, wantErr, diff)
+		}
+	})
 }
 
 // TestAnyOfSeveralIsGood has several signatures in a request, of which any one may be the good one.

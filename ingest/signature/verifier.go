@@ -55,6 +55,7 @@ type Verifier struct {
 	idPointers       []pointer
 	signsID          bool // the delivery id is under the signature
 	needsID          bool // and stands in a header that the template has
+	single           bool // there is one signature at most: one header has it, and nothing else
 
 	keys []*key
 }
@@ -78,6 +79,7 @@ func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
 		needsID:   scheme.signs(partID),
 	}
 	v.algorithm, _ = scheme.Algorithm.lookup()
+	v.single = len(v.scheme.Headers) == 1 && scheme.ItemSeparator == "" && scheme.FieldSeparator == ""
 	if scheme.Special == "" {
 		v.template, _ = parseTemplate(v.scheme.Template) // as Validate did
 	}
@@ -317,8 +319,10 @@ func (v *Verifier) matchKey(k *key, r Request, p *Parsed, body []byte, messages 
 // empty.
 func (v *Verifier) matchState(s *state, headers map[string][]string, p *Parsed, text string) (ok bool) {
 	kept := text == "" && p.length != 0
-	if kept && v.acceptsKept(s, p) {
-		return true
+	if kept {
+		if ok = v.acceptsKept(s, p); ok || v.single {
+			return ok
+		}
 	}
 	try := func(text string) bool {
 		if v.algorithm.kind == kindToken {
@@ -354,6 +358,26 @@ func (v *Verifier) acceptsKept(s *state, p *Parsed) bool {
 
 // findSignature keeps the first signature that is well formed, or says what is wrong if there is none.
 func (v *Verifier) findSignature(p *Parsed, headers map[string][]string) Cause {
+	if !v.single {
+		return v.findAmong(p, headers)
+	}
+	text, cause := firstHeader(headers, v.scheme.Headers)
+	switch {
+	case cause != "":
+		return cause
+	case text == "":
+		return ErrHeaderMissing
+	}
+	text, marked := strings.CutPrefix(text, v.scheme.Prefix)
+	if !marked {
+		return ErrHeaderMalformed
+	}
+	return v.keep(p, text)
+}
+
+// findAmong is findSignature where there may be several. It would find a single one too, as most schemes have it, but it
+// looks into the headers twice, and calls back for each signature.
+func (v *Verifier) findAmong(p *Parsed, headers map[string][]string) Cause {
 	empty := true
 	for _, name := range v.scheme.Headers {
 		switch values := headers[name]; {
@@ -502,8 +526,10 @@ func firstHeader(headers map[string][]string, names []string) (string, Cause) {
 		switch values := headers[name]; {
 		case len(values) > 1:
 			return "", ErrHeaderRepeated
-		case len(values) == 1 && trim(values[0]) != "":
-			return trim(values[0]), ""
+		case len(values) == 1:
+			if value := trim(values[0]); value != "" {
+				return value, ""
+			}
 		}
 	}
 	return "", ""
