@@ -153,7 +153,8 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		h.logRefusal(target, resultTooLarge, "declared", r.ContentLength, "limit", limit)
 		return reject(h.tooLarge(limit))
 	}
-	if err := target.Verifier.Parse(r.Header, h.now()); err != nil {
+	parsed, err := target.Verifier.Parse(r.Header, h.now())
+	if err != nil {
 		return h.unauthorized(w, r, target, traced, nil, err)
 	}
 
@@ -191,7 +192,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	receivedAt := h.now()
 	body := buffer.Bytes()
 
-	verified, err := target.Verifier.Verify(signedRequest(r, target), body, receivedAt)
+	verified, err := target.Verifier.VerifyParsed(signedRequest(r, target), &parsed, body, receivedAt)
 	if err != nil {
 		return h.unauthorized(w, r, target, traced, body, err)
 	}

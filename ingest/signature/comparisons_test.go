@@ -94,6 +94,7 @@ func TestComparisonsAreFound(t *testing.T) {
 		"Token":        {"the key itself", "challenge.go", "if hmac.Equal(shown[:], digest[:]) {", "if token == string(k.Secret) {", "answerMeta: token == string(k.Secret)"},
 		"TokenLength":  {"the time tells the key's length", "challenge.go", "hmac.Equal(shown[:], digest[:])", "hmac.Equal([]byte(token), k.Secret)", "answerMeta: hmac.Equal([]byte(token), k.Secret): []byte(token) may have any length"},
 		"DecodeLength": {"what is decoded may be shorter", "verifier.go", "err != nil || n != size", "err != nil", "accepts: hmac.Equal(signature, s.mac): signature may have any length"},
+		"KeptLength":   {"what was kept may be shorter", "verifier.go", "p.length == 0 || p.length != v.algorithm.size", "p.length == 0", "accepts: hmac.Equal(signature, s.mac): signature may have any length"},
 		"PartOfMAC":    {"a few bytes are compared", "key.go", equal, "return hmac.Equal(signature[:4], s.mac[:4])", "accepts: hmac.Equal(signature[:4], s.mac[:4]): s.mac[:4] may have any length"},
 		"Undecoded":    {"what is compared is not what was decoded", "verifier.go", "s.accepts(signature)", "s.accepts([]byte(text))", "accepts: hmac.Equal(signature, s.mac): signature may have any length"},
 		"ClaimedBody":  {"a digest in a URL", "twilio.go", "len(claimed) != len(digest) || ", "", "findTwilio: hmac.Equal(claimed, digest[:]): claimed may have any length"},

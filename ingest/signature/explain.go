@@ -179,7 +179,7 @@ func (v *Verifier) explainForm(headers map[string][]string, e *Explanation) {
 		}
 		return
 	}
-	var buffer [maxEncoded]byte
+	var buffer [maxDecoded]byte
 	other := *v
 	if v.scheme.Encoding == Hex {
 		other.scheme.Encoding = Base64
@@ -207,7 +207,7 @@ func (v *Verifier) explainForm(headers map[string][]string, e *Explanation) {
 }
 
 func (v *Verifier) wellFormed(text string) bool {
-	var buffer [maxEncoded]byte
+	var buffer [maxDecoded]byte
 	_, cause := v.decode(&buffer, text)
 	return cause == "" && text != ""
 }

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/ripemd160" //nolint:staticcheck,gosec // An algorithm that is offered.
 
 	"github.com/sluice-dev/sluice/ingest/signature"
@@ -129,6 +130,21 @@ func (s signer) verifier(t testing.TB) *signature.Verifier {
 		t.Fatalf("%+v: %v", s.scheme, err)
 	}
 	return v
+}
+
+// verifyBothWays returns what Verify does, and sees that Parse and VerifyParsed, one after the other, come to the same.
+func verifyBothWays(t testing.TB, v *signature.Verifier, request signature.Request, body []byte, now time.Time) (signature.Result, error) {
+	t.Helper()
+	result, err := v.Verify(request, body, now)
+	var after signature.Result
+	parsed, afterErr := v.Parse(request.Headers, now)
+	if afterErr == nil {
+		after, afterErr = v.VerifyParsed(request, &parsed, body, now)
+	}
+	if diff := cmp.Diff(result, after); diff != "" || afterErr != err { //nolint:errorlint // a Cause is never wrapped
+		t.Errorf("Verify says %v, VerifyParsed after Parse %v (-Verify +VerifyParsed):\n%s\n%q", err, afterErr, diff, request.Headers)
+	}
+	return result, err
 }
 
 // otherStored returns another secret in the same stored form.

@@ -55,6 +55,7 @@ type Verifier struct {
 	idPointers       []pointer
 	signsID          bool // the delivery id is under the signature
 	needsID          bool // and stands in a header that the template has
+	single           bool // there is one signature at most: one header has it, and nothing else
 
 	keys []*key
 }
@@ -78,6 +79,7 @@ func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
 		needsID:   scheme.signs(partID),
 	}
 	v.algorithm, _ = scheme.Algorithm.lookup()
+	v.single = len(v.scheme.Headers) == 1 && scheme.ItemSeparator == "" && scheme.FieldSeparator == ""
 	if scheme.Special == "" {
 		v.template, _ = parseTemplate(v.scheme.Template) // as Validate did
 	}
@@ -143,53 +145,62 @@ func (v *Verifier) NeedsURL() bool { return v.scheme.NeedsURL() }
 // carried is what the headers of a request hold besides signatures. What the scheme doesn't ask for is empty.
 type carried struct{ timestamp, id string }
 
-// Parse refuses a request that cannot be good, whatever its body: one without a signature, with none that is well
-// formed, or with a timestamp that is out of tolerance. It is for use before a body is read. The error is a Cause other
-// than ErrMismatch; nil means that there is something to verify, and no more.
-func (v *Verifier) Parse(headers map[string][]string, now time.Time) error {
-	if _, cause := v.parse(headers, now); cause != "" {
-		return cause
-	}
-	return nil
+// A Parsed is what Parse has found in the headers of a request, so that VerifyParsed need not look for it again.
+type Parsed struct {
+	by *Verifier // who has found it; nil in the zero value, which nobody takes
+	carried
+	signature [maxDecoded]byte // the first that is well formed begins this
+	length    int              // of the signature; 0 if it is a token, or in the body
 }
 
-func (v *Verifier) parse(headers map[string][]string, now time.Time) (carried, Cause) {
-	if !v.scheme.Special.inBody() {
-		if cause := v.checkSignatures(headers); cause != "" {
-			return carried{}, cause
+// Parse refuses a request that cannot be good, whatever its body: one without a signature, with none that is well
+// formed, or with a timestamp that is out of tolerance. It is for use before a body is read. The error is a Cause other
+// than ErrMismatch; nil means that there is something to verify, and no more. VerifyParsed takes what it returns.
+func (v *Verifier) Parse(headers map[string][]string, now time.Time) (p Parsed, err error) {
+	if cause := v.parse(&p, headers, now); cause != "" {
+		return Parsed{}, cause
+	}
+	return p, nil
+}
+
+// parse fills p, which must be zero.
+func (v *Verifier) parse(p *Parsed, headers map[string][]string, now time.Time) Cause {
+	p.by = v
+	if !v.special.inBody {
+		if cause := v.findSignature(p, headers); cause != "" {
+			return cause
 		}
 	}
-	var c carried
-	if t := v.scheme.Timestamp; len(t.Headers) > 0 || t.Field != "" {
+	if t := &v.scheme.Timestamp; len(t.Headers) > 0 || t.Field != "" {
 		var cause Cause
 		if t.Field != "" {
-			c.timestamp, cause = v.timestampField(headers)
+			p.timestamp, cause = v.timestampField(headers)
 		} else {
-			c.timestamp, cause = firstHeader(headers, t.Headers)
+			p.timestamp, cause = firstHeader(headers, t.Headers)
 		}
 		switch {
 		case cause != "":
-			return c, cause
-		case c.timestamp == "":
-			return c, ErrTimestampMissing
+			return cause
+		case p.timestamp == "":
+			return ErrTimestampMissing
 		}
-		if cause := t.check(c.timestamp, now); cause != "" {
-			return c, cause
+		if cause := t.check(p.timestamp, now); cause != "" {
+			return cause
 		}
 	}
 	if names := v.scheme.DeliveryID.Headers; len(names) > 0 {
 		var cause Cause
-		c.id, cause = firstHeader(headers, names)
+		p.id, cause = firstHeader(headers, names)
 		switch {
 		case cause != "":
-			return c, cause
-		case c.id == "" && v.needsID:
-			return c, ErrIDMissing
-		case v.needsID && v.template.movable(c.id):
-			return c, ErrHeaderMalformed
+			return cause
+		case p.id == "" && v.needsID:
+			return ErrIDMissing
+		case v.needsID && v.template.movable(p.id):
+			return ErrHeaderMalformed
 		}
 	}
-	return c, ""
+	return ""
 }
 
 // Verify checks a request, with the body as it was received. Nothing of the body is interpreted before its signature was
@@ -197,15 +208,29 @@ func (v *Verifier) parse(headers map[string][]string, now time.Time) (carried, C
 //
 // The body is hashed once for each key that is tried, so the time this takes tells which key was used, but nothing of it.
 func (v *Verifier) Verify(r Request, body []byte, now time.Time) (Result, error) {
-	c, cause := v.parse(r.Headers, now)
+	p, err := v.Parse(r.Headers, now)
+	if err != nil {
+		return Result{}, err
+	}
+	return v.VerifyParsed(r, &p, body, now)
+}
+
+// VerifyParsed is Verify for a request whose headers Parse has seen, and which have not changed since. The timestamp has to
+// be fresh now too. What another verifier has parsed does not count: the trigger may have another scheme by now.
+func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time) (result Result, err error) {
+	if p.by != v {
+		return v.Verify(r, body, now)
+	}
+	if p.timestamp != "" { // it was fresh then
+		if cause := v.scheme.Timestamp.check(p.timestamp, now); cause != "" {
+			return Result{}, cause
+		}
+	}
+	matched, id, cause := v.match(r, p, body)
 	if cause != "" {
 		return Result{}, cause
 	}
-	matched, id, cause := v.match(r, c, body)
-	if cause != "" {
-		return Result{}, cause
-	}
-	result := Result{Key: matched.Name, DeliveryID: id}
+	result.Key, result.DeliveryID = matched.Name, id
 	// The body is the sender's from here on.
 	var doc document
 	if v.timestampPointer != nil || v.idPointers != nil {
@@ -221,8 +246,8 @@ func (v *Verifier) Verify(r Request, body []byte, now time.Time) (Result, error)
 		}
 	}
 	switch {
-	case c.id != "":
-		result.DeliveryID = boundedID(c.id)
+	case p.id != "":
+		result.DeliveryID = boundedID(p.id)
 	case v.idPointers != nil:
 		result.DeliveryID = boundedID(doc.joinedID(v.idPointers))
 	}
@@ -235,16 +260,16 @@ func (v *Verifier) Verify(r Request, body []byte, now time.Time) (Result, error)
 
 // match finds the key that the request was signed with. It returns a digest of the signed content if that is the
 // delivery id.
-func (v *Verifier) match(r Request, c carried, body []byte) (*key, string, Cause) {
+func (v *Verifier) match(r Request, p *Parsed, body []byte) (*key, string, Cause) {
 	var messages []message
 	if v.special.find != nil {
 		var cause Cause
-		if messages, cause = v.special.find(r, c, body); cause != "" {
+		if messages, cause = v.special.find(r, p.carried, body); cause != "" {
 			return nil, "", cause
 		}
 	}
 	for _, k := range v.keys {
-		if id, ok := v.matchKey(k, r, c, body, messages); ok {
+		if id, ok := v.matchKey(k, r, p, body, messages); ok {
 			return k, id, ""
 		}
 	}
@@ -254,17 +279,17 @@ func (v *Verifier) match(r Request, c carried, body []byte) (*key, string, Cause
 // matchKey says whether the request, or each of the messages that a special scheme found in it, was signed with the key. It
 // returns a digest of the signed content if that is the delivery id. Neither the key nor the signature may be part of it: a
 // request that was signed twice, as while a key is replaced, would be two deliveries.
-func (v *Verifier) matchKey(k *key, r Request, c carried, body []byte, messages []message) (id string, ok bool) {
+func (v *Verifier) matchKey(k *key, r Request, p *Parsed, body []byte, messages []message) (id string, ok bool) {
 	s := k.acquire()
 	defer k.release(s)
 	if v.special.find == nil {
 		s.reset()
-		v.template.write(s, r, c, body)
+		v.template.write(s, r, p.carried, body)
 		s.finish()
-		ok = v.matchState(s, r.Headers, "")
+		ok = v.matchState(s, r.Headers, p, "")
 		if ok && v.scheme.DeliveryID.Signature {
 			digest := &state{hmac: sha256.New()}
-			v.template.write(digest, r, c, body)
+			v.template.write(digest, r, p.carried, body)
 			id = digest.id()
 		}
 		return id, ok
@@ -275,7 +300,7 @@ func (v *Verifier) matchKey(k *key, r Request, c carried, body []byte, messages 
 			s.reset()
 			s.write(content)
 			s.finish()
-			if ok = v.matchState(s, r.Headers, m.signature); !ok {
+			if ok = v.matchState(s, r.Headers, p, m.signature); !ok {
 				continue
 			}
 			if v.scheme.DeliveryID.Signature {
@@ -292,15 +317,27 @@ func (v *Verifier) matchKey(k *key, r Request, c carried, body []byte, messages 
 
 // matchState looks for a good signature of the content that was written to s: text, or one in the headers if that is
 // empty.
-func (v *Verifier) matchState(s *state, headers map[string][]string, text string) (ok bool) {
+func (v *Verifier) matchState(s *state, headers map[string][]string, p *Parsed, text string) (ok bool) {
+	kept := text == "" && p.length != 0
+	if kept {
+		if ok = v.acceptsKept(s, p); ok || v.single {
+			return ok
+		}
+	}
 	try := func(text string) bool {
 		if v.algorithm.kind == kindToken {
 			ok = s.isToken(text)
 			return !ok
 		}
-		var buffer [maxEncoded]byte
+		var buffer [maxDecoded]byte
 		signature, cause := v.decode(&buffer, text)
-		ok = cause == "" && s.accepts(signature)
+		switch {
+		case cause != "":
+		case kept: // this one was tried
+			kept = false
+		default:
+			ok = s.accepts(signature)
+		}
 		return !ok
 	}
 	if text != "" {
@@ -311,8 +348,36 @@ func (v *Verifier) matchState(s *state, headers map[string][]string, text string
 	return ok
 }
 
-// checkSignatures says what is wrong if there's no signature that could be good.
-func (v *Verifier) checkSignatures(headers map[string][]string) Cause {
+// acceptsKept says whether the signature that Parse has kept is good.
+func (v *Verifier) acceptsKept(s *state, p *Parsed) bool {
+	if p.length == 0 || p.length != v.algorithm.size {
+		return false
+	}
+	return s.accepts(p.signature[:p.length])
+}
+
+// findSignature keeps the first signature that is well formed, or says what is wrong if there is none.
+func (v *Verifier) findSignature(p *Parsed, headers map[string][]string) Cause {
+	if !v.single {
+		return v.findAmong(p, headers)
+	}
+	text, cause := firstHeader(headers, v.scheme.Headers)
+	switch {
+	case cause != "":
+		return cause
+	case text == "":
+		return ErrHeaderMissing
+	}
+	text, marked := strings.CutPrefix(text, v.scheme.Prefix)
+	if !marked {
+		return ErrHeaderMalformed
+	}
+	return v.keep(p, text)
+}
+
+// findAmong is findSignature where there may be several. It would find a single one too, as most schemes have it, but it
+// looks into the headers twice, and calls back for each signature.
+func (v *Verifier) findAmong(p *Parsed, headers map[string][]string) Cause {
 	empty := true
 	for _, name := range v.scheme.Headers {
 		switch values := headers[name]; {
@@ -328,17 +393,23 @@ func (v *Verifier) checkSignatures(headers map[string][]string) Cause {
 	first := ErrHeaderMalformed // no item is marked as a signature
 	seen := false
 	v.eachSignature(headers, func(text string) bool {
-		var cause Cause
-		if v.algorithm.kind != kindToken {
-			var buffer [maxEncoded]byte
-			_, cause = v.decode(&buffer, text)
-		}
+		cause := v.keep(p, text)
 		if !seen || cause == "" {
 			first, seen = cause, true
 		}
 		return first != ""
 	})
 	return first
+}
+
+// keep decodes a signature to p, or says why the text is none. A token is not decoded.
+func (v *Verifier) keep(p *Parsed, text string) Cause {
+	if v.algorithm.kind == kindToken {
+		return ""
+	}
+	signature, cause := v.decode(&p.signature, text)
+	p.length = len(signature)
+	return cause
 }
 
 // eachSignature calls visit for the signatures in the headers, without what marks them, until it returns false.
@@ -402,8 +473,8 @@ func (v *Verifier) timestampField(headers map[string][]string) (text string, cau
 	return text, cause
 }
 
-// maxEncoded is the length of the longest text that can stand for a signature.
-const maxEncoded = 2 * maxSize
+// maxDecoded has room for a signature of maxSize while it is decoded: to encoding/base64, padding stands for bytes too.
+const maxDecoded = maxSize + 2
 
 // Strict, because otherwise some texts differ in bits that mean nothing.
 var (
@@ -413,7 +484,7 @@ var (
 )
 
 // decode returns the signature that the text stands for, in the buffer.
-func (v *Verifier) decode(buffer *[maxEncoded]byte, text string) ([]byte, Cause) {
+func (v *Verifier) decode(buffer *[maxDecoded]byte, text string) ([]byte, Cause) {
 	size := v.algorithm.size
 	var encoding *base64.Encoding
 	length := hex.EncodedLen(size)
@@ -432,17 +503,16 @@ func (v *Verifier) decode(buffer *[maxEncoded]byte, text string) ([]byte, Cause)
 	if len(text) != length {
 		return nil, ErrHeaderLength
 	}
-	var source [maxEncoded]byte // a copy on the stack, so that decoding needs no allocation
-	copied := source[:copy(source[:], text)]
+	// The text is not copied: neither function keeps or changes it, which the compiler sees.
 	var (
 		n   int
 		err error
 	)
 	if encoding == nil {
-		n, err = hex.Decode(buffer[:], copied)
+		n, err = hex.Decode(buffer[:], []byte(text))
 	} else {
 		// Line breaks are skipped by encoding/base64. They leave fewer bytes than there must be.
-		n, err = encoding.Decode(buffer[:], copied)
+		n, err = encoding.Decode(buffer[:], []byte(text))
 	}
 	if err != nil || n != size {
 		return nil, ErrHeaderMalformed
@@ -456,8 +526,10 @@ func firstHeader(headers map[string][]string, names []string) (string, Cause) {
 		switch values := headers[name]; {
 		case len(values) > 1:
 			return "", ErrHeaderRepeated
-		case len(values) == 1 && trim(values[0]) != "":
-			return trim(values[0]), ""
+		case len(values) == 1:
+			if value := trim(values[0]); value != "" {
+				return value, ""
+			}
 		}
 	}
 	return "", ""

@@ -82,10 +82,11 @@ var compareResults = cmp.Comparer(func(a, b result) bool {
 
 func verifyRequest(v *signature.Verifier, headers http.Header, body []byte) (string, error) {
 	now := time.Unix(0, 0) // the default scheme has no time
-	if err := v.Parse(headers, now); err != nil {
+	parsed, err := v.Parse(headers, now)
+	if err != nil {
 		return "", err
 	}
-	r, err := v.Verify(signature.Request{Headers: headers}, body, now)
+	r, err := v.VerifyParsed(signature.Request{Headers: headers}, &parsed, body, now)
 	return r.Key, err
 }
 
