@@ -165,6 +165,7 @@ func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error
 		Collector: c,
 		histories: map[types.NamespacedName]limits{},
 		seen:      map[state]int{},
+		paced:     began,
 	}
 	var errs []error
 	for _, namespace := range c.namespaces {
@@ -201,6 +202,7 @@ type sweep struct {
 	seen      map[state]int
 	tasks     []task // what is to be done after this page
 	listing   time.Duration
+	paced     time.Time // when the pace of writes was looked at the last time
 
 	deleted, dropped int
 }
@@ -348,4 +350,13 @@ func (s *sweep) act(ctx context.Context) {
 	s.deleted, s.dropped = s.deleted+deleted, s.dropped+dropped
 	clear(s.tasks)
 	s.tasks = s.tasks[:0]
+	s.hurry(time.Now())
+}
+
+// hurry has a sweep that is late already not go on as slowly to its end: there is more to delete than was thought.
+func (s *sweep) hurry(now time.Time) {
+	if took, period := now.Sub(s.paced), period(s.listing, nil); took > period {
+		s.writer.pace(took, period)
+		s.paced = now
+	}
 }

@@ -122,6 +122,28 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestHurry has a sweep that takes one period after the other.
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	s := &sweep{Collector: newCollector(t), paced: began}
+	for _, step := range []struct {
+		reason string
+		after  time.Duration
+		want   int
+	}{
+		{"it is not late", shortPeriod, 4},
+		{"it is late", shortPeriod + time.Second, 8},
+		{"that was noticed just now", shortPeriod + 2*time.Second, 8},
+		{"it is very late", 2*shortPeriod + 2*time.Second, 16},
+	} {
+		s.hurry(began.Add(step.after))
+		if s.writer.inFlight != step.want {
+			t.Errorf("%s: after %s there are %d writes at a time, want %d", step.reason, step.after, s.writer.inFlight, step.want)
+		}
+	}
+}
+
 // TestPeriod shows how often sweeps begin.
 func TestPeriod(t *testing.T) {
 	t.Parallel()
