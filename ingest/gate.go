@@ -18,9 +18,9 @@ const (
 	firstCreates = 32
 	// Once in a window of this length it is decided whether there may be more or must be fewer.
 	createWindow = 100 * time.Millisecond
-	// burstQueue is how many may wait at first: a burst is no overload. What goes on for overloadMemory is one, and then no more
-	// may wait than have a chance to be through in time, but leastQueue.
-	burstQueue     = 256
+	// burstQueue is how many may wait at first: a burst is no overload, and many senders do not send again what is turned away.
+	// What goes on for overloadMemory is one, and then no more may wait than have a chance to be through in time, but leastQueue.
+	burstQueue     = 1024
 	leastQueue     = 16
 	overloadMemory = 2 * time.Second
 
@@ -177,13 +177,13 @@ func (g *gate) refuse(t *turnstile) (shortage, time.Duration) {
 	return queueFull, 0
 }
 
-// places returns how many may wait. In an overload those are the ones that will be through in half of the time that they have: a
-// request that waits in vain has cost as much as one that is stored, and a longer queue stores no more.
+// places returns how many may wait. In an overload those are the ones that will be through in three quarters of the time that they
+// have: a request that waits in vain has cost as much as one that is stored, and a longer queue stores no more.
 func (g *gate) places() int {
 	if g.rate == 0 {
 		return burstQueue
 	}
-	return max(leastQueue, int(g.rate*g.limits.maxWait.Seconds()/2))
+	return max(leastQueue, int(g.rate*g.limits.maxWait.Seconds()*3/4))
 }
 
 func (g *gate) hasRoom(t *turnstile) bool { return len(t.waiting) == 0 && g.mayRun(t) }
