@@ -19,7 +19,8 @@ const (
 	// Once in a window of this length it is decided whether there may be more or must be fewer.
 	createWindow = 100 * time.Millisecond
 	// burstQueue is how many may wait at first: a burst is no overload, and many senders do not send again what is turned away.
-	// What goes on for overloadMemory is one, and then no more may wait than have a chance to be through in time, but leastQueue.
+	// What goes on for longer than a request may wait is one, until overloadMemory after its end, and then no more may wait than have a
+	// chance to be through in time, but leastQueue.
 	burstQueue     = 1024
 	leastQueue     = 16
 	overloadMemory = 2 * time.Second
@@ -71,7 +72,8 @@ type gate struct {
 	mu       sync.Mutex
 	limit    float64   // of creates at a time
 	rate     float64   // creates a second while there was no room for more; 0 if there has been
-	full     time.Time // when there was no room the last time
+	full     time.Time // when there was no room the last time,
+	filled   time.Time // and since when, with pauses shorter than overloadMemory
 	running  int
 	waiting  int
 	triggers map[string]*turnstile // by UID; only those that have requests here
@@ -180,7 +182,7 @@ func (g *gate) refuse(t *turnstile) (shortage, time.Duration) {
 // places returns how many may wait. In an overload those are the ones that will be through in three quarters of the time that they
 // have: a request that waits in vain has cost as much as one that is stored, and a longer queue stores no more.
 func (g *gate) places() int {
-	if g.rate == 0 {
+	if g.rate == 0 || g.now().Sub(g.filled) < g.limits.maxWait {
 		return burstQueue
 	}
 	return max(leastQueue, int(g.rate*g.limits.maxWait.Seconds()*3/4))
@@ -365,7 +367,7 @@ func (g *gate) observe(p *pass, health health) {
 	}
 	switch rate := float64(w.ended) / elapsed.Seconds(); {
 	case w.saturated && g.rate == 0:
-		g.rate, g.full = rate, now
+		g.rate, g.full, g.filled = rate, now, w.begin
 	case w.saturated:
 		g.rate, g.full = g.rate+(rate-g.rate)/4, now
 	case now.Sub(g.full) > overloadMemory:

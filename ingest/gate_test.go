@@ -136,6 +136,39 @@ func TestGateAdapts(t *testing.T) {
 	}
 }
 
+// TestBurst has many senders at once, and an API server that is slow at first, as while connections to it are made: all are through
+// before one has waited for too long, so none is turned away.
+func TestBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const senders = 256
+		g := testGate(256)
+		begin := time.Now()
+		atOnce := make(chan struct{}, 4)
+		var wg sync.WaitGroup
+		for range senders {
+			wg.Go(func() {
+				for range 2 {
+					p, short, _ := g.enter(t.Context(), "a", 0)
+					if short != "" {
+						t.Errorf("after %s, a request is turned away for want of %q", time.Since(begin), short)
+						return
+					}
+					atOnce <- struct{}{}
+					takes := 5 * time.Millisecond
+					if time.Since(begin) < createWindow {
+						takes *= 8
+					}
+					time.Sleep(takes) //nolint:forbidigo // the clock of the bubble
+					<-atOnce
+					g.leave(p, answering, 0)
+				}
+			})
+		}
+		wg.Wait()
+		g.empty(t)
+	})
+}
+
 // TestGateTurns sees that a trigger with few requests gets all of them through beside one with far too many.
 func TestGateTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
