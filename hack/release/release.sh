@@ -5,8 +5,8 @@
 #   sluice_VERSION_SYSTEM_ARCHITECTURE           the operator, statically linked
 #   sluice_VERSION_SYSTEM_ARCHITECTURE.cdx.json  what is in it, as a software bill of materials (CycloneDX)
 #   sluice_VERSION_image.tar                     the image for linux/amd64 and linux/arm64, as an OCI layout
-#   sluice-VERSION.tgz                           the chart, whose image is of that version
-#   install.yaml                                 config/default, whose image is of that version
+#   sluice-VERSION.tgz                           the chart, whose image is that one
+#   install.yaml                                 config/default, whose image is that one
 #   SHA256SUMS                                   the checksums of the others
 #
 # The same commit makes the same bytes, wherever and whenever; verify.sh finds out. PLATFORMS names fewer systems than all, such
@@ -84,7 +84,11 @@ if [ ${#folders[@]} -gt 0 ]; then
 		--output="dist/sluice_${version}_image.tar"
 fi
 
-"$HELM" package charts/sluice --version="${version#v}" --app-version="$version" --destination=dist
+# The chart as it is, but for the image's name.
+cp -R charts/sluice "$work/sluice"
+sed "s|^  repository: .*|  repository: $IMAGE|" charts/sluice/values.yaml >"$work/sluice/values.yaml"
+grep -qxF "  repository: $IMAGE" "$work/sluice/values.yaml" || fail "charts/sluice/values.yaml has no line for the image's name"
+"$HELM" package "$work/sluice" --version="${version#v}" --app-version="$version" --destination=dist
 
 cat >"$work/kustomization.yaml" <<END
 apiVersion: kustomize.config.k8s.io/v1beta1

@@ -3,8 +3,11 @@
 # a longer name, with another umask, time zone and language. Fails if a single byte differs. make release-verify runs it;
 # VERSION and PLATFORMS are those of make release.
 #
+# The image has another name than usual, which the chart and install.yaml must have too.
+#
 # Both use the same tools, and Go's build cache: whether the compiler makes the same of the same is Go's affair.
 set -euo pipefail
+image=registry.example/team/sluice
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -15,7 +18,7 @@ release() { # release CLONE
 	ln -s "$root/bin/tools" "$root/bin/controlplane" "$1/bin/"
 	# A clone's files are new, and make would take the tools for older than what they are made of.
 	touch -d @0 "$1/hack/tools/go.mod"
-	make --no-print-directory -C "$1" release VERSION="$VERSION" >"$1.log" 2>&1 || {
+	make --no-print-directory -C "$1" release VERSION="$VERSION" IMAGE="$image" >"$1.log" 2>&1 || {
 		cat "$1.log" >&2
 		exit 1
 	}
@@ -34,5 +37,10 @@ if ! diff --recursive --brief "$folder/one/dist" "$folder/the-other-whose-name-i
 	exit 1
 fi
 (cd "$folder/one/dist" && sha256sum --quiet --check SHA256SUMS)
+if ! tar -xzOf "$folder/one/dist/sluice-${VERSION#v}.tgz" sluice/values.yaml | grep -qxF "  repository: $image" ||
+	! grep -q " image: $image:$VERSION\$" "$folder/one/dist/install.yaml"; then
+	echo "the chart or install.yaml does not have the image $image:$VERSION" >&2
+	exit 1
+fi
 cat "$folder/one/dist/SHA256SUMS"
 echo "two builds of $(git -C "$root" rev-parse --short HEAD) as $VERSION are the same, byte for byte ($((middle - begin)) s and $((SECONDS - middle)) s)"

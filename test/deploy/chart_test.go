@@ -606,6 +606,7 @@ func TestRefusals(t *testing.T) {
 		"Collector":          {"not a URL", `{tracing: {endpoint: "collector:4317"}}`, []string{"at '/tracing/endpoint'", "does not match pattern"}},
 		"SampleRatio":        {"more than all", `{tracing: {sampleRatio: 10}}`, []string{"at '/tracing/sampleRatio': maximum"}},
 		"Trust":              {"not one of the ways", `{tracing: {trustTraceparent: "true"}}`, []string{"at '/tracing/trustTraceparent': value must be one of"}},
+		"NameOfNoService":    {"a Service's name begins with a letter", `{fullnameOverride: 1-sluice}`, []string{`"1-sluice" cannot begin the names of objects`, "set fullnameOverride"}},
 		"All":                {"all that is wrong, at once", `{mode: both, log: {level: trace}}`, []string{"at '/mode'", "at '/log/level'"}},
 		"AllContradictions":  {"all that is wrong, at once", `{tls: {enabled: true}, ingress: {enabled: true}}`, []string{"- tls.enabled needs", "- ingress.enabled needs"}},
 	}
@@ -664,6 +665,8 @@ func TestNames(t *testing.T) {
 		"Other":        {"both are in it", "hooks", `{}`, "hooks-sluice-ingest"},
 		"Override":     {"what the user wants", "hooks", `{fullnameOverride: gate}`, "gate-ingest"},
 		"NameOverride": {"what the user wants", "hooks", `{nameOverride: gate}`, "hooks-gate-ingest"},
+		"Dots":         {"a Service's name has none", "team.sluice", `{}`, "team-sluice-ingest"},
+		"CutAtADot":    {"it must not end in one", strings.Repeat("a", 45) + ".b", `{}`, strings.Repeat("a", 45) + "-ingest"},
 		"Long":         {"cut, so that the longest is a DNS label", strings.Repeat("a", 53), `{}`, strings.Repeat("a", 46) + "-ingest"},
 	}
 	for name, tc := range cases {

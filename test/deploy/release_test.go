@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -183,6 +184,32 @@ func TestRelease(t *testing.T) {
 		if !apierrors.IsNotFound(err) && (err != nil || live.GetDeletionTimestamp() == nil) {
 			t.Errorf("%s stays after helm uninstall, though crds.keep is false: %v", id(definition), err)
 		}
+	}
+}
+
+// TestOneForEachTeam installs the chart twice under one name, for two teams with namespaces of their own.
+func TestOneForEachTeam(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	teams := []string{"shop", "billing"}
+	for i, team := range teams {
+		c.helm(t, "install", "sluice", chart, "--namespace", team, "--create-namespace",
+			"--set", "watchNamespaces={"+team+"}", "--set", fmt.Sprintf("crds.enabled=%v", i == 0))
+	}
+	for _, team := range teams {
+		binding := &rbacv1.ClusterRoleBinding{}
+		if err := c.Client.Get(t.Context(), client.ObjectKey{Name: "sluice-metrics-auth-" + team}, binding); err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range binding.Subjects {
+			if subject.Namespace != team {
+				t.Errorf("what %s is bound by is for %v", team, subject)
+			}
+		}
+	}
+	c.helm(t, "uninstall", "sluice", "--namespace", "shop")
+	if err := c.Client.Get(t.Context(), client.ObjectKey{Name: "sluice-metrics-reader-billing"}, &rbacv1.ClusterRole{}); err != nil {
+		t.Errorf("what one team has removed is gone for the other: %v", err)
 	}
 }
 

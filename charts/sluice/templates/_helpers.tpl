@@ -3,15 +3,22 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What the names of all objects begin with. 46 characters leave room for what is appended: names are DNS labels. */}}
+{{/*
+What the names of all objects begin with. 46 characters leave room for what is appended: names are DNS labels, in which a release's
+name may have dots.
+*/}}
 {{- define "sluice.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" }}
-{{- else if contains (include "sluice.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 46 | trimSuffix "-" }}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "sluice.name" .) | trunc 46 | trimSuffix "-" }}
+{{- $name := include "sluice.name" . -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $full | replace "." "-" | trunc 46 | trimSuffix "-" }}
 {{- end }}
+
+{{/*
+What the names of cluster-wide objects end in that releases of some namespaces have too, so that each team may call its own
+sluice. Takes the chart's root.
+*/}}
+{{- define "sluice.clusterSuffix" -}}
+{{- if .Values.watchNamespaces }}-{{ .Release.Namespace }}{{ end }}
 {{- end }}
 
 {{/* The labels by which a component's pods are found; of all components if the component is empty. Takes (list $ component). */}}
@@ -190,6 +197,10 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{/* Values that contradict each other, which the schema cannot say in words. */}}
 {{- define "sluice.checks" -}}
 {{- $problems := list -}}
+{{- $fullname := include "sluice.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
+{{- $problems = append $problems (printf "%q cannot begin the names of objects, as a Service's must be lower-case letters, digits and hyphens, and begin with a letter: give the release another name, or set fullnameOverride" $fullname) -}}
+{{- end -}}
 {{- with .Values.tls -}}
 {{- if and .enabled (not .secretName) (not .certManager.enabled) -}}
 {{- $problems = append $problems "tls.enabled needs a certificate: set tls.secretName, or tls.certManager.enabled" -}}

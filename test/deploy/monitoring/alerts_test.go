@@ -101,6 +101,14 @@ func TestAlerts(t *testing.T) {
 		}
 		return series
 	}
+	seldom := func(change map[string]string) map[string]string { // nothing is stored but what the change says
+		for key := range healthy {
+			if _, ok := change[key]; !ok && (strings.Contains(key, `result="accepted"`) || strings.Contains(key, `result="duplicate"`)) {
+				change[key] = "0x480"
+			}
+		}
+		return change
+	}
 	unread := map[string]string{}
 	for key := range healthy {
 		if strings.Contains(key, "sluice_build_info") {
@@ -141,6 +149,29 @@ func TestAlerts(t *testing.T) {
 			reason: "a few that failed a while ago have been sent again since",
 			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x117 5x300"},
 			nearly: []string{"SluiceNotStored"},
+		},
+		"SeldomAndNotStored": {
+			reason: "the only webhook of hours is not stored, and comes at 100 minutes for the only time",
+			change: seldom(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x100 1x300"}),
+			want:   []string{"SluiceNothingStored"},
+		},
+		"SeldomAndTurnedAway": {
+			reason: "one in 20 minutes, all while nothing can be stored",
+			change: seldom(map[string]string{`ingest-1 sluice_ingest_requests_total{result="cannot_store"}`: "0x65 1x19 2x19 3x300"}),
+			want:   []string{"SluiceNothingStored"},
+		},
+		"SeldomAndStored": {
+			reason: "it was sent again 5 minutes later, and stored",
+			change: seldom(map[string]string{
+				`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x100 1x300",
+				`ingest-1 sluice_ingest_requests_total{result="accepted"}`:   "0x105 1x300",
+			}),
+			nearly: []string{"SluiceNothingStored"},
+		},
+		"SeldomAndJustNow": {
+			reason: "the sender has some minutes to send it again",
+			change: seldom(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x112 1x300"}),
+			nearly: []string{"SluiceNothingStored"},
 		},
 		"Failed": {
 			reason: "one 500 is one too many",
