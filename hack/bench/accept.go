@@ -30,7 +30,7 @@ type contest struct {
 	bench *bench
 	names []string
 	// variants are the two raw ones, and Sluice last.
-	variants []func(last time.Duration, rate int) round
+	variants []func(last time.Duration, rate int) (round, error)
 	rounds   [][]round // of each variant
 }
 
@@ -54,9 +54,9 @@ func newContest(ctx context.Context, b *bench, connections int) (*contest, error
 	add := func(name string, p plan) {
 		p.workers = connections
 		c.names = append(c.names, name)
-		c.variants = append(c.variants, func(last time.Duration, rate int) round {
+		c.variants = append(c.variants, func(last time.Duration, rate int) (round, error) {
 			p.last, p.rate = last, rate
-			return attack(ctx, p)
+			return b.cluster.observed(func() round { return attack(ctx, p) })
 		})
 	}
 	for _, protocol := range []protocol{http1, http2} {
@@ -73,12 +73,16 @@ func (c *contest) run(ctx context.Context, last time.Duration, rate int) error {
 	for i, variant := range c.variants {
 		variants[i] = func(warmUp bool) error {
 			if warmUp {
-				last := min(last/4, time.Second)
-				variant(last, rate)
+				if _, err := variant(min(last/4, time.Second), rate); err != nil {
+					return err
+				}
 				return c.bench.cluster.deleteRuns(ctx)
 			}
-			r := variant(last, rate)
-			if err := r.check(); err != nil {
+			r, err := variant(last, rate)
+			if err == nil {
+				err = r.check()
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", c.names[i], err)
 			}
 			c.rounds[i] = append(c.rounds[i], r)
@@ -157,6 +161,12 @@ func accept(ctx context.Context, b *bench) ([]table, error) {
 		b.peak = max(b.peak, r.Baseline.Median)
 		t.Rows = append(t.Rows, r)
 		b.say("  %s: %s", name, r.Ratio.ratio())
+		if b.cluster.own {
+			t.Rows = append(t.Rows,
+				compare("… processor time of kube-apiserver and etcd", "ms a create", c.of(rawVariants, (*round).serversCost),
+					c.of(c.best(atMost, (*round).serversCost), (*round).serversCost), target{}, false),
+				figure("… processor time of Sluice", "ms a request", c.of(rawVariants, (*round).sluiceCost), target{}))
+		}
 		note := fmt.Sprintf("%s: the better raw one is %s", name, c.names[c.best(atLeast, (*round).perSecond)])
 		if others := c.complaints(); others != "" {
 			note += "; of Sluice's answers, " + others + " did not count"
@@ -174,8 +184,11 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 			return nil, err
 		}
 		for i := range rawVariants {
-			r := c.variants[i](b.settings.round, 0)
-			if err := r.check(); err != nil {
+			r, err := c.variants[i](b.settings.round, 0)
+			if err == nil {
+				err = r.check()
+			}
+			if err != nil {
 				return nil, err
 			}
 			b.peak = max(b.peak, r.perSecond())

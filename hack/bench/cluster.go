@@ -266,6 +266,20 @@ func (c *cluster) stopIngest() {
 	}
 }
 
+// observed runs a round, and notes how much time of processors it has taken those that take part, if they are our own.
+func (c *cluster) observed(run func() round) (round, error) {
+	if !c.own {
+		return run(), nil
+	}
+	servers, err := processorTimes(c.servers...)
+	sluice, err2 := processorTimes(c.ingest.child)
+	r := run()
+	serversAfter, err3 := processorTimes(c.servers...)
+	sluiceAfter, err4 := processorTimes(c.ingest.child)
+	r.servers, r.sluice = serversAfter-servers, sluiceAfter-sluice
+	return r, errors.Join(err, err2, err3, err4)
+}
+
 // get returns nil if a path is answered with 200.
 func get(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)

@@ -56,9 +56,16 @@ type round struct {
 	took    []time.Duration // of the answers that count
 	seconds float64         // from the first request to the last answer
 	others  map[string]int  // the answers that do not count, and errors
+	// servers and sluice are how much time of processors kube-apiserver and etcd, and ingest, have taken meanwhile; 0 if it is not known.
+	servers, sluice time.Duration
 }
 
 func (r *round) perSecond() float64 { return float64(len(r.took)) / r.seconds }
+
+// serversCost and sluiceCost are in milliseconds a request that counts.
+func (r *round) serversCost() float64 { return r.servers.Seconds() * 1000 / float64(len(r.took)) }
+
+func (r *round) sluiceCost() float64 { return r.sluice.Seconds() * 1000 / float64(len(r.took)) }
 
 // attack has the generator do what is planned.
 func attack(ctx context.Context, p plan) round {
