@@ -95,6 +95,9 @@ chaos: build controlplane ## Break everything under load, for DURATION (20m) and
 
 # The versions that make e2e installs and upgrades to.
 E2E_VERSIONS := v0.0.0-e2e.1 v0.0.0-e2e.2
+# The image that the chart installs by itself, as the README does.
+CHART_IMAGE := $(shell sed -n 's/^  repository: //p' charts/sluice/values.yaml)
+CHART_VERSION := $(shell sed -n 's/^appVersion: //p' charts/sluice/Chart.yaml)
 # The cluster that make e2e uses instead of one of its own.
 E2E_KUBECONFIG ?=
 
@@ -105,9 +108,9 @@ e2e: $(if $(E2E_KUBECONFIG),,e2e-cluster) $(HELM) ## Run the end-to-end test, wi
 	if [ -n "$(E2E_KUBECONFIG)" ]; then \
 		export E2E_KUBECONFIG="$(E2E_KUBECONFIG)"; exec bin/e2e.test -test.timeout=20m; \
 	else \
-		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig"; \
+		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig" E2E_README=README.md; \
 		go test -count=1 -tags e2e ./hack/cluster && \
-		exec bin/cluster $(E2E_VERSIONS:%=--image=bin/e2e/%.tar) run bin/e2e.test -test.timeout=20m; \
+		exec bin/cluster $(patsubst %,--image=bin/e2e/%.tar,$(E2E_VERSIONS) $(CHART_VERSION)) run bin/e2e.test -test.timeout=20m; \
 	fi
 
 # What runs in the cluster. The check comes first: what follows takes minutes the first time.
@@ -119,9 +122,11 @@ e2e-cluster: bin/image
 	@hack/controlplane/build.sh node >/dev/null
 	@CGO_ENABLED=0 go build -trimpath -o bin/pause ./hack/cluster/pause
 	@bin/image --file=hack/cluster/pause/Dockerfile --tag=sluice.dev/pause:1 --output=bin/pause-image.tar
+	@mkdir -p bin/e2e
 	@for version in $(E2E_VERSIONS); do \
-		$(MAKE) --no-print-directory image VERSION=$$version && mkdir -p bin/e2e && mv bin/sluice-image.tar bin/e2e/$$version.tar || exit 1; \
+		$(MAKE) --no-print-directory image VERSION=$$version && mv bin/sluice-image.tar bin/e2e/$$version.tar || exit 1; \
 	done
+	@$(MAKE) --no-print-directory image IMAGE=$(CHART_IMAGE) VERSION=$(CHART_VERSION) && mv bin/sluice-image.tar bin/e2e/$(CHART_VERSION).tar
 
 ##@ Ship it
 

@@ -52,6 +52,7 @@ var steps = []struct {
 	{"upgrade the chart", upgrade},
 	{"drain the node", drainNode},
 	{"uninstall the chart", uninstall},
+	{"follow the README", followReadme},
 }
 
 func TestEndToEnd(t *testing.T) {
@@ -420,11 +421,46 @@ func uninstall(t *testing.T, w *world) string {
 	for _, name := range []string{operatorNamespace, shop} {
 		w.run(t, "kubectl", "delete", "namespace", name)
 	}
+	w.expectNothingLeft(t)
+	return fmt.Sprintf("it left the definitions with %d runs, and the lease; nothing after these and the namespaces were deleted", runs)
+}
+
+// expectNothingLeft waits until the cluster has nothing that it did not have before.
+func (w *world) expectNothingLeft(t *testing.T) {
+	t.Helper()
 	testenv.Eventually(t, patience, func() error {
 		if left := w.added(t); len(left) > 0 {
 			return fmt.Errorf("%d objects are left: %s", len(left), strings.Join(left[:min(20, len(left))], ", "))
 		}
 		return nil
 	})
-	return fmt.Sprintf("it left the definitions with %d runs, and the lease; nothing after these and the namespaces were deleted", runs)
+}
+
+// followReadme runs the commands by which the README installs the chart and sends a webhook, to the letter. The step before has left
+// the cluster as it was, and so does this one.
+func followReadme(t *testing.T, w *world) string {
+	if w.readme == "" {
+		return "left out, as E2E_README is not set"
+	}
+	text, err := os.ReadFile(w.readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n```sh node\n")
+	commands, _, found := strings.Cut(rest, "\n```\n")
+	if !found {
+		t.Fatalf("%s has no commands for a cluster with nodes", w.readme)
+	}
+	// The README leaves port-forward running.
+	printed := w.run(t, "bash", "-e", "-o", "pipefail", "-c", "trap 'kill %1' EXIT\n"+commands)
+	_, runs, accepted := strings.Cut(printed, "HTTP/1.1 202 Accepted")
+	if !accepted || !strings.Contains(runs, "\norders-") {
+		t.Errorf("there is no answer 202 and after it a run of the trigger:\n%s", printed)
+	}
+	w.run(t, "kubectl", "delete", "--kustomize="+samples)
+	w.run(t, "helm", "uninstall", "sluice", "--namespace=sluice-system", "--wait", "--timeout="+patience.String())
+	w.run(t, "kubectl", "delete", "--kustomize="+filepath.Join("config", "crd"))
+	w.run(t, "kubectl", "delete", "namespace", "sluice-system")
+	w.expectNothingLeft(t)
+	return fmt.Sprintf("%d commands, an answer 202 and a run", strings.Count(commands, "\n")+1)
 }
