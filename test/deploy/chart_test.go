@@ -99,10 +99,12 @@ func TestRenderings(t *testing.T) {
 			more: []string{
 				"Role/shop/sluice-ingest", "Role/shop/sluice-controller", "RoleBinding/shop/sluice-ingest", "RoleBinding/shop/sluice-controller",
 				"Role/billing/sluice-ingest", "Role/billing/sluice-controller", "RoleBinding/billing/sluice-ingest", "RoleBinding/billing/sluice-controller",
+				"ClusterRole/sluice-metrics-auth-sluice-system", "ClusterRoleBinding/sluice-metrics-auth-sluice-system", "ClusterRole/sluice-metrics-reader-sluice-system",
 			},
 			fewer: []string{
 				"ClusterRole/sluice-ingest", "ClusterRole/sluice-controller", "ClusterRoleBinding/sluice-ingest", "ClusterRoleBinding/sluice-controller",
 				"ClusterRole/sluice-view", "ClusterRole/sluice-edit",
+				"ClusterRole/sluice-metrics-auth", "ClusterRoleBinding/sluice-metrics-auth", "ClusterRole/sluice-metrics-reader",
 			},
 			fields: map[string]string{
 				"Deployment/sluice-ingest .spec.template.spec.containers[0].args[1]":     `"--watch-namespaces=shop,billing"`,
@@ -606,7 +608,6 @@ func TestRefusals(t *testing.T) {
 		"Collector":          {"not a URL", `{tracing: {endpoint: "collector:4317"}}`, []string{"at '/tracing/endpoint'", "does not match pattern"}},
 		"SampleRatio":        {"more than all", `{tracing: {sampleRatio: 10}}`, []string{"at '/tracing/sampleRatio': maximum"}},
 		"Trust":              {"not one of the ways", `{tracing: {trustTraceparent: "true"}}`, []string{"at '/tracing/trustTraceparent': value must be one of"}},
-		"NameOfNoService":    {"a Service's name begins with a letter", `{fullnameOverride: 1-sluice}`, []string{`"1-sluice" cannot begin the names of objects`, "set fullnameOverride"}},
 		"All":                {"all that is wrong, at once", `{mode: both, log: {level: trace}}`, []string{"at '/mode'", "at '/log/level'"}},
 		"AllContradictions":  {"all that is wrong, at once", `{tls: {enabled: true}, ingress: {enabled: true}}`, []string{"- tls.enabled needs", "- ingress.enabled needs"}},
 	}
@@ -682,6 +683,18 @@ func TestNames(t *testing.T) {
 			}
 			accept(t, objects)
 		})
+	}
+}
+
+// TestNameOfNoService has a release whose name would make a Service's that is none. Helm allows it, and the API server did not always.
+func TestNameOfNoService(t *testing.T) {
+	t.Parallel()
+	_, stderr, err := run(t, "", nil, helm, "template", "1.sluice", chart, "--namespace", system)
+	if want := `"1-sluice" cannot begin the names of objects`; err == nil || !strings.Contains(stderr, want) || !strings.Contains(stderr, "set fullnameOverride") {
+		t.Errorf("%q is not in what Helm says (%v):\n%s", want, err, stderr)
+	}
+	if _, stderr, err := run(t, "", nil, helm, "template", "1.sluice", chart, "--namespace", system, "--set", "fullnameOverride=first-sluice"); err != nil {
+		t.Errorf("another name does not help: %v\n%s", err, stderr)
 	}
 }
 
