@@ -39,7 +39,11 @@ type RouteReconciler struct {
 // SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica. externalURL is what senders
 // put before a trigger's path; it may be empty.
 func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) error {
-	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL}
+	live, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	gatherer := Gatherer{Cached: mgr.GetClient(), Live: live, SecretSelector: secrets.selector, ExternalURL: externalURL}
 	r := &RouteReconciler{
 		triggers: mgr.GetClient(),
 		secrets:  secrets,
@@ -47,7 +51,9 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 		table:    table,
 		warmer: &warmer{
 			triggers: mgr.GetClient(),
+			secrets:  secrets,
 			gatherer: gatherer,
+			live:     live,
 			table:    table,
 			recheck:  make(chan event.GenericEvent),
 			log:      mgr.GetLogger().WithName("warm-up"),
