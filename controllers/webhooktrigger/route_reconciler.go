@@ -116,8 +116,8 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	next := Resolve(in).Route
 	if ok {
 		// The keys may be what has changed. Only one generation is remembered.
-		next.Former = current.Keys
-		if slices.EqualFunc(current.Keys, next.Keys, equalKeys) {
+		next.Former = current.Verifier.Keys()
+		if slices.EqualFunc(next.Former, next.Verifier.Keys(), equalKeys) {
 			next.Former = current.Former
 		}
 	}

@@ -282,7 +282,7 @@ func TestWarmUpStreams(t *testing.T) {
 					if r.Verifier != nil || r.Unavailable != tc.unavailable {
 						t.Errorf("%s: the route is unavailable for %q, want %q", tc.reason, r.Unavailable, tc.unavailable)
 					}
-				case r.Verifier == nil || string(r.Keys[0].Secret) != numberedKey(i):
+				case r.Verifier == nil || string(r.Verifier.Keys()[0].Secret) != numberedKey(i):
 					t.Errorf("%s: the route of trigger %d is %+v", tc.reason, i, r)
 				}
 			}
