@@ -20,8 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
 
 // To read a Secret costs the API server and this process nearly a millisecond of a processor each. A watch that begins with all
@@ -154,7 +152,6 @@ func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Sec
 		return
 	}
 	read := func(context.Context, string, string) (*corev1.Secret, error) { return secret, nil }
-	w.resolve(s, func(trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {
-		return w.gatherer.gather(ctx, trigger, read)
-	})
+	// What cannot be read now is tried again with the triggers that are left alone.
+	_ = w.resolve(s, func() (Inputs, error) { return w.gatherer.gather(ctx, s.trigger, read) })
 }

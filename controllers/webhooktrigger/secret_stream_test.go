@@ -120,6 +120,20 @@ func (c tampering) Watch(ctx context.Context, list client.ObjectList, options ..
 	}), nil
 }
 
+// failing is a reader that fails at first.
+type failing struct {
+	client.Reader
+	left int
+}
+
+func (r *failing) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if r.left > 0 {
+		r.left--
+		return errors.New("not now")
+	}
+	return r.Reader.Get(ctx, key, object, options...)
+}
+
 // TestWarmUpStreams fills a table from a stream of Secrets, and shows what is read one by one instead. All triggers whose Secret is
 // there can serve, with its present key.
 func TestWarmUpStreams(t *testing.T) {
@@ -146,6 +160,7 @@ func TestWarmUpStreams(t *testing.T) {
 		change func(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, secret *corev1.Secret) error // of number 3
 		answer func(*http.Response) *http.Response
 		tamper func(*corev1.Secret)
+		cached client.Reader
 		want   counts
 		// unavailable is why number 3 cannot serve.
 		unavailable string
@@ -194,6 +209,10 @@ func TestWarmUpStreams(t *testing.T) {
 				}
 			},
 			want: counts{1, 1},
+		},
+		"FlowUnreadable": {
+			reason: "what fails once is tried again", triggers: many,
+			cached: &failing{Reader: env.Client, left: many}, want: counts{1, many},
 		},
 		"Missing": {
 			reason: "that a Secret is not in the stream is found out", triggers: many,
@@ -260,11 +279,15 @@ func TestWarmUpStreams(t *testing.T) {
 			if tc.tamper != nil {
 				live = tampering{live, tc.tamper}
 			}
+			cached := tc.cached
+			if cached == nil {
+				cached = env.Client
+			}
 			table := route.NewTable()
 			w := &warmer{
 				triggers: inNamespace{env.Client, namespace},
 				secrets:  startSecretCache(t, namespace, selector),
-				gatherer: Gatherer{Cached: env.Client, Live: live, SecretSelector: selector},
+				gatherer: Gatherer{Cached: cached, Live: live, SecretSelector: selector},
 				live:     live,
 				table:    table,
 				recheck:  make(chan event.GenericEvent, many),

@@ -96,8 +96,17 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 			continue
 		}
 		group.Go(func() error {
-			w.resolve(s, func(trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) { return w.gather(ctx, trigger) })
-			return ctx.Err()
+			err := w.resolve(s, func() (Inputs, error) { return w.gather(ctx, s.trigger) })
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				// One trigger that cannot be read, whatever the reason, must not keep all others from being served. It
+				// answers 503 until the controller, which goes on trying, has read it.
+				w.log.Error(err, "Serving without a trigger that cannot be resolved", "trigger", klog.KObj(s.trigger))
+				s.route = unresolved(s.trigger)
+			}
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -116,22 +125,20 @@ type subject struct {
 	route   *route.Route
 }
 
-// resolve works out the route of a trigger. One that cannot be read, whatever the reason, must not keep all others from
-// being served. It answers 503 until the controller, which goes on trying, has read it.
-func (w *warmer) resolve(s *subject, gather func(*sluicev1alpha1.WebhookTrigger) (Inputs, error)) {
+// resolve works out the route of a trigger, unless what it refers to cannot be read.
+func (w *warmer) resolve(s *subject, gather func() (Inputs, error)) error {
 	defer func() { // a panic here would come back at every start
 		if p := recover(); p != nil {
 			w.log.Error(errPanic, "Panic while resolving a trigger", "trigger", klog.KObj(s.trigger), "stack", string(debug.Stack()))
 			s.route = unresolved(s.trigger)
 		}
 	}()
-	in, err := gather(s.trigger)
+	in, err := gather()
 	if err != nil {
-		w.log.Error(err, "Serving without a trigger that cannot be resolved", "trigger", klog.KObj(s.trigger))
-		s.route = unresolved(s.trigger)
-		return
+		return err
 	}
 	s.route = Resolve(in).Route
+	return nil
 }
 
 var errPanic = errors.New("panic") // what it says can hold anything
