@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package webhooktrigger
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -292,7 +291,7 @@ func join(sentence, remark string) string {
 	return sentence + " " + remark
 }
 
-// revision is a digest of the states of the objects: there is one for each route, and the text is longer. Metadata of the Flow and the Secrets is enough for it, so that it can be worked
+// revision names the states of the objects. Metadata of the Flow and the Secrets is enough for it, so that it can be worked
 // out from caches; nil stands for an object that does not exist.
 func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, secret func(name string) *metav1.ObjectMeta) string {
 	b := fmt.Appendf(nil, "trigger %s/%d", trigger.UID, trigger.Generation)
@@ -304,8 +303,7 @@ func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, s
 			b = fmt.Appendf(b, " secret %s/%s", meta.UID, meta.ResourceVersion)
 		}
 	}
-	digest := sha256.Sum256(b)
-	return string(digest[:])
+	return string(b)
 }
 
 // secretNames returns the names of the Secrets that the trigger refers to, each once.

@@ -186,11 +186,11 @@ func TestResolveRoute(t *testing.T) {
 func TestRevision(t *testing.T) {
 	base := testInputs().revision()
 	if again := testInputs().revision(); again != base {
-		t.Errorf("equal inputs have revisions %x and %x", base, again)
+		t.Errorf("equal inputs have revisions %q and %q", base, again)
 	}
 	in := testInputs()
 	if fromMeta := revision(in.Trigger, &in.Flow.ObjectMeta, func(name string) *metav1.ObjectMeta { return &in.Secrets[name].ObjectMeta }); fromMeta != base {
-		t.Errorf("the revision from metadata is %x, want %x", fromMeta, base)
+		t.Errorf("the revision from metadata is %q, want %q", fromMeta, base)
 	}
 	cases := map[string]struct {
 		reason string
