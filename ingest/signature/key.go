@@ -75,9 +75,9 @@ func (k *key) acquire() *state {
 	case kindToken:
 		digest := sha256.Sum256(k.decoded)
 		return &state{token: digest[:]}
-	default: // kindHMAC
-		return &state{hmac: hmac.New(k.algorithm.new, k.decoded)}
+	case kindHMAC:
 	}
+	return &state{hmac: hmac.New(k.algorithm.new, k.decoded)}
 }
 
 func (k *key) release(s *state) {
