@@ -12,11 +12,14 @@ import (
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -70,9 +73,20 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 	options := controllerOptions(routeWorkers)
 	options.NeedLeaderElection = new(false)
 	return newController(mgr, "webhooktrigger-routes", secrets).
-		WatchesRawSource(source.Channel(r.warmer.recheck, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(r.warmer.recheck, handler.Funcs{GenericFunc: enqueueLater})).
 		WithOptions(options).
 		Complete(r)
+}
+
+// enqueueLater enqueues an object behind all that has changed: a look at 100,000 routes, most of which are as they should be, takes
+// seconds, and a key that is revoked meanwhile must not wait for its end.
+func enqueueLater(_ context.Context, e event.GenericEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)}
+	if byPriority, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)
+		return
+	}
+	queue.Add(request)
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,27 @@ import (
 
 // memory is what a process has, in bytes.
 type memory struct{ resident, live float64 }
+
+// settle waits until the replica has nothing to do any more: once it serves, it looks at each route once again.
+func (r *replica) settle(ctx context.Context) error {
+	const period, idle = 5 * time.Second, 250 * time.Millisecond
+	last, err := processorTime(r.child.PID())
+	if err != nil {
+		return err
+	}
+	for begin := time.Now(); time.Since(begin) < patience; {
+		wait(ctx, period)
+		now, err := processorTime(r.child.PID())
+		if err != nil {
+			return err
+		}
+		if now-last < idle {
+			return nil
+		}
+		last = now
+	}
+	return errors.New("a replica has something to do all the time")
+}
 
 // memory has a replica collect its garbage. What was resident before that is what counts.
 func (r *replica) memory(ctx context.Context) (memory, error) {
