@@ -46,22 +46,8 @@ func createInputs(t *testing.T) (namespace string) {
 // TestSecretCacheHoldsNoData shows that whoever asks the cache for a Secret gets an error, and never data.
 func TestSecretCacheHoldsNoData(t *testing.T) {
 	namespace := createInputs(t)
-	secrets, err := NewSecretCache(env.Config, nil, env.Client.Scheme(), map[string]cache.Config{namespace: {}}, labels.Everything())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- secrets.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-stopped; err != nil {
-			t.Errorf("the cache ended with: %v", err)
-		}
-	})
-	if _, err := secrets.GetInformer(ctx, secretMetadata()); err != nil {
-		t.Fatal(err)
-	}
+	ctx := t.Context()
+	secrets := startSecretCache(t, namespace, labels.Everything())
 	key := client.ObjectKey{Namespace: namespace, Name: "webhook"}
 	metadata := secretMetadata()
 	if err := secrets.Get(ctx, key, metadata); err != nil {

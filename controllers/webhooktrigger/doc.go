@@ -10,8 +10,8 @@ SPDX-License-Identifier: Apache-2.0
 // hand them to Resolve, one pure function, so that what is served and what is reported follow the same rules.
 //
 // Secrets: only their metadata is watched, in a cache of its own (SecretCache) that can hold nothing else. The Secrets
-// that triggers refer to are read live while reconciling, never while serving, and what stays in memory is the
-// one referenced entry and the HMAC states made from it.
+// that triggers refer to are read live while reconciling, and as streams by the warm-up, but never while serving. What
+// stays in memory is the one referenced entry and the HMAC states made from it.
 //
 // Fail closed, fail static: a Secret that is missing or has no usable key takes the route's verifier away, and requests
 // get 503. If the API server cannot say, the last route stays as it is.

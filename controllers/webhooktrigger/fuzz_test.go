@@ -70,7 +70,7 @@ func FuzzKeys(f *testing.F) {
 				want = append(want, signature.Key{Name: "webhook/former", Secret: second})
 			}
 		}
-		if diff := cmp.Diff(want, got.Route.Keys); diff != "" {
+		if diff := cmp.Diff(want, got.Route.Verifier.Keys()); diff != "" {
 			t.Errorf("keys (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(resolve(alike(first), alike(second)).Conditions, got.Conditions); diff != "" {

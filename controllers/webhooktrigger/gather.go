@@ -39,6 +39,11 @@ type Gatherer struct {
 // Gather reads what the trigger refers to. That something does not exist is no error; that the API server cannot say
 // whether it does, is.
 func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {
+	return g.gather(ctx, trigger, g.secret)
+}
+
+// gather is Gather with another way to read a Secret.
+func (g Gatherer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, read func(ctx context.Context, namespace, name string) (*corev1.Secret, error)) (Inputs, error) {
 	in := Inputs{Trigger: trigger, SecretSelector: g.SecretSelector.String(), ExternalURL: g.ExternalURL}
 	flow := &sluicev1alpha1.Flow{}
 	found, err := get(ctx, g.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow)
@@ -50,7 +55,7 @@ func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 	}
 	in.Secrets = make(map[string]*corev1.Secret, 1)
 	for _, name := range secretNames(trigger) {
-		secret, err := g.secret(ctx, trigger.Namespace, name)
+		secret, err := read(ctx, trigger.Namespace, name)
 		if err != nil {
 			return Inputs{}, fmt.Errorf("read Secret %q: %w", name, err)
 		}

@@ -122,7 +122,7 @@ func Resolve(in Inputs) Resolution {
 		if err != nil { // the checks leave no way to get here; without a verifier nothing is accepted
 			ready = &problem{sluicev1alpha1.ReasonInvalidScheme, fmt.Sprintf("Signatures cannot be checked: %v.", err)}
 		}
-		r.Verifier, r.Keys = verifier, keys
+		r.Verifier = verifier
 	}
 	if ready != nil {
 		r.Unavailable = ready.reason

@@ -13,7 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
@@ -275,5 +278,43 @@ func TestSpecChanged(t *testing.T) {
 		if got := specChanged.Update(event.UpdateEvent{ObjectOld: tc.old, ObjectNew: tc.new}); got != tc.want {
 			t.Errorf("%s (%s): wakes them: %v, want %v", name, tc.reason, got, tc.want)
 		}
+	}
+}
+
+// TestEnqueueLater shows what comes first: a change, though it is noticed later.
+func TestEnqueueLater(t *testing.T) {
+	t.Parallel()
+	request := func(name string) reconcile.Request {
+		return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}}
+	}
+	cases := map[string]struct {
+		reason string
+		queue  workqueue.TypedRateLimitingInterface[reconcile.Request]
+		want   []reconcile.Request
+	}{
+		"ByPriority": {
+			reason: "the key that was revoked may be one of these", queue: priorityqueue.New[reconcile.Request]("later"),
+			want: []reconcile.Request{request("changed"), request("looked-at")},
+		},
+		"ByTime": {
+			reason: "another queue knows no priorities", queue: workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()),
+			want: []reconcile.Request{request("looked-at"), request("changed")},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			defer tc.queue.ShutDown()
+			object := &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "looked-at"}}
+			enqueueLater(t.Context(), event.GenericEvent{Object: object}, tc.queue)
+			tc.queue.Add(request("changed"))
+			var got []reconcile.Request
+			for range tc.want {
+				next, _ := tc.queue.Get()
+				got = append(got, next)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }

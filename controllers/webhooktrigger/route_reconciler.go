@@ -12,11 +12,14 @@ import (
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -39,7 +42,11 @@ type RouteReconciler struct {
 // SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica. externalURL is what senders
 // put before a trigger's path; it may be empty.
 func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) error {
-	gatherer := Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL}
+	live, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	gatherer := Gatherer{Cached: mgr.GetClient(), Live: live, SecretSelector: secrets.selector, ExternalURL: externalURL}
 	r := &RouteReconciler{
 		triggers: mgr.GetClient(),
 		secrets:  secrets,
@@ -47,7 +54,9 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 		table:    table,
 		warmer: &warmer{
 			triggers: mgr.GetClient(),
+			secrets:  secrets,
 			gatherer: gatherer,
+			live:     live,
 			table:    table,
 			recheck:  make(chan event.GenericEvent),
 			log:      mgr.GetLogger().WithName("warm-up"),
@@ -64,9 +73,20 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 	options := controllerOptions(routeWorkers)
 	options.NeedLeaderElection = new(false)
 	return newController(mgr, "webhooktrigger-routes", secrets).
-		WatchesRawSource(source.Channel(r.warmer.recheck, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(r.warmer.recheck, handler.Funcs{GenericFunc: enqueueLater})).
 		WithOptions(options).
 		Complete(r)
+}
+
+// enqueueLater enqueues an object behind all that has changed: a look at 100,000 routes, most of which are as they should be, takes
+// seconds, and a key that is revoked meanwhile must not wait for its end.
+func enqueueLater(_ context.Context, e event.GenericEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)}
+	if byPriority, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)
+		return
+	}
+	queue.Add(request)
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -110,8 +130,8 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	next := Resolve(in).Route
 	if ok {
 		// The keys may be what has changed. Only one generation is remembered.
-		next.Former = current.Keys
-		if slices.EqualFunc(current.Keys, next.Keys, equalKeys) {
+		next.Former = current.Verifier.Keys()
+		if slices.EqualFunc(next.Former, next.Verifier.Keys(), equalKeys) {
 			next.Former = current.Former
 		}
 	}

@@ -303,7 +303,7 @@ func checkServes(t *testing.T, in Inputs) {
 	t.Helper()
 	got := Resolve(in)
 	checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
-	if got.Route.Verifier == nil || got.Route.Unavailable != "" || len(got.Route.Keys) != 1 {
+	if got.Route.Verifier == nil || got.Route.Unavailable != "" || len(got.Route.Verifier.Keys()) != 1 {
 		t.Errorf("the route is %+v", got.Route)
 	}
 }
@@ -712,7 +712,7 @@ func TestAdditionalKeys(t *testing.T) {
 			got := Resolve(in)
 			checkConditions(t, got, tc.ready, accepted, tc.resolved)
 			var names []string
-			for _, k := range got.Route.Keys {
+			for _, k := range got.Route.Verifier.Keys() {
 				names = append(names, k.Name)
 			}
 			if diff := cmp.Diff(tc.keys, names); diff != "" {

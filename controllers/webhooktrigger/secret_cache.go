@@ -29,7 +29,7 @@ type SecretCache struct {
 	selector labels.Selector
 }
 
-// Only metadata is listed and watched, but RBAC knows no difference.
+// Only metadata is listed and watched, but in the warm-up. RBAC knows no difference.
 //
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-ingest
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-controller

@@ -35,7 +35,9 @@ const (
 // at all.
 type warmer struct {
 	triggers client.Reader
+	secrets  *SecretCache
 	gatherer Gatherer
+	live     client.WithWatch
 	table    *route.Table
 	recheck  chan event.GenericEvent
 	log      logr.Logger
@@ -70,38 +72,39 @@ func (w *warmer) Start(ctx context.Context) error {
 	return nil
 }
 
-// resolveAll works out the routes of all triggers.
+// resolveAll works out the routes of all triggers: of those that it can from streams of Secrets, and of the others by reading
+// each of their Secrets.
 func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 	var triggers sluicev1alpha1.WebhookTriggerList
 	if err := w.triggers.List(ctx, &triggers, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list webhook triggers: %w", err)
 	}
-	resolved := make([]*route.Route, len(triggers.Items))
+	subjects := make([]subject, 0, len(triggers.Items))
+	for i := range triggers.Items {
+		if trigger := &triggers.Items[i]; trigger.DeletionTimestamp.IsZero() {
+			subjects = append(subjects, subject{trigger: trigger})
+		}
+	}
+	if err := w.resolveStreamed(ctx, subjects); err != nil && ctx.Err() == nil {
+		w.log.Info("Cannot read Secrets as a stream; reading each", "err", err.Error()) // as from an older API server
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(warmUpReads)
-	for i := range triggers.Items {
-		trigger := &triggers.Items[i]
-		if !trigger.DeletionTimestamp.IsZero() {
+	for i := range subjects {
+		s := &subjects[i]
+		if s.route != nil {
 			continue
 		}
 		group.Go(func() error {
-			defer func() { // a panic here would come back at every start
-				if p := recover(); p != nil {
-					w.log.Error(errPanic, "Panic while resolving a trigger", "trigger", klog.KObj(trigger), "stack", string(debug.Stack()))
-					resolved[i] = unresolved(trigger)
-				}
-			}()
-			in, err := w.gather(ctx, trigger)
+			err := w.resolve(s, func() (Inputs, error) { return w.gather(ctx, s.trigger) })
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
 				// One trigger that cannot be read, whatever the reason, must not keep all others from being served. It
 				// answers 503 until the controller, which goes on trying, has read it.
-				w.log.Error(err, "Serving without a trigger that cannot be resolved", "trigger", klog.KObj(trigger))
-				resolved[i] = unresolved(trigger)
-			default:
-				resolved[i] = Resolve(in).Route
+				w.log.Error(err, "Serving without a trigger that cannot be resolved", "trigger", klog.KObj(s.trigger))
+				s.route = unresolved(s.trigger)
 			}
 			return nil
 		})
@@ -109,13 +112,33 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	routes := make([]*route.Route, 0, len(resolved))
-	for _, r := range resolved {
-		if r != nil {
-			routes = append(routes, r)
-		}
+	routes := make([]*route.Route, len(subjects))
+	for i := range subjects {
+		routes[i] = subjects[i].route
 	}
 	return routes, nil
+}
+
+// A subject is a trigger, and what came of it.
+type subject struct {
+	trigger *sluicev1alpha1.WebhookTrigger
+	route   *route.Route
+}
+
+// resolve works out the route of a trigger, unless what it refers to cannot be read.
+func (w *warmer) resolve(s *subject, gather func() (Inputs, error)) error {
+	defer func() { // a panic here would come back at every start
+		if p := recover(); p != nil {
+			w.log.Error(errPanic, "Panic while resolving a trigger", "trigger", klog.KObj(s.trigger), "stack", string(debug.Stack()))
+			s.route = unresolved(s.trigger)
+		}
+	}()
+	in, err := gather()
+	if err != nil {
+		return err
+	}
+	s.route = Resolve(in).Route
+	return nil
 }
 
 var errPanic = errors.New("panic") // what it says can hold anything

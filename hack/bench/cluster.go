@@ -205,7 +205,7 @@ func (c *cluster) deleteRuns(ctx context.Context) error {
 type replica struct {
 	child *local.Child
 	url   string // empty in role controller
-	pprof string // empty unless asked for
+	pprof string
 }
 
 // startReplica starts a process of the operator, and returns when it is ready.
@@ -218,14 +218,13 @@ func (c *cluster) startReplica(ctx context.Context, name string, user local.User
 	if err := clientcmd.WriteToFile(c.plane.Kubeconfig("bench", user.Name, c.plane.APIPort, local.OperatorNamespace), kubeconfig); err != nil {
 		return nil, fmt.Errorf("write the kubeconfig: %w", err)
 	}
-	r := &replica{url: "http://" + local.Address(ports[0])}
+	r := &replica{url: "http://" + local.Address(ports[0]), pprof: "http://" + local.Address(ports[2]) + "/debug/pprof/"}
 	args = append(args, "--kubeconfig="+kubeconfig,
 		"--ingest-bind-address="+local.Address(ports[0]),
 		"--health-probe-bind-address="+local.Address(ports[1]),
+		"--pprof-bind-address="+local.Address(ports[2]),
 		"--metrics-bind-address=0", "--shutdown-delay=0")
 	if c.bench.settings.pprof {
-		r.pprof = "http://" + local.Address(ports[2]) + "/debug/pprof/"
-		args = append(args, "--pprof-bind-address="+local.Address(ports[2]))
 		c.bench.say("  %s: %s", name, r.pprof)
 	}
 	if r.child, err = c.bench.children.start(ctx, name, c.bench.settings.manager, args...); err != nil {

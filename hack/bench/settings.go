@@ -55,7 +55,7 @@ func readSettings(args []string, getenv func(string) string, output io.Writer) (
 	flags.StringVar(&s.output, "output", "bin/bench-results", "The folder for the report and its charts.")
 	flags.StringVar(&s.page, "page", "", "A page that the report is put into, and its charts into a folder of that name, instead of --output.")
 	flags.StringVar(&s.manager, "manager", "bin/manager", "The operator's binary.")
-	flags.BoolVar(&s.pprof, "pprof", false, "Have replicas of ingest serve /debug/pprof, and print where.")
+	flags.BoolVar(&s.pprof, "pprof", false, "Print where replicas serve /debug/pprof.")
 	flags.StringVar(&s.url, "url", "", "Where a Sluice that runs already receives webhooks, such as http://192.0.2.1:8080. The cluster is that of KUBECONFIG then.")
 	flags.BoolVar(&s.keep, "keep", false, "Keep the folder with logs and data.")
 	if err := flags.Parse(args); err != nil {

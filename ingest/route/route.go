@@ -36,9 +36,9 @@ type Route struct {
 	// Unavailable says, in one word for logs, why the route cannot accept: "Suspended", "SecretNotFound" … It is empty
 	// when the route can.
 	Unavailable string
-	// Keys are the keys of Verifier, and Former those that it had before they were last changed. Former accept nothing: they
-	// are there to say of a refused request that it was signed with one of them.
-	Keys, Former []signature.Key
+	// Former are the keys that Verifier had before they were last changed. They accept nothing: they are there to say of a
+	// refused request that it was signed with one of them.
+	Former []signature.Key
 	// PublicURL is the URL that senders post to, without a query, for schemes that sign it.
 	PublicURL string
 	// Deduplicate says that requests of one delivery id become one FlowRun.

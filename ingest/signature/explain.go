@@ -180,7 +180,7 @@ func (v *Verifier) explainForm(headers map[string][]string, e *Explanation) {
 		return
 	}
 	var buffer [maxDecoded]byte
-	other := *v
+	other := *v.compiled
 	if v.scheme.Encoding == Hex {
 		other.scheme.Encoding = Base64
 	} else {
@@ -194,7 +194,7 @@ func (v *Verifier) explainForm(headers map[string][]string, e *Explanation) {
 		return
 	}
 	for _, a := range algorithms {
-		other := *v
+		other := *v.compiled
 		other.algorithm = a
 		if _, cause := other.decode(&buffer, text); cause == "" && a.kind == kindHMAC && v.algorithm.kind == kindHMAC {
 			e.Hint, e.Algorithm = HintOtherAlgorithm, a.name
@@ -279,11 +279,7 @@ func (x *experiment) good(scheme Scheme, body []byte, keys ...Key) (string, bool
 
 func (x *experiment) explain(former []Key, e *Explanation) {
 	scheme := x.v.given
-	keys := make([]Key, len(x.v.keys))
-	for i, k := range x.v.keys {
-		keys[i] = k.Key
-	}
-
+	keys := x.v.Keys()
 	for _, k := range former {
 		if _, ok := x.good(scheme, x.body, k); ok {
 			e.Hint, e.Key = HintFormerKey, k.Name

@@ -35,29 +35,18 @@ func Blank(secret []byte) bool {
 // hashing of the padded key.
 type key struct {
 	Key
-	states sync.Pool // of *state
+	algorithm *algorithm
+	decoded   []byte
+	states    sync.Pool // of *state
 }
 
 // newKey copies the key.
-func newKey(s Scheme, k Key) (*key, error) {
-	secret, err := s.DecodeSecret(k.Secret)
+func newKey(c *compiled, k Key) (*key, error) {
+	decoded, err := c.given.DecodeSecret(k.Secret)
 	if err != nil {
 		return nil, err
 	}
-	a, _ := s.Algorithm.lookup()
-	fresh := func() *state { return &state{hmac: hmac.New(a.new, secret)} }
-	switch a.kind {
-	case kindHMAC:
-	case kindEd25519:
-		fresh = func() *state { return &state{public: secret} }
-	case kindToken:
-		digest := sha256.Sum256(secret)
-		fresh = func() *state { return &state{token: digest[:]} }
-	}
-	return &key{
-		Key:    Key{Name: k.Name, Secret: bytes.Clone(k.Secret)},
-		states: sync.Pool{New: func() any { return fresh() }},
-	}, nil
+	return &key{Key: Key{Name: k.Name, Secret: bytes.Clone(k.Secret)}, algorithm: &c.algorithm, decoded: decoded}, nil
 }
 
 // maxPooledMessage keeps the copies of a few large bodies from staying for good.
@@ -76,7 +65,20 @@ type state struct {
 	token []byte // its SHA-256
 }
 
-func (k *key) acquire() *state { return k.states.Get().(*state) } //nolint:errcheck // the pool has nothing else
+func (k *key) acquire() *state {
+	if s, ok := k.states.Get().(*state); ok {
+		return s
+	}
+	switch k.algorithm.kind {
+	case kindEd25519:
+		return &state{public: k.decoded}
+	case kindToken:
+		digest := sha256.Sum256(k.decoded)
+		return &state{token: digest[:]}
+	case kindHMAC:
+	}
+	return &state{hmac: hmac.New(k.algorithm.new, k.decoded)}
+}
 
 func (k *key) release(s *state) {
 	if cap(s.message) > maxPooledMessage {

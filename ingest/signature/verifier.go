@@ -12,10 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"weak"
 )
 
 // A Request is what a signature can be about, but for the body.
@@ -44,6 +47,13 @@ type Result struct {
 
 // A Verifier checks signatures of one scheme against a set of keys. It is immutable and may be used concurrently.
 type Verifier struct {
+	*compiled
+	keys []*key
+}
+
+// compiled is what follows from a scheme alone. Verifiers of equal schemes share it: there may be 100,000 of them, and it takes
+// more memory than all the rest of one. It must not be changed.
+type compiled struct {
 	given     Scheme
 	scheme    Scheme // as given, but with canonical header names and without empty values that stand for something
 	algorithm algorithm
@@ -56,21 +66,72 @@ type Verifier struct {
 	signsID          bool // the delivery id is under the signature
 	needsID          bool // and stands in a header that the template has
 	single           bool // there is one signature at most: one header has it, and nothing else
-
-	keys []*key
 }
 
 // NewVerifier returns a verifier that accepts what was signed with any one of the keys, which it copies. It is an error
 // if the scheme is not valid, if there is no key, or if one of the keys is Blank or can't be decoded. The errors say nothing
 // of a secret.
 func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
-	if err := scheme.Validate(); err != nil {
+	shared, err := share(scheme)
+	if err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("no key")
 	}
-	v := &Verifier{
+	v := &Verifier{compiled: shared, keys: make([]*key, len(keys))}
+	for i, k := range keys {
+		if v.keys[i], err = newKey(shared, k); err != nil {
+			return nil, fmt.Errorf("key %q %w", k.Name, err)
+		}
+	}
+	return v, nil
+}
+
+// Keys returns the keys, in the form in which they are stored. They must not be changed. A nil verifier has none.
+func (v *Verifier) Keys() []Key {
+	if v == nil {
+		return nil
+	}
+	keys := make([]Key, len(v.keys))
+	for i, k := range v.keys {
+		keys[i] = k.Key
+	}
+	return keys
+}
+
+// inUse has each compiled scheme that a verifier holds, as a weak.Pointer, by what fmt makes of the scheme.
+var inUse sync.Map
+
+// share returns what is compiled of an equal scheme, if there is such, or compiles this one.
+func share(scheme Scheme) (*compiled, error) {
+	name := fmt.Sprintf("%#v", scheme)
+	for {
+		found, ok := inUse.Load(name)
+		if ok {
+			if c := found.(weak.Pointer[compiled]).Value(); c != nil { //nolint:errcheck // the map has nothing else
+				return c, nil
+			}
+			inUse.CompareAndDelete(name, found) // nobody holds it any more, and it is about to be removed
+		}
+		c, err := compile(scheme)
+		if err != nil {
+			return nil, err
+		}
+		pointer := weak.Make(c)
+		if _, ok := inUse.LoadOrStore(name, pointer); ok {
+			continue // somebody else was faster
+		}
+		runtime.AddCleanup(c, func(name string) { inUse.CompareAndDelete(name, pointer) }, name)
+		return c, nil
+	}
+}
+
+func compile(scheme Scheme) (*compiled, error) {
+	if err := scheme.Validate(); err != nil {
+		return nil, err
+	}
+	c := &compiled{
 		given:     scheme.clone(),
 		scheme:    normalise(scheme.clone()),
 		special:   scheme.Special.lookup(),
@@ -78,26 +139,19 @@ func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
 		signsID:   scheme.SignsDeliveryID(),
 		needsID:   scheme.signs(partID),
 	}
-	v.algorithm, _ = scheme.Algorithm.lookup()
-	v.single = len(v.scheme.Headers) == 1 && scheme.ItemSeparator == "" && scheme.FieldSeparator == ""
+	c.algorithm, _ = scheme.Algorithm.lookup()
+	c.single = len(c.scheme.Headers) == 1 && scheme.ItemSeparator == "" && scheme.FieldSeparator == ""
 	if scheme.Special == "" {
-		v.template, _ = parseTemplate(v.scheme.Template) // as Validate did
+		c.template, _ = parseTemplate(c.scheme.Template) // as Validate did
 	}
 	if scheme.Timestamp.BodyPointer != "" {
-		v.timestampPointer, _ = parsePointer(scheme.Timestamp.BodyPointer)
+		c.timestampPointer, _ = parsePointer(scheme.Timestamp.BodyPointer)
 	}
 	for _, text := range scheme.DeliveryID.BodyPointers {
 		p, _ := parsePointer(text)
-		v.idPointers = append(v.idPointers, p)
+		c.idPointers = append(c.idPointers, p)
 	}
-	for _, k := range keys {
-		key, err := newKey(scheme, k)
-		if err != nil {
-			return nil, fmt.Errorf("key %q %w", k.Name, err)
-		}
-		v.keys = append(v.keys, key)
-	}
-	return v, nil
+	return c, nil
 }
 
 // clone returns a copy that shares nothing that could be changed.
@@ -484,11 +538,11 @@ var (
 )
 
 // decode returns the signature that the text stands for, in the buffer.
-func (v *Verifier) decode(buffer *[maxDecoded]byte, text string) ([]byte, Cause) {
-	size := v.algorithm.size
+func (c *compiled) decode(buffer *[maxDecoded]byte, text string) ([]byte, Cause) {
+	size := c.algorithm.size
 	var encoding *base64.Encoding
 	length := hex.EncodedLen(size)
-	switch v.scheme.Encoding {
+	switch c.scheme.Encoding {
 	case Base64:
 		encoding = strictBase64
 		length = encoding.EncodedLen(size)

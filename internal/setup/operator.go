@@ -82,7 +82,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		Logger: log,
 		Cache: cache.Options{
 			DefaultNamespaces:           namespaces,
-			DefaultTransform:            cache.TransformStripManagedFields(),
+			DefaultTransform:            webhooktrigger.Lean(o.Role.controller()),
 			ReaderFailOnMissingInformer: true,
 		},
 		Client: client.Options{
