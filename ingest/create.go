@@ -294,7 +294,7 @@ func finish(response *http.Response) {
 
 // refusal returns the error that an answer other than a success stands for, as client-go does.
 func refusal(response *http.Response, method, name string) error {
-	raw, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // what is broken off is not understood either
+	raw, _ := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxAnswer)) // what is broken off is not understood either
 	var status metav1.Status
 	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" && status.Status == metav1.StatusFailure && int(status.Code) == response.StatusCode {
 		return &apierrors.StatusError{ErrStatus: status}

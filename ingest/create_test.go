@@ -8,6 +8,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,7 +21,7 @@ import (
 )
 
 // newTestCreator returns a Creator for a server that answers in place of the API server what that would hardly ever.
-func newTestCreator(t *testing.T, connections int, answer http.HandlerFunc) (*Creator, *httptest.Server) {
+func newTestCreator(t *testing.T, connections int, answer http.HandlerFunc) *Creator {
 	t.Helper()
 	server := httptest.NewUnstartedServer(answer)
 	server.EnableHTTP2 = true
@@ -30,7 +31,7 @@ func newTestCreator(t *testing.T, connections int, answer http.HandlerFunc) (*Cr
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, server
+	return c
 }
 
 // TestCreateAnswers is for answers that something between, or a broken API server, may give.
@@ -75,15 +76,13 @@ func TestCreateAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			attempt := 0
-			c, _ := newTestCreator(t, 1, func(w http.ResponseWriter, r *http.Request) {
+			c := newTestCreator(t, 1, func(w http.ResponseWriter, r *http.Request) {
 				if r.Method != http.MethodPost || r.URL.Path != "/below/apis/sluice.dev/v1alpha1/namespaces/shop/flowruns" || r.ProtoMajor != 1 {
 					t.Errorf("there was a %s of %s by %s", r.Method, r.URL.Path, r.Proto)
 				}
 				status := tc.statuses[min(attempt, len(tc.statuses)-1)]
 				attempt++
-				for field, values := range tc.header {
-					w.Header()[field] = values
-				}
+				maps.Copy(w.Header(), tc.header)
 				w.WriteHeader(status)
 				if len(tc.statuses) == 1 || attempt > 1 {
 					_, _ = w.Write([]byte(tc.body))
@@ -109,7 +108,7 @@ func TestCreatorKeepsConnections(t *testing.T) {
 	const burst = 64 // more than client-go keeps by itself
 	var arrived sync.WaitGroup
 	senders := sync.Map{}
-	c, _ := newTestCreator(t, burst, func(w http.ResponseWriter, r *http.Request) {
+	c := newTestCreator(t, burst, func(w http.ResponseWriter, r *http.Request) {
 		senders.Store(r.RemoteAddr, true)
 		arrived.Done()
 		arrived.Wait() // so that each needs a connection of its own

@@ -25,7 +25,7 @@ func Lean(keepStatus bool) toolscache.TransformFunc {
 			if o.GetManagedFields() != nil {
 				o.SetManagedFields(nil)
 			}
-			if _, ok := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; ok {
+			if _, ok := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; ok { //nolint:staticcheck // to delete nothing is to write, too
 				delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
 			}
 		}

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package webhooktrigger
 
 import (
+	"maps"
 	"sync"
 	"testing"
 
@@ -22,9 +23,7 @@ func TestLean(t *testing.T) {
 	status := sluicev1alpha1.WebhookTriggerStatus{Path: "/hooks/shop/orders", Conditions: []metav1.Condition{{Type: "Ready", Message: "long"}}}
 	full := func(kept map[string]string) metav1.ObjectMeta {
 		annotations := map[string]string{corev1.LastAppliedConfigAnnotation: "the whole object"}
-		for name, value := range kept {
-			annotations[name] = value
-		}
+		maps.Copy(annotations, kept)
 		return metav1.ObjectMeta{
 			Name: "orders", UID: "uid", ResourceVersion: "7", Generation: 2, Annotations: annotations,
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},

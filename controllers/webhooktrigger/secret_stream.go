@@ -151,7 +151,7 @@ func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Sec
 	if err != nil || !found || metadata.UID != secret.UID || metadata.ResourceVersion != secret.ResourceVersion {
 		return
 	}
-	read := func(context.Context, string, string) (*corev1.Secret, error) { return secret, nil }
+	read := func(context.Context, string, string) (*corev1.Secret, error) { return secret, nil } //nolint:unparam // what is read may fail elsewhere
 	// What cannot be read now is tried again with the triggers that are left alone.
 	_ = w.resolve(s, func() (Inputs, error) { return w.gatherer.gather(ctx, s.trigger, read) })
 }
