@@ -7,6 +7,7 @@ package monitoring
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,6 +21,10 @@ import (
 
 	"github.com/sluice-dev/sluice/internal/testenv"
 )
+
+// pace is how often it is looked at what fires, where that is to be so without a break. It has no divisor in common with how
+// often anything is sent, so that it is looked at in every minute between two requests in the end.
+const pace = 7 * time.Minute
 
 var alertsFile = filepath.Join(testenv.Root(), "charts", "sluice", "files", "alerts.yaml")
 
@@ -73,6 +78,27 @@ var healthy = func() map[string]string {
 	return series
 }()
 
+// rarely is an installation to which nothing comes but the change.
+func rarely(change map[string]string) map[string]string {
+	series := map[string]string{}
+	for key := range healthy {
+		if strings.Contains(key, "sluice_ingest_requests_total") {
+			series[key] = "0x480"
+		}
+	}
+	maps.Copy(series, change)
+	return series
+}
+
+// every is a counter that goes up by a number every so many minutes, for eight hours, and first after some more.
+func every(minutes, after, by int) string {
+	values := fmt.Sprintf("0x%d", after+minutes-1)
+	for i := 1; after+i*minutes <= 480; i++ {
+		values += fmt.Sprintf(" %dx%d", i*by, minutes-1)
+	}
+	return values
+}
+
 // describe returns the name of an alert, and the labels that tell it from others of the name.
 func describe(a alert) string {
 	text := a.name
@@ -101,14 +127,6 @@ func TestAlerts(t *testing.T) {
 		}
 		return series
 	}
-	seldom := func(change map[string]string) map[string]string { // nothing is stored but what the change says
-		for key := range healthy {
-			if _, ok := change[key]; !ok && (strings.Contains(key, `result="accepted"`) || strings.Contains(key, `result="duplicate"`)) {
-				change[key] = "0x480"
-			}
-		}
-		return change
-	}
 	unread := map[string]string{}
 	for key := range healthy {
 		if strings.Contains(key, "sluice_build_info") {
@@ -120,6 +138,7 @@ func TestAlerts(t *testing.T) {
 		change map[string]string // of what is healthy; an empty value takes a series away
 		only   bool              // whether there is nothing but the change
 		at     time.Duration     // 2 hours if it is 0
+		from   time.Duration     // since when it is so, without a break; at is all that is looked at if it is 0
 		want   []string
 		nearly []string // which alerts this is just not a case of
 	}{
@@ -150,28 +169,74 @@ func TestAlerts(t *testing.T) {
 			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x117 5x300"},
 			nearly: []string{"SluiceNotStored"},
 		},
-		"SeldomAndNotStored": {
-			reason: "the only webhook of hours is not stored, and comes at 100 minutes for the only time",
-			change: seldom(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x100 1x300"}),
+		"NotStoredNow": {
+			reason: "a quota is used up, and the others of a busy installation are stored: it is not hours yet",
+			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x60 0+1x400"},
+			at:     4 * time.Hour,
+			want:   []string{"SluiceNotStored"},
+			nearly: []string{"SluiceNothingStored", "SluiceNotStoredForHours"},
+		},
+		"LastNotStored": {
+			reason: "the only webhook of the morning was not stored, and nobody sent it again",
+			change: rarely(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x100 1x300"}),
 			want:   []string{"SluiceNothingStored"},
 		},
-		"SeldomAndTurnedAway": {
-			reason: "one in 20 minutes, all while nothing can be stored",
-			change: seldom(map[string]string{`ingest-1 sluice_ingest_requests_total{result="cannot_store"}`: "0x65 1x19 2x19 3x300"}),
-			want:   []string{"SluiceNothingStored"},
+		"LastNotStoredAfterOthersWere": {
+			reason: "what was stored before says nothing of now",
+			change: rarely(map[string]string{
+				`ingest-1 sluice_ingest_requests_total{result="accepted"}`:     "0x60 1x20 2x300",
+				`ingest-0 sluice_ingest_requests_total{result="cannot_store"}`: "0x100 1x300",
+			}),
+			want: []string{"SluiceNothingStored"},
 		},
-		"SeldomAndStored": {
-			reason: "it was sent again 5 minutes later, and stored",
-			change: seldom(map[string]string{
+		"LastNotStoredWasSentAgain": {
+			reason: "its repetition was stored, 14 minutes later",
+			change: rarely(map[string]string{
 				`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x100 1x300",
-				`ingest-1 sluice_ingest_requests_total{result="accepted"}`:   "0x105 1x300",
+				`ingest-1 sluice_ingest_requests_total{result="accepted"}`:   "0x114 1x300",
+			}),
+			from:   95 * time.Minute,
+			nearly: []string{"SluiceNothingStored"},
+		},
+		"LastNotStoredHadBeen": {
+			reason: "its repetition was a duplicate: only the answer had been lost",
+			change: rarely(map[string]string{
+				`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x60 1x300",
+				`ingest-1 sluice_ingest_requests_total{result="duplicate"}`:  "0x90 1x300",
 			}),
 			nearly: []string{"SluiceNothingStored"},
 		},
-		"SeldomAndJustNow": {
-			reason: "the sender has some minutes to send it again",
-			change: seldom(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x112 1x300"}),
+		"LastNotStoredLongAgo": {
+			reason: "it was more than 6 hours ago, and nothing has come since",
+			change: rarely(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x60 1x400"}),
+			at:     7*time.Hour + 10*time.Minute,
 			nearly: []string{"SluiceNothingStored"},
+		},
+		"NotStoredEveryTenMinutes": {
+			reason: "nothing of what comes is stored",
+			change: rarely(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: every(10, 60, 1)}),
+			from:   85 * time.Minute,
+			want:   []string{"SluiceNothingStored"},
+		},
+		"NotStoredEveryFourHours": {
+			reason: "there are hours between one and the next",
+			change: rarely(map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: every(230, 0, 1)}),
+			from:   4*time.Hour + 5*time.Minute,
+			at:     8 * time.Hour,
+			want:   []string{"SluiceNothingStored"},
+		},
+		"OneOfManyNotStoredEveryHour": {
+			reason: "the quota of a namespace is used up to which something comes each hour, and the others are stored",
+			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: every(60, 60, 1)},
+			from:   5*time.Hour + time.Minute,
+			at:     7 * time.Hour,
+			want:   []string{"SluiceNotStoredForHours"},
+		},
+		"NotStoredTwiceInHours": {
+			reason: "the API server was restarted twice, and all was sent again",
+			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="not_stored"}`: "0x60 9x75 18x300"},
+			at:     3*time.Hour + 45*time.Minute,
+			nearly: []string{"SluiceNotStoredForHours"},
 		},
 		"Failed": {
 			reason: "one 500 is one too many",
@@ -205,12 +270,29 @@ func TestAlerts(t *testing.T) {
 		},
 		"UnavailableTriggers": {
 			reason: "somebody sends to a trigger that cannot accept, for more than half an hour",
-			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="unavailable"}`: "0x80 0+1x300"},
-			want:   []string{"SluiceUnavailableTriggers"},
+			change: map[string]string{
+				`ingest-0 sluice_ingest_requests_total{result="unavailable"}`: "0x80 0+1x300",
+				`ingest-0 sluice_ingest_routes{state="unavailable"}`:          "0x80 1x300",
+			},
+			want: []string{"SluiceUnavailableTriggers"},
+		},
+		"UnavailableTriggersEveryHalfHour": {
+			reason: "somebody sends to it now and then",
+			change: map[string]string{
+				`ingest-0 sluice_ingest_requests_total{result="unavailable"}`: every(30, 60, 1),
+				`ingest-1 sluice_ingest_routes{state="unavailable"}`:          "0x60 1x400",
+			},
+			from: 125 * time.Minute,
+			at:   5 * time.Hour,
+			want: []string{"SluiceUnavailableRoutes", "SluiceUnavailableTriggers"},
 		},
 		"UnavailableForMinutes": {
-			reason: "a Secret that is replaced is there again soon",
-			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="unavailable"}`: "0x100 0+1x300"},
+			reason: "a Secret that is replaced is there again soon, though requests came meanwhile",
+			change: map[string]string{
+				`ingest-0 sluice_ingest_requests_total{result="unavailable"}`: "0x80 0+1x28 28x300",
+				`ingest-0 sluice_ingest_routes{state="unavailable"}`:          "0x80 1x28 0x300",
+			},
+			from:   85 * time.Minute,
 			nearly: []string{"SluiceUnavailableTriggers"},
 		},
 		"UnavailableRoutes": {
@@ -241,7 +323,25 @@ func TestAlerts(t *testing.T) {
 				`ingest-0 sluice_ingest_requests_total{result="duplicate"}`: "0+100x480",
 				`ingest-1 sluice_ingest_requests_total{result="duplicate"}`: "0+100x480",
 			},
+			at:   3 * time.Hour,
 			want: []string{"SluiceManyDuplicates"},
+		},
+		"ManyDuplicatesOfRareWebhooks": {
+			reason: "a sender that comes once an hour sends everything five times",
+			change: rarely(map[string]string{
+				`ingest-0 sluice_ingest_requests_total{result="accepted"}`:  every(60, 0, 1),
+				`ingest-1 sluice_ingest_requests_total{result="duplicate"}`: every(60, 5, 4),
+			}),
+			from: 4 * time.Hour,
+			at:   6 * time.Hour,
+			want: []string{"SluiceManyDuplicates"},
+		},
+		"AllDuplicatesOnce": {
+			reason: "a sender has repeated a day's webhooks, for a few minutes",
+			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="duplicate"}`: "0x120 0+9000x5 45000x300"},
+			from:   2 * time.Hour,
+			at:     5 * time.Hour,
+			nearly: []string{"SluiceManyDuplicates"},
 		},
 		"SomeDuplicates": {
 			reason: "nearly half",
@@ -249,20 +349,28 @@ func TestAlerts(t *testing.T) {
 				`ingest-0 sluice_ingest_requests_total{result="duplicate"}`: "0+55x480",
 				`ingest-1 sluice_ingest_requests_total{result="duplicate"}`: "0+55x480",
 			},
+			at:     3 * time.Hour,
 			nearly: []string{"SluiceManyDuplicates"},
 		},
 
 		"Overload": {
-			reason: "the API server has been too slow for more than 10 minutes",
-			change: map[string]string{`ingest-0 sluice_ingest_shed_total{short="queue"}`: "0x100 0+1x300"},
+			reason: "the API server has been too slow for more than 20 minutes",
+			change: map[string]string{`ingest-0 sluice_ingest_shed_total{short="queue"}`: "0x90 0+1x300"},
 			want:   []string{"SluiceOverload short=queue"},
+		},
+		"OverloadEveryTenMinutes": {
+			reason: "senders that come by the clock come all at once",
+			change: map[string]string{`ingest-0 sluice_ingest_shed_total{short="memory"}`: every(10, 60, 1)},
+			from:   91 * time.Minute,
+			want:   []string{"SluiceOverload short=memory"},
 		},
 		"Burst": {
 			reason: "a burst is over soon, and the limits that triggers set themselves are no overload",
 			change: map[string]string{
-				`ingest-0 sluice_ingest_shed_total{short="queue"}`: "0x114 0+1x300",
+				`ingest-0 sluice_ingest_shed_total{short="queue"}`: "0x100 0+1x4 4x300",
 				`ingest-0 sluice_ingest_shed_total{short="rate"}`:  "0+1x480",
 			},
+			from:   101 * time.Minute,
 			nearly: []string{"SluiceOverload"},
 		},
 		"MemoryBudget": {
@@ -406,14 +514,19 @@ func TestAlerts(t *testing.T) {
 				pod, metric, _ := strings.Cut(key, " ")
 				lines = append(lines, withTarget(pod, metric)+" "+values)
 			}
-			var got []string
-			for _, a := range firing(t, rules, load(t, lines), cmp.Or(tc.at, 2*time.Hour)) {
-				got = append(got, describe(a))
-				checkAnnotations(t, a)
-			}
-			slices.Sort(got)
-			if diff := gocmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("%s: the alerts that fire (-want +got):\n%s", tc.reason, diff)
+			db, at := load(t, lines), cmp.Or(tc.at, 2*time.Hour)
+			from := cmp.Or(tc.from, at)
+			fires := firing(t, rules, db, from, at, pace)
+			for now := from; now <= at; now += pace {
+				var got []string
+				for _, a := range fires[now] {
+					got = append(got, describe(a))
+					checkAnnotations(t, a)
+				}
+				slices.Sort(got)
+				if diff := gocmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("%s: the alerts that fire after %s (-want +got):\n%s", tc.reason, now, diff)
+				}
 			}
 		})
 	}

@@ -99,37 +99,34 @@ type alert struct {
 	annotations map[string]string
 }
 
-// firing evaluates the rules each minute for two hours up to a time, and returns what fires then: that for which the
-// expression has had a result with the same labels each time for as long as the rule says.
-func firing(t *testing.T, rules []rulefmt.Rule, db database, at time.Duration) []alert {
+// firing evaluates the rules each minute, and returns what fires at a time: that for which the expression has had a result with
+// the same labels each minute for as long as the rule says. It does so for each time from one to another, at a pace.
+func firing(t *testing.T, rules []rulefmt.Rule, db database, from, to, pace time.Duration) map[time.Duration][]alert {
 	t.Helper()
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 20, Timeout: time.Minute, Parser: promQL})
-	end := time.UnixMilli(0).Add(at)
-	var all []alert
+	all := map[time.Duration][]alert{}
 	for _, rule := range rules {
-		since := map[string]time.Time{} // when it began, by the labels
-		var results promql.Vector
-		for now := end.Add(-2 * time.Hour); !now.After(end); now = now.Add(step) {
-			query, err := engine.NewInstantQuery(t.Context(), db.queryable(), nil, rule.Expr, now)
-			if err != nil {
-				t.Fatalf("%s: %v", rule.Alert, err)
-			}
-			if results, err = query.Exec(t.Context()).Vector(); err != nil {
-				t.Fatalf("%s: %v", rule.Alert, err)
-			}
-			still := map[string]time.Time{}
-			for _, result := range results {
-				key := result.Metric.String()
-				still[key] = now
-				if before, ok := since[key]; ok {
-					still[key] = before
-				}
-			}
-			since = still
+		begin, end := time.UnixMilli(0).Add(from-time.Duration(rule.For)), time.UnixMilli(0).Add(to)
+		query, err := engine.NewRangeQuery(t.Context(), db.queryable(), nil, rule.Expr, begin, end, step)
+		if err != nil {
+			t.Fatalf("%s: %v", rule.Alert, err)
+		}
+		results, err := query.Exec(t.Context()).Matrix()
+		if err != nil {
+			t.Fatalf("%s: %v", rule.Alert, err)
 		}
 		for _, result := range results {
-			if end.Sub(since[result.Metric.String()]) >= time.Duration(rule.For) {
-				all = append(all, expand(t, rule, result))
+			minutes := 0 // how many in a row have had it
+			var last int64
+			for _, point := range result.Floats {
+				if minutes++; point.T-last != step.Milliseconds() {
+					minutes = 1
+				}
+				last = point.T
+				now := time.Duration(point.T) * time.Millisecond
+				if now >= from && (now-from)%pace == 0 && time.Duration(minutes-1)*step >= time.Duration(rule.For) {
+					all[now] = append(all[now], expand(t, rule, promql.Sample{T: point.T, F: point.F, Metric: result.Metric}))
+				}
 			}
 		}
 	}
