@@ -95,7 +95,7 @@ chaos: build controlplane ## Break everything under load, for DURATION (20m) and
 
 # The versions that make e2e installs and upgrades to.
 E2E_VERSIONS := v0.0.0-e2e.1 v0.0.0-e2e.2
-# The image that the chart installs by itself, as the README does.
+# The image that the chart and config/manager install by themselves, as those do who follow the documentation.
 CHART_IMAGE := $(shell sed -n 's/^  repository: //p' charts/sluice/values.yaml)
 CHART_VERSION := $(shell sed -n 's/^appVersion: //p' charts/sluice/Chart.yaml)
 # The cluster that make e2e uses instead of one of its own.
@@ -108,7 +108,7 @@ e2e: $(if $(E2E_KUBECONFIG),,e2e-cluster) $(HELM) ## Run the end-to-end test, wi
 	if [ -n "$(E2E_KUBECONFIG)" ]; then \
 		export E2E_KUBECONFIG="$(E2E_KUBECONFIG)"; exec bin/e2e.test -test.timeout=20m; \
 	else \
-		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig" E2E_README=README.md; \
+		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig" E2E_DOCUMENTATION=1; \
 		go test -count=1 -tags e2e ./hack/cluster && \
 		exec bin/cluster $(patsubst %,--image=bin/e2e/%.tar,$(E2E_VERSIONS) $(CHART_VERSION)) run bin/e2e.test -test.timeout=20m; \
 	fi

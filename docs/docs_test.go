@@ -18,7 +18,8 @@ SPDX-License-Identifier: Apache-2.0
 //
 // These need a node, the chart or the kinds of other projects, and test/deploy sees to them:
 //
-//	sh node             commands for a cluster that can run pods
+//	sh node             commands for a cluster that can run pods, which test/e2e runs
+//	sh node kubectl     the same, for who installs without Helm
 //	yaml values         of the chart
 //	yaml kustomization  a kustomization.yaml
 //	yaml foreign        objects of kinds that are not Kubernetes' or Sluice's
@@ -130,7 +131,7 @@ func markdown(tb testing.TB) []string {
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	operator := startOperator(t)
-	known := []string{"", "console", "go", "http", "json", "make", "php", "python", "sh", "sh node", "sh run", "sh run until",
+	known := []string{"", "console", "go", "http", "json", "make", "php", "python", "sh", "sh node", "sh node kubectl", "sh run", "sh run until",
 		"text", "text output", "yaml", "yaml foreign", "yaml kustomization", "yaml refused", "yaml values"}
 	for _, file := range markdown(t) {
 		blocks := fences(t, file)

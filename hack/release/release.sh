@@ -84,19 +84,7 @@ if [ ${#folders[@]} -gt 0 ]; then
 		--output="dist/sluice_${version}_image.tar"
 fi
 
-# The chart as it is, but for the image's name.
-cp -R charts/sluice "$work/sluice"
-sed "s|^  repository: .*|  repository: $IMAGE|" charts/sluice/values.yaml >"$work/sluice/values.yaml"
-grep -qxF "  repository: $IMAGE" "$work/sluice/values.yaml" || fail "charts/sluice/values.yaml has no line for the image's name"
-"$HELM" package "$work/sluice" --version="${version#v}" --app-version="$version" --destination=dist
-
-cat >"$work/kustomization.yaml" <<END
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [../../config/default]
-images: [{name: ghcr.io/sluice-dev/sluice, newName: "$IMAGE", newTag: "$version"}]
-END
-"$kubectl" kustomize "$work" >dist/install.yaml
+HELM=$HELM KUBECTL=$kubectl IMAGE=$IMAGE hack/release/manifests.sh "$version" dist
 
 rm -rf "$work"
 (cd dist && sha256sum -- * >SHA256SUMS)

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -668,6 +669,7 @@ func TestNames(t *testing.T) {
 		"NameOverride": {"what the user wants", "hooks", `{nameOverride: gate}`, "hooks-gate-ingest"},
 		"Dots":         {"a Service's name has none", "team.sluice", `{}`, "team-sluice-ingest"},
 		"CutAtADot":    {"it must not end in one", strings.Repeat("a", 45) + ".b", `{}`, strings.Repeat("a", 45) + "-ingest"},
+		"CutAtTwo":     {"it must not end in one", strings.Repeat("a", 44) + "--b.c", `{}`, strings.Repeat("a", 44) + "-ingest"},
 		"Long":         {"cut, so that the longest is a DNS label", strings.Repeat("a", 53), `{}`, strings.Repeat("a", 46) + "-ingest"},
 	}
 	for name, tc := range cases {
@@ -696,6 +698,34 @@ func TestNameOfNoService(t *testing.T) {
 	if _, stderr, err := run(t, "", nil, helm, "template", "1.sluice", chart, "--namespace", system, "--set", "fullnameOverride=first-sluice"); err != nil {
 		t.Errorf("another name does not help: %v\n%s", err, stderr)
 	}
+}
+
+// TestLongVersion renders a chart of a version that is longer than a label may be, and cut where no label may end.
+func TestLongVersion(t *testing.T) {
+	t.Parallel()
+	long := filepath.Join(t.TempDir(), "sluice")
+	if err := os.CopyFS(long, os.DirFS(chart)); err != nil {
+		t.Fatal(err)
+	}
+	begin := "0.1.0-" + strings.Repeat("a", 63-len("sluice-0.1.0-."))
+	about := filepath.Join(long, "Chart.yaml")
+	raw, err := os.ReadFile(about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw = regexp.MustCompile(`(?m)^version: .*$`).ReplaceAll(raw, []byte("version: "+begin+".b+c"))
+	if err := os.WriteFile(about, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, err := run(t, "", nil, helm, "template", "sluice", long, "--namespace", system)
+	if err != nil {
+		t.Fatalf("render: %v\n%s", err, stderr)
+	}
+	objects := parse(t, stdout)
+	if label := objects[0].GetLabels()["helm.sh/chart"]; label != "sluice-"+begin {
+		t.Errorf("the label helm.sh/chart is %q, want %q", label, "sluice-"+begin)
+	}
+	accept(t, objects)
 }
 
 // TestSchemaAndValues shows that what the schema allows is in values.yaml, and so in the README. That what is in

@@ -14,12 +14,13 @@ SPDX-License-Identifier: Apache-2.0
 // E2E_KUBECONFIG names, removes the CustomResourceDefinitions in the end, and drains a node. Give it a cluster that nobody
 // else uses. These variables are read:
 //
-//	E2E_KUBECONFIG  the cluster
-//	E2E_IMAGE       the repository of the image; the tags of Makefile's E2E_VERSIONS must be in the cluster or can be pulled
-//	E2E_VERSIONS    two tags, the one to install and the one to upgrade to
-//	E2E_CHART       the chart
-//	E2E_README      the README, if its commands are to be run, with the image that the chart names by itself
-//	E2E_INGEST_URL  where the Service can be reached from here; the Service's own address if it is empty
+//	E2E_KUBECONFIG     the cluster
+//	E2E_IMAGE          the repository of the image; the tags of Makefile's E2E_VERSIONS must be in the cluster or can be pulled
+//	E2E_VERSIONS       two tags, the one to install and the one to upgrade to
+//	E2E_CHART          the chart
+//	E2E_INGEST_URL     where the Service can be reached from here; the Service's own address if it is empty
+//	E2E_DOCUMENTATION  whether to follow README.md and docs/install.md too, to the letter: the image that the chart names must
+//	                   be in the cluster or can be pulled, and port 8080 of this machine be free
 //
 // helm and kubectl are those of PATH.
 package e2e

@@ -38,11 +38,14 @@ const (
 	newKey = "the-key-that-takes-the-place-of-the-public-one"
 )
 
-// steps are what the test does. Each says in a few words what came of it.
-var steps = []struct {
+// A step of the test says in a few words what came of it.
+type step struct {
 	name string
 	do   func(*testing.T, *world) string
-}{
+}
+
+// steps are what the test does in any cluster.
+var steps = []step{
 	{"install the chart", install},
 	{"apply the samples", applySamples},
 	{"send signed webhooks", sendWebhooks},
@@ -52,12 +55,21 @@ var steps = []struct {
 	{"upgrade the chart", upgrade},
 	{"drain the node", drainNode},
 	{"uninstall the chart", uninstall},
+}
+
+// documentation are the steps of a user who reads, with the image that the chart names by itself.
+var documentation = []step{
 	{"follow the README", followReadme},
+	{"follow docs/install.md", followInstallPage},
 }
 
 func TestEndToEnd(t *testing.T) {
 	w := newWorld(t)
-	for _, step := range steps {
+	todo := steps
+	if os.Getenv("E2E_DOCUMENTATION") != "" {
+		todo = slices.Concat(steps, documentation)
+	}
+	for _, step := range todo {
 		begin := time.Now()
 		var result string
 		ok := t.Run(step.name, func(t *testing.T) {
@@ -434,33 +446,4 @@ func (w *world) expectNothingLeft(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// followReadme runs the commands by which the README installs the chart and sends a webhook, to the letter. The step before has left
-// the cluster as it was, and so does this one.
-func followReadme(t *testing.T, w *world) string {
-	if w.readme == "" {
-		return "left out, as E2E_README is not set"
-	}
-	text, err := os.ReadFile(w.readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\n```sh node\n")
-	commands, _, found := strings.Cut(rest, "\n```\n")
-	if !found {
-		t.Fatalf("%s has no commands for a cluster with nodes", w.readme)
-	}
-	// The README leaves port-forward running.
-	printed := w.run(t, "bash", "-e", "-o", "pipefail", "-c", "trap 'kill %1' EXIT\n"+commands)
-	_, runs, accepted := strings.Cut(printed, "HTTP/1.1 202 Accepted")
-	if !accepted || !strings.Contains(runs, "\norders-") {
-		t.Errorf("there is no answer 202 and after it a run of the trigger:\n%s", printed)
-	}
-	w.run(t, "kubectl", "delete", "--kustomize="+samples)
-	w.run(t, "helm", "uninstall", "sluice", "--namespace=sluice-system", "--wait", "--timeout="+patience.String())
-	w.run(t, "kubectl", "delete", "--kustomize="+filepath.Join("config", "crd"))
-	w.run(t, "kubectl", "delete", "namespace", "sluice-system")
-	w.expectNothingLeft(t)
-	return fmt.Sprintf("%d commands, an answer 202 and a run", strings.Count(commands, "\n")+1)
 }

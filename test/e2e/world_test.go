@@ -51,7 +51,6 @@ type world struct {
 	image      string
 	versions   [2]string
 	chart      string
-	readme     string // empty if it is not to be followed
 
 	url    string   // of the Service
 	ledger *ledger  // of all that was sent
@@ -74,9 +73,6 @@ func newWorld(t *testing.T) *world {
 	}
 	copy(w.versions[:], versions)
 	w.url = os.Getenv("E2E_INGEST_URL")
-	if w.readme = os.Getenv("E2E_README"); w.readme != "" {
-		w.readme = filepath.Join(testenv.Root(), w.readme)
-	}
 	var err error
 	if w.config, err = clientcmd.BuildConfigFromFlags("", w.kubeconfig); err != nil {
 		t.Fatalf("E2E_KUBECONFIG: %v", err)

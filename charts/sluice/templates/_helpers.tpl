@@ -10,7 +10,7 @@ name may have dots.
 {{- define "sluice.fullname" -}}
 {{- $name := include "sluice.name" . -}}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{- .Values.fullnameOverride | default $full | replace "." "-" | trunc 46 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | default $full | replace "." "-" | trunc 46 | regexFind "^.*[^-]" }}
 {{- end }}
 
 {{/*
@@ -37,7 +37,7 @@ app.kubernetes.io/component: {{ . }}
 {{ include "sluice.selectorLabels" . }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | regexFind "^.*[A-Za-z0-9]" }}
 {{- with $root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
