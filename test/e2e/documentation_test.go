@@ -45,16 +45,17 @@ func blocks(t *testing.T, page, info string) []string {
 // follow runs commands to the letter. What they leave running in the background ends with them.
 func (w *world) follow(t *testing.T, commands string) string {
 	t.Helper()
-	return w.run(t, "bash", "-e", "-o", "pipefail", "-c", "trap 'kill $(jobs -p) 2>&-' EXIT\n"+commands)
+	return w.run(t, "bash", "-e", "-o", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"+commands)
 }
 
 // followReadme runs the commands by which the README installs the chart and sends a webhook. The step before has left the
 // cluster as it was.
 func followReadme(t *testing.T, w *world) string {
 	commands := blocks(t, readme, "sh node")[0]
-	_, runs, accepted := strings.Cut(w.follow(t, commands), "HTTP/1.1 202 Accepted")
+	printed := w.follow(t, commands)
+	_, runs, accepted := strings.Cut(printed, "HTTP/1.1 202 Accepted")
 	if !accepted || !strings.Contains(runs, "\norders-") {
-		t.Errorf("there is no answer 202 and after it a run of the trigger:\n%s", runs)
+		t.Errorf("there is no answer 202 and after it a run of the trigger:\n%s", printed)
 	}
 	return fmt.Sprintf("%d commands, an answer 202 and a run", strings.Count(commands, "\n")+1)
 }
