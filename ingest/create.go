@@ -23,7 +23,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	clientmetrics "k8s.io/client-go/tools/metrics"
 
@@ -91,8 +90,8 @@ const (
 
 // A Creator stores FlowRuns through the Kubernetes API. It may be used concurrently.
 //
-// It asks the API server by HTTP/1.1, and reads no more of an answer than it needs. A create takes client-go by HTTP/2 more than twice as
-// much processor time, and the API server noticeably more (docs/performance.md).
+// It asks the API server by HTTP/1.1, see upstream, and reads no more of an answer than it needs. A create takes client-go by HTTP/2 more
+// than twice as much processor time, and the API server noticeably more (docs/performance.md).
 type Creator struct {
 	transport http.RoundTripper
 	runs      url.URL // of FlowRuns, but for the namespace
@@ -116,7 +115,7 @@ func NewCreator(config *rest.Config, connections int) (*Creator, error) {
 	}
 	wrap := config.WrapTransport
 	config.WrapTransport = func(inner http.RoundTripper) http.RoundTripper {
-		keepConnections(inner, connections)
+		inner = newUpstream(inner, server, connections)
 		if wrap != nil {
 			return wrap(inner)
 		}
@@ -132,26 +131,6 @@ func NewCreator(config *rest.Config, connections int) (*Creator, error) {
 
 // dialTimeout is how long a connection may take to be made. What waits for one does not wait as long, see Create.
 const dialTimeout = 30 * time.Second
-
-// idleTimeout is shorter than kube-apiserver's (90 s), so that it is not on a request's way that a connection is closed.
-const idleTimeout = time.Minute
-
-// keepConnections has the transport keep that many idle connections. By default it would be 25, and the rest of a burst's connections be
-// closed after it, to be made anew for the next.
-func keepConnections(transport http.RoundTripper, connections int) {
-	for {
-		switch t := transport.(type) {
-		case *http.Transport:
-			t.MaxIdleConnsPerHost = connections
-			t.IdleConnTimeout = idleTimeout
-			return
-		case utilnet.RoundTripperWrapper:
-			transport = t.WrappedRoundTripper()
-		default:
-			return
-		}
-	}
-}
 
 // To get one is to tell a repeated delivery from another one under the same id.
 //

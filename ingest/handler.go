@@ -161,8 +161,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	if short, retryAfter := h.gate.check(target.UID); short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
-	control := http.NewResponseController(w)
-	place, ok := h.memory.enter(target.UID, r.ContentLength, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	place, ok := h.memory.enter(target.UID, r.ContentLength, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
 	defer place.leave()
 	if !ok {
 		return reject(h.shed(target, shortOfMemory, 0))
@@ -317,11 +316,10 @@ func (h *handler) create(ctx context.Context, target *route.Route, run NewRun) (
 	begin := h.now()
 	outcome, err := h.creator.Create(ctx, run)
 	h.metrics.created(outcome, h.now().Sub(begin))
-	trigger, flowRun := klog.KRef(target.Namespace, target.Name), klog.KRef(run.Namespace, run.Name)
 	if err != nil {
-		h.log.Error(err, "Could not store a FlowRun", "trigger", trigger, "flowRun", flowRun)
-	} else {
-		h.log.V(1).Info("Stored a FlowRun", "trigger", trigger, "flowRun", flowRun, "outcome", outcome)
+		h.log.Error(err, "Could not store a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name), "flowRun", klog.KRef(run.Namespace, run.Name))
+	} else if log := h.log.V(1); log.Enabled() {
+		log.Info("Stored a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name), "flowRun", klog.KRef(run.Namespace, run.Name), "outcome", outcome)
 	}
 	return outcome, err
 }
@@ -332,8 +330,8 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *r
 	cause, _ := errors.AsType[signature.Cause](err)
 	traced.cause(string(cause))
 	h.metrics.signatureFailures[cause].Inc()
-	if !h.inquiries.offer(r, target, body, cause) {
-		h.logRefusal(target, unauthorized.result, "cause", string(cause))
+	if !h.inquiries.offer(r, target, body, cause) && h.mayLogRefusal() {
+		h.logRefusalNow(target, unauthorized.result, "cause", string(cause))
 	}
 	writeUnauthorized(w, target.Response)
 	return unauthorized.result, unauthorized.status
@@ -341,10 +339,21 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *r
 
 // logRefusal logs that a request to a known path was refused, unless too many were lately.
 func (h *handler) logRefusal(target *route.Route, why string, keysAndValues ...any) {
-	if !h.refusals.AllowN(h.now(), 1) {
-		h.unreported.Add(1)
-		return
+	if h.mayLogRefusal() {
+		h.logRefusalNow(target, why, keysAndValues...)
 	}
+}
+
+// mayLogRefusal says whether a refusal is to be logged. It is for a flood, in which making up what is not logged would cost.
+func (h *handler) mayLogRefusal() bool {
+	if h.refusals.AllowN(h.now(), 1) {
+		return true
+	}
+	h.unreported.Add(1)
+	return false
+}
+
+func (h *handler) logRefusalNow(target *route.Route, why string, keysAndValues ...any) {
 	h.log.WithValues(keysAndValues...).Info("Refused a request",
 		"trigger", klog.KRef(target.Namespace, target.Name), "why", why, "unreported", h.unreported.Swap(0))
 }
