@@ -151,8 +151,9 @@ bin/release:
 	@cd hack/release && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
 
 .PHONY: release
+release: export VERSION := $(VERSION)
 release: ## Make what a release consists of in dist: binaries, image, chart, install.yaml, bills of materials, checksums. VERSION=v0.1.0.
-	@HELM=$(HELM) IMAGE=$(IMAGE) hack/release/release.sh "$(VERSION)"
+	@HELM=$(HELM) IMAGE=$(IMAGE) hack/release/release.sh "$$VERSION"
 
 .PHONY: release-verify
 release-verify: VERSION = $(shell sed -n 's/^appVersion: //p' charts/sluice/Chart.yaml)

@@ -19,6 +19,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -115,7 +116,9 @@ func NewCreator(config *rest.Config, connections int) (*Creator, error) {
 	}
 	wrap := config.WrapTransport
 	config.WrapTransport = func(inner http.RoundTripper) http.RoundTripper {
-		inner = newUpstream(inner, server, connections)
+		if config.Transport == nil { // otherwise it is not ours to change
+			inner = newUpstream(inner, server, connections)
+		}
 		if wrap != nil {
 			return wrap(inner)
 		}
@@ -146,7 +149,7 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 	pause := firstPause
 	for {
 		err := c.post(ctx, run)
-		exists := apierrors.IsAlreadyExists(err)
+		exists := apierrors.IsAlreadyExists(err) && admission.Denial(err.Error()) == "" // a webhook can say so too
 		if exists {
 			if !run.OfDelivery {
 				if unclear {
@@ -186,7 +189,7 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 
 var errDeletedMeanwhile = errors.New("the FlowRun of the same delivery was deleted meanwhile")
 
-// errNotConfirmed is for an answer of 2xx that is not the API server's to a create: something between, a proxy that asks for a
+// errNotConfirmed is for an answer of 2xx that is not the API server's to this create: something between, a proxy that asks for a
 // login for instance, has answered.
 var errNotConfirmed = errors.New("the answer does not say that the FlowRun was created")
 
@@ -199,6 +202,9 @@ func (c *Creator) post(ctx context.Context, run NewRun) error {
 	defer finish(response)
 	switch {
 	case response.StatusCode == http.StatusCreated:
+		if !names(response.Body, run.Name) {
+			return errNotConfirmed
+		}
 		return nil
 	case response.StatusCode < http.StatusBadRequest:
 		return errNotConfirmed
@@ -206,6 +212,23 @@ func (c *Creator) post(ctx context.Context, run NewRun) error {
 		return refusal(response, http.MethodPost, run.Name)
 	}
 }
+
+// names says whether an answer has that name in it, as the metadata of the FlowRun have.
+func names(answer io.Reader, name string) bool {
+	buffer := answers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
+	defer func() {
+		buffer.Reset()
+		answers.Put(buffer)
+	}()
+	_, _ = buffer.ReadFrom(io.LimitReader(answer, maxNamed)) // what has come counts
+	return bytes.Contains(buffer.Bytes(), []byte(`"`+name+`"`))
+}
+
+// answers has the buffers for answers to creates.
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxNamed is within how many bytes of an answer the name has to be. Metadata begin with it.
+const maxNamed = 16 << 10
 
 // createQuery asks to record who has set the fields, and not to drop a field in silence that the installed CustomResourceDefinition does
 // not know.

@@ -38,10 +38,13 @@ func newTestCreator(t *testing.T, connections int, answer http.HandlerFunc) *Cre
 func TestCreateAnswers(t *testing.T) {
 	t.Parallel()
 	const (
-		enough   = 3 // attempts
-		exists   = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"AlreadyExists","code":409}`
-		full     = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"exceeded quota"}`
-		throttle = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}`
+		enough  = 3 // attempts
+		exists  = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"AlreadyExists","code":409}`
+		created = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop"}}`
+		// As a validating webhook may deny.
+		saidByWebhook = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"AlreadyExists","code":409,"message":"admission webhook \"w.example.com\" denied the request: exists"}`
+		full          = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"exceeded quota"}`
+		throttle      = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}`
 	)
 	type made struct {
 		Outcome    Outcome
@@ -55,14 +58,16 @@ func TestCreateAnswers(t *testing.T) {
 		header   http.Header
 		want     made
 	}{
-		"Created":          {reason: "the API server's own", statuses: []int{201}, body: `{}`, want: made{Outcome: Stored}},
-		"CreatedWordless":  {reason: "the status says it all", statuses: []int{201}, want: made{Outcome: Stored}},
-		"LongWindedly":     {reason: "more than is read", statuses: []int{201}, body: strings.Repeat("x", 4*maxAnswer), want: made{Outcome: Stored}},
+		"Created":          {reason: "the API server's own", statuses: []int{201}, body: created, want: made{Outcome: Stored}},
+		"CreatedWordless":  {reason: "the API server says what it has created", statuses: []int{201}, want: made{Outcome: NotStored, Health: failing}},
+		"CreatedOther":     {reason: "the answer to another request", statuses: []int{201}, body: `{"metadata":{"name":"orders-11"}}`, want: made{Outcome: NotStored, Health: failing}},
+		"LongWindedly":     {reason: "more than is read", statuses: []int{201}, body: created + strings.Repeat("x", 4*maxAnswer), want: made{Outcome: Stored}},
 		"NotCreated":       {reason: "a create is answered with 201", statuses: []int{200}, body: `{}`, want: made{Outcome: NotStored, Health: failing}},
 		"Accepted":         {reason: "accepted is not stored", statuses: []int{202}, want: made{Outcome: NotStored, Health: failing}},
 		"Login":            {reason: "a redirection is not followed", statuses: []int{302}, header: http.Header{"Location": {"/login"}}, want: made{Outcome: NotStored, Health: failing}},
 		"Exists":           {reason: "nobody else can have chosen the name, so something is wrong", statuses: []int{409}, body: exists, want: made{Outcome: NotStored, Health: answering}},
 		"ExistsAfterAll":   {reason: "the first attempt had arrived", statuses: []int{500, 409}, body: exists, want: made{Outcome: Stored}},
+		"ExistsSaysOther":  {reason: "a webhook's words are no news of an earlier attempt", statuses: []int{500, 409}, body: saidByWebhook, want: made{Outcome: Refused, Health: refusing}},
 		"ConflictOfOthers": {reason: "the API server would have said what is in conflict", statuses: []int{500, 409}, body: "conflict", want: made{Outcome: NotStored, Health: failing}},
 		"StatusOfOthers":   {reason: "what it says is not what it is", statuses: []int{404}, body: exists, want: made{Outcome: NotStored, Health: refusing}},
 		"Quota":            {reason: "that may pass", statuses: []int{403}, body: full, want: made{Outcome: NotStored, Health: refusing}},
@@ -116,6 +121,7 @@ func TestCreatorKeepsConnections(t *testing.T) {
 		arrived.Done()
 		arrived.Wait() // so that each needs a connection of its own
 		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte(`{"metadata":{"name":"orders-1"}}`))
 	})
 	for range 2 {
 		arrived.Add(burst)

@@ -118,9 +118,10 @@ type pass struct {
 // window counts creates since it began.
 type window struct {
 	begin                   time.Time
-	total, slow, overloaded int  // that began in it
-	ended                   int  // whenever they began
-	saturated               bool // there was no room for another
+	total, slow, overloaded int           // that began in it,
+	took                    time.Duration // all of these together
+	ended                   int           // whenever they began
+	saturated               bool          // there was no room for another
 }
 
 // circuit is open while the API server does not work.
@@ -355,7 +356,12 @@ func (g *gate) observe(p *pass, health health) {
 		return
 	}
 	w.total++
-	if now.Sub(p.begin) > g.limits.target || health == failing {
+	took := now.Sub(p.begin)
+	if health == failing {
+		took = max(took, 2*g.limits.target)
+	}
+	w.took += took
+	if took > g.limits.target {
 		w.slow++
 	}
 	if health == overloaded {
@@ -373,11 +379,15 @@ func (g *gate) observe(p *pass, health health) {
 	case now.Sub(g.full) > overloadMemory:
 		g.rate = 0
 	}
+	// By Little's law, as many creates at a time as take just as long as they may.
+	right := g.limit * g.limits.target.Seconds() * float64(w.total) / max(w.took.Seconds(), 0.001)
 	switch {
-	case 2*w.slow > w.total, 10*w.overloaded > w.total:
+	case 10*w.overloaded > w.total:
 		g.limit *= 0.7
+	case 2*w.slow > w.total:
+		g.limit = min(max(right, g.limit*0.5), g.limit*0.9)
 	case w.saturated:
-		g.limit += max(1, g.limit/8)
+		g.limit = max(g.limit+1, min(right, g.limit*1.25))
 	}
 	g.limit = min(max(g.limit, float64(min(minCreates, g.limits.most))), float64(g.limits.most))
 	*w = window{begin: now, saturated: g.waiting > 0}

@@ -81,7 +81,7 @@ func NewServer(o Options) (*Server, error) {
 	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
 	creates := newGate(gateLimits{
 		most:    o.Limits.MaxCreates,
-		target:  o.Limits.AcceptDeadline / 8,
+		target:  o.Limits.AcceptDeadline / 4,
 		maxWait: o.Limits.AcceptDeadline / 2,
 	}, time.Now)
 	m, err := newMetrics(o.Registerer, o.Table, levels{

@@ -15,28 +15,39 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 const (
-	// idleTimeout is shorter than kube-apiserver's (90 s), so that it is not on a request's way that a connection is closed.
+	// idleTimeout is shorter than kube-apiserver's (90 s), so that it is seldom the server that closes a connection.
 	idleTimeout = time.Minute
 	// handshakeTimeout is how long a TLS handshake may take, if the request has that long.
 	handshakeTimeout = 10 * time.Second
+	// renewPeriod is how often client-go's transport is given a request, which is when it looks whether the file with the certificates of
+	// authorities has changed. It looks no more often than that.
+	renewPeriod = 5 * time.Minute
+	// maxExchange is the longest answer in bytes, with its headers. Those about one FlowRun are a small part of it.
+	maxExchange = 1 << 20
+	// maxHints is how many informational answers (RFC 9110, section 15.2) may come before the one that counts.
+	maxHints = 5
 )
 
 // upstream makes requests to the API server by HTTP/1.1. It is an http.RoundTripper in which the goroutine of a request writes it and
 // reads the answer. That of net/http has two goroutines more for each connection; handing over to them and back takes a good part of
 // the processor time of a create.
 //
-// What it does not do is left to client-go's transport, from which it has how to connect: proxies, and a server that cannot be reached
-// by what is known, such as one whose certificate is of a new authority.
+// How to connect it has from client-go's transport, which does itself what upstream does not: requests through a proxy, to a server that
+// cannot be reached by what is known, and one every 5 minutes. So it finds out that an authority's certificate was replaced or taken away;
+// connections that were made before are closed then.
 //
-// Nothing is sent twice: a connection that the server has closed meanwhile is an error like any other. It is taken as a sign for all that
-// were idle at that time, so the next attempt makes a new one.
+// An idle connection is looked at before it is used: what the server has closed, or has sent something on that nobody asked for, is of no
+// use. If it breaks off later, the request fails, and nothing is sent twice. All that were idle while it ran are closed too then, as they
+// may have broken off as well.
 type upstream struct {
 	base    http.RoundTripper
 	address string
@@ -44,17 +55,24 @@ type upstream struct {
 	most    int // idle connections
 	now     func() time.Time
 
-	mu       sync.Mutex
-	idle     []*upstreamConn // those used last are at the end
-	sweeping bool            // whether a timer will close those that are idle for long
+	mu        sync.Mutex
+	transport *http.Transport // of base, by which connections are made
+	renewed   time.Time       // when base had a request the last time
+	idle      []*upstreamConn // those used last are at the end
+	sweeping  bool            // whether a timer will close those that are idle for long
 }
 
 type upstreamConn struct {
 	net.Conn
-	raw    net.Conn // beneath TLS
-	reader *bufio.Reader
-	writer *bufio.Writer
-	since  time.Time // when it became idle; zero if it never was
+	raw       net.Conn        // beneath TLS,
+	system    syscall.RawConn // and beneath that
+	transport *http.Transport // by which it was made
+	limit     *io.LimitedReader
+	reader    *bufio.Reader
+	writer    *bufio.Writer
+	peek      [1]byte
+	used      bool
+	since     time.Time // when it became idle
 }
 
 // newUpstream returns a round tripper for requests to that server, which keeps that many idle connections. base must be client-go's, before
@@ -70,7 +88,7 @@ func newUpstream(base http.RoundTripper, server *url.URL, idle int) http.RoundTr
 			return base
 		}
 	}
-	u := &upstream{base: base, address: server.Host, secure: server.Scheme == "https", most: idle, now: time.Now}
+	u := &upstream{base: base, address: server.Host, secure: server.Scheme == "https", most: idle, now: time.Now, transport: transport, renewed: time.Now()}
 	if server.Port() == "" {
 		u.address = net.JoinHostPort(server.Hostname(), map[bool]string{true: "443", false: "80"}[u.secure])
 	}
@@ -93,19 +111,26 @@ func connecting(rt http.RoundTripper) *http.Transport {
 
 // RoundTrip implements http.RoundTripper. An answer that is not read to its end costs the connection.
 func (u *upstream) RoundTrip(request *http.Request) (*http.Response, error) {
+	if u.due() {
+		return u.leave(request)
+	}
 	ctx := request.Context()
+	begin := u.now()
 	conn := u.take()
 	if conn == nil {
 		var err error
 		if conn, err = u.connect(ctx); err != nil {
-			return u.base.RoundTrip(request)
+			return u.leave(request)
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	response, err := conn.exchange(request)
 	if err != nil {
 		stop()
-		u.discard(conn)
+		conn.close()
+		if conn.used {
+			u.closeIdle(func(other *upstreamConn) bool { return other.since.Before(begin) })
+		}
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -113,6 +138,32 @@ func (u *upstream) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = &upstreamBody{ReadCloser: response.Body, upstream: u, conn: conn, stop: stop, reusable: !response.Close}
 	return response, nil
+}
+
+// due says whether it is time to give base a request.
+func (u *upstream) due() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := u.now()
+	if now.Sub(u.renewed) < renewPeriod {
+		return false
+	}
+	u.renewed = now
+	return true
+}
+
+// leave leaves a request to base.
+func (u *upstream) leave(request *http.Request) (*http.Response, error) {
+	response, err := u.base.RoundTrip(request)
+	transport := connecting(u.base)
+	u.mu.Lock()
+	other := transport != u.transport
+	u.transport = transport
+	u.mu.Unlock()
+	if other {
+		u.closeIdle(func(*upstreamConn) bool { return true })
+	}
+	return response, err
 }
 
 // WrappedRoundTripper implements RoundTripperWrapper, as client-go expects of what is wrapped around its transport.
@@ -123,6 +174,7 @@ func (c *upstreamConn) close() { _ = c.raw.Close() }
 
 // exchange sends a request and reads the answer but for its body.
 func (c *upstreamConn) exchange(request *http.Request) (*http.Response, error) {
+	c.limit.N = maxExchange
 	sent := request.Write(c.writer)
 	if sent == nil {
 		sent = c.writer.Flush()
@@ -131,31 +183,51 @@ func (c *upstreamConn) exchange(request *http.Request) (*http.Response, error) {
 		_ = request.Body.Close() // bytes in memory
 	}
 	// A server may answer before it has read everything, and then not read on. That answer is what counts.
-	for {
+	for range maxHints + 1 {
 		response, err := http.ReadResponse(c.reader, request)
 		switch {
 		case sent != nil && err != nil:
 			return nil, sent
 		case err != nil:
-			return nil, fmt.Errorf("read the answer: %w", err)
+			return nil, unquoted(err)
 		case response.StatusCode == http.StatusSwitchingProtocols:
-			return nil, errNotConfirmed
+			return nil, errNoAnswer
 		case response.StatusCode >= http.StatusOK:
 			response.Close = response.Close || sent != nil
 			return response, nil
 		}
 	}
+	return nil, errNoAnswer
+}
+
+// errNoAnswer is for what is no answer of HTTP/1.1.
+var errNoAnswer = errors.New("the answer is not to be understood")
+
+// unquoted returns the error with which an answer could not be read, unless it may quote the answer.
+func unquoted(err error) error {
+	_, network := errors.AsType[net.Error](err)
+	if network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return errNoAnswer
 }
 
 // connect makes a connection.
 func (u *upstream) connect(ctx context.Context) (*upstreamConn, error) {
-	transport := connecting(u.base)
+	u.mu.Lock()
+	transport := u.transport
+	u.mu.Unlock()
 	if transport == nil || transport.DialContext == nil {
 		return nil, errors.ErrUnsupported
 	}
 	raw, err := transport.DialContext(ctx, "tcp", u.address)
 	if err != nil {
 		return nil, err
+	}
+	system := systemConn(raw)
+	if system == nil {
+		_ = raw.Close() // it was not used
+		return nil, errors.ErrUnsupported
 	}
 	conn := raw
 	if u.secure {
@@ -176,28 +248,60 @@ func (u *upstream) connect(ctx context.Context) (*upstreamConn, error) {
 		}
 		conn = secure
 	}
-	return &upstreamConn{Conn: conn, raw: raw, reader: bufio.NewReader(conn), writer: bufio.NewWriter(conn)}, nil
+	limit := &io.LimitedReader{R: conn}
+	return &upstreamConn{Conn: conn, raw: raw, system: system, transport: transport, limit: limit, reader: bufio.NewReader(limit), writer: bufio.NewWriter(conn)}, nil
 }
 
-// take returns the connection that was used last, or nil if there is none that has not been idle for too long.
-func (u *upstream) take() *upstreamConn {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	last := len(u.idle) - 1
-	if last < 0 || u.now().Sub(u.idle[last].since) >= idleTimeout {
+// systemConn returns what is beneath a connection, or nil if it does not show that.
+func systemConn(conn net.Conn) syscall.RawConn {
+	shown, ok := conn.(syscall.Conn)
+	if !ok {
 		return nil
 	}
-	conn := u.idle[last]
-	u.idle[last] = nil
-	u.idle = u.idle[:last]
-	return conn
+	system, err := shown.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return system
+}
+
+// silent says whether a connection is open and nothing has come on it.
+func (c *upstreamConn) silent() bool {
+	silent := false
+	err := c.system.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), c.peek[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		silent = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && silent
+}
+
+// take returns the connection that was used last and can be used again, or nil if there is none.
+func (u *upstream) take() *upstreamConn {
+	for {
+		u.mu.Lock()
+		last := len(u.idle) - 1
+		if last < 0 || u.now().Sub(u.idle[last].since) >= idleTimeout {
+			u.mu.Unlock()
+			return nil
+		}
+		conn := u.idle[last]
+		u.idle[last] = nil
+		u.idle = u.idle[:last]
+		u.mu.Unlock()
+		if conn.silent() {
+			conn.used = true
+			return conn
+		}
+		conn.close()
+	}
 }
 
 // keep notes that a connection can be used again.
 func (u *upstream) keep(conn *upstreamConn) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.idle) >= u.most {
+	if len(u.idle) >= u.most || conn.transport != u.transport {
 		conn.close()
 		return
 	}
@@ -209,36 +313,26 @@ func (u *upstream) keep(conn *upstreamConn) {
 	}
 }
 
-// discard closes a connection that has failed. If it was idle before, so it may be with the others that are.
-func (u *upstream) discard(conn *upstreamConn) {
-	conn.close()
-	if conn.since.IsZero() {
-		return
-	}
+// closeIdle closes idle connections.
+func (u *upstream) closeIdle(which func(*upstreamConn) bool) {
 	u.mu.Lock()
-	others := u.idle
-	u.idle = nil
-	u.mu.Unlock()
-	for _, other := range others {
-		other.close()
-	}
+	defer u.mu.Unlock()
+	u.idle = slices.DeleteFunc(u.idle, func(conn *upstreamConn) bool {
+		if !which(conn) {
+			return false
+		}
+		conn.close()
+		return true
+	})
 }
 
 // sweep closes the connections that have been idle for too long, and comes back while there are others.
 func (u *upstream) sweep() {
+	u.closeIdle(func(conn *upstreamConn) bool { return u.now().Sub(conn.since) >= idleTimeout })
 	u.mu.Lock()
-	old := 0
-	for old < len(u.idle) && u.now().Sub(u.idle[old].since) >= idleTimeout {
-		old++
-	}
-	closing := u.idle[:old:old]
-	u.idle = append([]*upstreamConn(nil), u.idle[old:]...)
+	defer u.mu.Unlock()
 	if u.sweeping = len(u.idle) > 0; u.sweeping {
 		time.AfterFunc(idleTimeout-u.now().Sub(u.idle[0].since), u.sweep)
-	}
-	u.mu.Unlock()
-	for _, conn := range closing {
-		conn.close()
 	}
 }
 

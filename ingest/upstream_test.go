@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +17,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sluice-dev/sluice/internal/testenv"
 )
 
 // newTestUpstream returns an upstream of a server, by TLS.
@@ -104,6 +108,8 @@ func TestUpstreamAnswers(t *testing.T) {
 		"Old":      {"it knows nothing of kept connections", "HTTP/1.0 201 Created\r\nContent-Length: 2\r\n\r\n{}", 201, "{}", 2},
 		"TooMuch":  {"what follows would be the answer to the next request", "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 201, "{}", 2},
 		"Switched": {"another protocol was not asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 0, "", 2},
+		"Headers":  {"more than anybody needs", "HTTP/1.1 201 Created\r\nA: " + strings.Repeat("a", maxExchange) + "\r\nContent-Length: 0\r\n\r\n", 0, "", 2},
+		"AllHints": {"it comes to nothing", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxHints+1) + "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 0, "", 2},
 		"Garbage":  {"that is not HTTP", "SSH-2.0-OpenSSH_10.0\r\n\r\n", 0, "", 2},
 	}
 	for name, tc := range tests {
@@ -114,6 +120,9 @@ func TestUpstreamAnswers(t *testing.T) {
 			u := newTestUpstream(t, server, 1)
 			for range 2 {
 				status, body, err := u.send(t.Context(), server.URL, 10)
+				if err != nil && strings.Contains(err.Error(), "OpenSSH") {
+					t.Errorf("%s: the error quotes it: %v", tc.reason, err)
+				}
 				if status != tc.status || body != tc.body || (err == nil) != (tc.status != 0) {
 					t.Errorf("%s: got %d %q (%v), want %d %q", tc.reason, status, body, err, tc.status, tc.body)
 				}
@@ -146,17 +155,82 @@ func TestUpstreamBrokenOff(t *testing.T) {
 	}
 }
 
-// TestUpstreamRestart is for a server that has closed connections which were idle. One request finds out; those after it get new ones.
+// TestUpstreamRestart is for a server that has closed connections which were idle. No request finds that out.
 func TestUpstreamRestart(t *testing.T) {
 	t.Parallel()
-	const burst = 8
-	var opened, waiting atomic.Int32
-	release := make(chan struct{})
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if waiting.Add(1) == burst {
-			close(release)
+	var opened atomic.Int32
+	closing := make(chan struct{})
+	server := answerWith(t, &opened, func(w io.Writer) {
+		_, _ = io.WriteString(w, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+		_ = w.(io.Closer).Close() //nolint:errcheck // it is a connection
+		closing <- struct{}{}
+	})
+	u := newTestUpstream(t, server, 1)
+	for i := range 3 {
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := u.send(t.Context(), server.URL, 10)
+			done <- err
+		}()
+		<-closing
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
-		<-release
+		testenv.Eventually(t, 20*time.Second, func() error { // the news travels
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			if len(u.idle) == 1 && u.idle[0].silent() {
+				return errors.New("the connection looks open")
+			}
+			return nil
+		})
+		if got := opened.Load(); got != int32(i+1) { //nolint:gosec // there are three
+			t.Errorf("%d connections were made for %d requests", got, i+1)
+		}
+	}
+}
+
+// TestUpstreamUnasked is for a server that goes on talking after its answer. That is not the answer to the next request.
+func TestUpstreamUnasked(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	talk := make(chan struct{})
+	server := answerWith(t, &opened, func(w io.Writer) {
+		_, _ = io.WriteString(w, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		<-talk
+		_, _ = io.WriteString(w, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+	})
+	u := newTestUpstream(t, server, 1)
+	if _, _, err := u.send(t.Context(), server.URL, 10); err != nil {
+		t.Fatal(err)
+	}
+	talk <- struct{}{}
+	testenv.Eventually(t, 20*time.Second, func() error {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.idle[0].silent() {
+			return errors.New("nothing has come")
+		}
+		return nil
+	})
+	status, _, err := u.send(t.Context(), server.URL, 10)
+	if err != nil || status != http.StatusOK {
+		t.Errorf("the answer is %d, %v", status, err)
+	}
+	close(talk)
+}
+
+// TestUpstreamTimeout has one request that is not answered among others that are. It takes no connection from those that have just
+// shown that theirs work, and takes those that were idle all the time.
+func TestUpstreamTimeout(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	arrived := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); len(body) == 1 {
+			arrived <- struct{}{}
+			<-r.Context().Done()
+		}
 		w.WriteHeader(http.StatusCreated)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -166,32 +240,98 @@ func TestUpstreamRestart(t *testing.T) {
 	}
 	server.StartTLS()
 	defer server.Close()
-	u := newTestUpstream(t, server, burst)
-	done := make(chan error, burst)
-	for range burst {
-		go func() {
-			_, _, err := u.send(t.Context(), server.URL, 10)
-			done <- err
-		}()
-	}
-	for range burst {
-		if err := <-done; err != nil {
+	u := newTestUpstream(t, server, 3)
+	now := time.Now()
+	u.now = func() time.Time { return now }
+	held := make([]*upstreamConn, 3)
+	for i := range held { // each on a connection of its own
+		if _, _, err := u.send(t.Context(), server.URL, 10); err != nil {
 			t.Fatal(err)
 		}
+		held[i] = u.take()
 	}
-	server.CloseClientConnections()
-	if _, _, err := u.send(t.Context(), server.URL, 10); err == nil {
-		t.Error("a request on a connection that is closed was sent again, though nobody knows what became of it")
+	for _, conn := range held {
+		u.keep(conn)
 	}
-	for range burst {
-		if status, _, err := u.send(t.Context(), server.URL, 10); err != nil || status != http.StatusCreated {
-			t.Errorf("after a connection was found closed: %d, %v", status, err)
-		}
+	now = now.Add(time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := u.send(ctx, server.URL, 1)
+		done <- err
+	}()
+	<-arrived
+	now = now.Add(time.Second)
+	if _, _, err := u.send(t.Context(), server.URL, 10); err != nil {
+		t.Fatal(err)
 	}
-	if got := opened.Load(); got != burst+1 {
-		t.Errorf("%d connections were made, want %d", got, burst+1)
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.idle) != 1 || !u.idle[0].since.Equal(now) {
+		t.Errorf("%d connections are left, want the one that has just worked", len(u.idle))
+	}
+	if opened.Load() != 3 {
+		t.Errorf("%d connections were made, want 3", opened.Load())
 	}
 }
+
+// TestUpstreamRenewal has another authority take the place of one. A server of the former is not talked to any more, be it over a
+// connection that is there.
+func TestUpstreamRenewal(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }))
+	defer server.Close()
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	former := server.Client().Transport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	former.DialContext = new(net.Dialer).DialContext
+	latter := former.Clone()
+	latter.TLSClientConfig.RootCAs = x509.NewCertPool()
+	defer former.CloseIdleConnections()
+	// As client-go's, it looks at the file when it has a request.
+	base := &renewing{transport: former}
+	u, ok := newUpstream(base, target, 1).(*upstream)
+	if !ok {
+		t.Fatal("there is no upstream")
+	}
+	now := time.Now()
+	u.now = func() time.Time { return now }
+	if _, _, err := u.send(t.Context(), server.URL, 10); err != nil {
+		t.Fatal(err)
+	}
+	base.next = latter
+	if _, _, err := u.send(t.Context(), server.URL, 10); err != nil {
+		t.Errorf("before it was time to look: %v", err)
+	}
+	now = now.Add(renewPeriod)
+	if _, _, err := u.send(t.Context(), server.URL, 10); err == nil {
+		t.Error("the server's authority is trusted, though it was time to look")
+	}
+	if _, _, err := u.send(t.Context(), server.URL, 10); err == nil {
+		t.Error("a connection from before is used")
+	}
+}
+
+// renewing is a transport that another one takes the place of.
+type renewing struct {
+	transport *http.Transport
+	next      *http.Transport
+}
+
+func (r *renewing) RoundTrip(request *http.Request) (*http.Response, error) {
+	if r.next != nil {
+		r.transport = r.next
+	}
+	return r.transport.RoundTrip(request)
+}
+
+func (r *renewing) WrappedRoundTripper() http.RoundTripper { return r.transport }
 
 // TestUpstreamAnswerBeforeTheEnd is for a server that refuses without reading. The refusal counts, and not that the rest could not be sent.
 func TestUpstreamAnswerBeforeTheEnd(t *testing.T) {

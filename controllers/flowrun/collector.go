@@ -353,10 +353,15 @@ func (s *sweep) act(ctx context.Context) {
 	s.hurry(time.Now())
 }
 
-// hurry has a sweep that is late already not go on as slowly to its end: there is more to delete than was thought.
+// hurry has a sweep that is late already not go on as slowly to its end: there is more to delete than was thought. One that is late
+// because the API server has asked to wait does not ask for more at a time.
 func (s *sweep) hurry(now time.Time) {
-	if took, period := now.Sub(s.paced), period(s.listing, nil); took > period {
-		s.writer.pace(took, period)
-		s.paced = now
+	took, period := now.Sub(s.paced), period(s.listing, nil)
+	if took <= period {
+		return
 	}
+	if !s.writer.waitedSince(s.paced) {
+		s.writer.pace(took, period)
+	}
+	s.paced = now
 }

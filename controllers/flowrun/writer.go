@@ -195,6 +195,13 @@ func (w *writer) wait(ctx context.Context, namespace string) bool {
 	return false
 }
 
+// waitedSince says whether the API server has asked to wait for a time that ended after that.
+func (w *writer) waitedSince(t time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.until.After(t)
+}
+
 func (w *writer) succeeded(namespace string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

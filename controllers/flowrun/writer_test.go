@@ -130,13 +130,17 @@ func TestHurry(t *testing.T) {
 	for _, step := range []struct {
 		reason string
 		after  time.Duration
+		waited time.Duration // until when the API server has asked to wait; 0 if it has not
 		want   int
 	}{
-		{"it is not late", shortPeriod, 4},
-		{"it is late", shortPeriod + time.Second, 8},
-		{"that was noticed just now", shortPeriod + 2*time.Second, 8},
-		{"it is very late", 2*shortPeriod + 2*time.Second, 16},
+		{"it is not late", shortPeriod, 0, 4},
+		{"it is late", shortPeriod + time.Second, 0, 8},
+		{"that was noticed just now", shortPeriod + 2*time.Second, 0, 8},
+		{"it is very late", 2*shortPeriod + 2*time.Second, 0, 16},
+		{"it is late because it had to wait", 3*shortPeriod + 3*time.Second, 3 * shortPeriod, 16},
+		{"it is late again, and had to wait before that", 4*shortPeriod + 4*time.Second, 3 * shortPeriod, 32},
 	} {
+		s.writer.until = began.Add(step.waited)
 		s.hurry(began.Add(step.after))
 		if s.writer.inFlight != step.want {
 			t.Errorf("%s: after %s there are %d writes at a time, want %d", step.reason, step.after, s.writer.inFlight, step.want)

@@ -23,15 +23,17 @@ import (
 )
 
 // To read a Secret costs the API server and this process nearly a millisecond of a processor each. A watch that begins with all
-// that is there (KEP-3157) costs a thirtieth of that for each Secret, and, other than a list, never has more than one in memory:
+// that is there (KEP-3157) costs a thirtieth of that for each Secret, and, other than a list, has one at a time in memory:
 // who may create Secrets can have them take a MiB each.
 const (
 	// minStreamed is for how many Secrets of a namespace a watch is worth it.
 	minStreamed = 8
 	// maxExcluded is the length of the longest selector. Proxies in front of an API server may not let through more.
 	maxExcluded = 4 << 10
-	// streamPatience is how long to wait for the next Secret.
+	// streamPatience is how long to wait for the next Secret, and maxLater how many may change while the stream goes on to its end, beyond
+	// as many as there are. A stream that does not end by then does not know of its end.
 	streamPatience = 15 * time.Second
+	maxLater       = 1000
 )
 
 // resolveStreamed works out the routes of triggers in namespaces whose Secrets can be streamed, and leaves the others alone.
@@ -95,6 +97,7 @@ func (w *warmer) excluding(ctx context.Context, namespace string, bySecret map[s
 
 var (
 	errStalled = errors.New("no event for too long")
+	errEndless = errors.New("the stream does not say where what is there ends")
 	errEnded   = errors.New("the stream ended too early")
 )
 
@@ -119,7 +122,11 @@ func (w *warmer) stream(ctx context.Context, namespace string, selector fields.S
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	defer secrets.Stop()
+	left := len(bySecret) + maxLater
 	for event := range secrets.ResultChan() {
+		if left--; left < 0 {
+			return errEndless
+		}
 		stalled.Reset(streamPatience)
 		switch event.Type {
 		case watch.Added, watch.Modified:
@@ -135,17 +142,24 @@ func (w *warmer) stream(ctx context.Context, namespace string, selector fields.S
 		case watch.Error:
 			return apierrors.FromObject(event.Object)
 		case watch.Deleted:
+			if secret, ok := event.Object.(*corev1.Secret); ok {
+				for _, s := range bySecret[secret.Name] {
+					s.route = nil
+				}
+			}
 		}
 	}
 	return cmp.Or(context.Cause(ctx), errEnded)
 }
 
 // resolveWith works out the route of a trigger that refers to this Secret and to no other. If the Secret is not the one that the
-// cache knows, which may mean that it has changed since the stream began, the trigger is left alone.
+// cache knows, which may mean that it has changed since the stream began, the trigger is left alone: it has no route then, not even one
+// from before, so that the Secret is read.
 func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Secret) {
 	if len(secretNames(s.trigger)) > 1 {
 		return
 	}
+	s.route = nil
 	metadata := secretMetadata()
 	found, err := get(ctx, w.secrets, secret.Namespace, secret.Name, metadata)
 	if err != nil || !found || metadata.UID != secret.UID || metadata.ResourceVersion != secret.ResourceVersion {

@@ -101,10 +101,11 @@ func startSecretCache(t *testing.T, namespace string, selector labels.Selector) 
 
 func numberedKey(i int) string { return fmt.Sprintf("key-of-the-trigger-number-%04d", i) }
 
-// tampering is a client whose watches change each Secret on the way.
+// tampering is a client whose watches change each Secret on the way. Later, instead of secret-4, something happens to secret-3.
 type tampering struct {
 	client.WithWatch
 	change func(*corev1.Secret)
+	later  watch.EventType
 }
 
 func (c tampering) Watch(ctx context.Context, list client.ObjectList, options ...client.ListOption) (watch.Interface, error) {
@@ -112,9 +113,23 @@ func (c tampering) Watch(ctx context.Context, list client.ObjectList, options ..
 	if err != nil {
 		return nil, err
 	}
+	var third *corev1.Secret
 	return watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
-		if secret, ok := e.Object.(*corev1.Secret); ok && e.Type == watch.Added {
+		secret, ok := e.Object.(*corev1.Secret)
+		if !ok || e.Type != watch.Added {
+			return e, true
+		}
+		if c.change != nil {
 			c.change(secret)
+		}
+		switch secret.Name {
+		case "secret-3":
+			third = secret.DeepCopy()
+		case "secret-4":
+			if c.later != "" {
+				third.ResourceVersion, third.Data["secretKey"] = "1", []byte("a-key-that-is-not-known-yet")
+				return watch.Event{Type: c.later, Object: third}, true
+			}
 		}
 		return e, true
 	}), nil
@@ -160,6 +175,7 @@ func TestWarmUpStreams(t *testing.T) {
 		change func(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, secret *corev1.Secret) error // of number 3
 		answer func(*http.Response) *http.Response
 		tamper func(*corev1.Secret)
+		later  watch.EventType
 		cached client.Reader
 		want   counts
 		// unavailable is why number 3 cannot serve.
@@ -208,6 +224,8 @@ func TestWarmUpStreams(t *testing.T) {
 			},
 			want: counts{1, 1},
 		},
+		"ChangedLater": {reason: "its key may have been revoked while the stream goes on", triggers: many, later: watch.Modified, want: counts{1, 2}},
+		"DeletedLater": {reason: "it may be gone", triggers: many, later: watch.Deleted, want: counts{1, 2}},
 		"FlowUnreadable": {
 			reason: "what fails once is tried again", triggers: many,
 			cached: &failing{Reader: env.Client, left: many}, want: counts{1, many},
@@ -274,8 +292,8 @@ func TestWarmUpStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tc.tamper != nil {
-				live = tampering{live, tc.tamper}
+			if tc.tamper != nil || tc.later != "" {
+				live = tampering{live, tc.tamper, tc.later}
 			}
 			cached := tc.cached
 			if cached == nil {
@@ -341,4 +359,23 @@ func TestStalledStream(t *testing.T) {
 			t.Errorf("it took %s, want %s", took, streamPatience)
 		}
 	})
+}
+
+// endless is a client whose watches go on and on and never say where what is there ends.
+type endless struct{ client.WithWatch }
+
+func (endless) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {
+	events := make(chan watch.Event, 2*maxLater)
+	for range cap(events) {
+		events <- watch.Event{Type: watch.Modified, Object: &corev1.Secret{}}
+	}
+	return watch.NewProxyWatcher(events), nil
+}
+
+func TestEndlessStream(t *testing.T) {
+	t.Parallel()
+	w := &warmer{live: endless{}}
+	if err := w.stream(t.Context(), "shop", fields.Everything(), nil); !errors.Is(err, errEndless) {
+		t.Errorf("the stream ends with: %v", err)
+	}
 }

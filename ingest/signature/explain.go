@@ -60,7 +60,11 @@ func (e Explanation) String() string {
 	case HintAccepted:
 		return "the request is good"
 	case HintHeaderMissing:
-		return fmt.Sprintf("the request has no header %s", e.Header)
+		name := e.Header
+		if name == DefaultHeader {
+			name = defaultHeaderName // so that it can be found in the documentation
+		}
+		return fmt.Sprintf("the request has no header %s", name)
 	case HintOtherAlgorithm:
 		return fmt.Sprintf("the signature is as long as one of %s", e.Algorithm)
 	case HintIsBase64:
@@ -87,7 +91,7 @@ func (e Explanation) String() string {
 	case HintFormerKey:
 		return fmt.Sprintf("the request was signed with the former key %q", e.Key)
 	case HintReserialised:
-		return "the body was written anew on its way: its white space is not what was signed"
+		return "the body has other white space than what was signed: it was written anew on its way, or the sender signed a newline that it does not send"
 	case HintCompressed:
 		return "the body is compressed; probably its content was signed before that"
 	case HintContent:

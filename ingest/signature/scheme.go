@@ -17,7 +17,10 @@ import (
 )
 
 // DefaultHeader is the header of the default scheme, in the form that the keys of a header map have.
-var DefaultHeader = textproto.CanonicalMIMEHeaderKey("X-HMAC-HASH")
+var DefaultHeader = textproto.CanonicalMIMEHeaderKey(defaultHeaderName)
+
+// defaultHeaderName is how it is written wherever people read it.
+const defaultHeaderName = "X-HMAC-HASH"
 
 // Bounds of a Scheme.
 const (

@@ -420,7 +420,7 @@ func TestRefusalIsExplained(t *testing.T) {
 	}{
 		"base64":  {"the sender encodes otherwise", keyText, base64.StdEncoding.EncodeToString([]byte(strings.Repeat("m", 32))), "base64"},
 		"newline": {"the key was stored with echo", keyText + "\n", sign(keyText, body), "would match without it"},
-		"missing": {"the sender signs nothing", keyText, "", "no header X-Hmac-Hash"},
+		"missing": {"the sender signs nothing", keyText, "", "no header X-HMAC-HASH"},
 		"sha384":  {"the sender takes another algorithm", keyText, strings.Repeat("ab", 48), "SHA-384"},
 		"prefix":  {"the sender marks the signature", keyText, "sha256=" + sign(keyText, body), "prefix"},
 	}

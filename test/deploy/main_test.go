@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package deploy
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -26,6 +27,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	strictyaml "sigs.k8s.io/yaml"
 
 	"github.com/sluice-dev/sluice/internal/testenv"
 )
@@ -159,12 +161,17 @@ func overlay(tb testing.TB, kustomization, text, folder string) []*unstructured.
 func parse(tb testing.TB, text string) []*unstructured.Unstructured {
 	tb.Helper()
 	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
+	reader := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
 	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
 			return objects
-		} else if err != nil {
+		}
+		object := &unstructured.Unstructured{}
+		if err == nil {
+			err = strictyaml.UnmarshalStrict(document, &object.Object) // a key that is there twice is an error
+		}
+		if err != nil {
 			tb.Fatalf("parse: %v\n%s", err, text)
 		}
 		if len(object.Object) > 0 {

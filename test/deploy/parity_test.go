@@ -168,7 +168,7 @@ func TestArguments(t *testing.T) {
 	everything := `{externalURL: "https://hooks.example.com", watchNamespaces: [shop, billing], secretLabelSelector: a=b,
 		log: {level: debug, format: text}, tls: {enabled: true, secretName: a, minVersion: "1.3"}, metrics: {tls: {secretName: a}},
 		tracing: {endpoint: "https://collector:4317", sampleRatio: 0.001, trustTraceparent: always},
-		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5}}`
+		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5, resources: {limits: {memory: 2Gi}}}}`
 	cases := map[string]struct{ reason, values string }{
 		"Defaults":             {"as it is installed", ``},
 		"All":                  {"in one process", `{mode: all}`},
@@ -183,7 +183,7 @@ func TestArguments(t *testing.T) {
 		"ShortestDeadline":     {"the shortest", `{ingest: {acceptDeadlineSeconds: 0.001}}`},
 		"LeastMemory":          {"just room for the longest body", `{ingest: {maxInFlightBytes: 1064960}}`},
 		"LeastMemoryOfLongest": {"just room for the longest body", `{ingest: {maxBodyBytes: 1130496, maxInFlightBytes: 1146880}}`},
-		"MostMemory":           {"the most there may be", `{ingest: {maxInFlightBytes: 1099511627776}}`},
+		"MostMemory":           {"the most there may be", `{ingest: {maxInFlightBytes: 1099511627776, resources: {limits: null}}}`},
 		"LongSelector":         {"as long as it may be", `{secretLabelSelector: "xx` + strings.Repeat(",x", 127) + `"}`},
 		"TLS1.2":               {"the other version", `{tls: {enabled: true, secretName: a, minVersion: "1.2"}}`},
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -222,6 +224,42 @@ func TestFromKubectlToHelm(t *testing.T) {
 	}
 	c.expect(t, "after kubectl apply -k", build(t, "default"), mustRender(t, ``))
 	c.helm(t, "install", "sluice", chart, "--namespace", system, "--take-ownership")
+	page, err := os.ReadFile(filepath.Join(testenv.Root(), "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "\nkubectl apply --server-side --namespace sluice-system -f - <<END\n")
+	nothing, _, found := strings.Cut(rest, "\nEND\n")
+	if !found {
+		t.Fatal("docs/install.md does not say how kubectl gives up what it has set")
+	}
+	if _, stderr, err := c.Kubectl(t, nothing, "apply", "--server-side", "--namespace", system, "-f", "-"); err != nil {
+		t.Fatalf("give up what kubectl has set: %v\n%s", err, stderr)
+	}
+	// Each of these takes something away that kubectl has set.
+	for _, values := range []string{
+		"tls.enabled=true,tls.secretName=hooks-tls", "ingest.podDisruptionBudget.minAvailable=1", "metrics.enabled=false", "ingest.resources.limits=null",
+	} {
+		c.helm(t, "upgrade", "sluice", chart, "--namespace", system, "--reset-then-reuse-values", "--set", values)
+	}
+	service := &corev1.Service{}
+	if err := c.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "sluice-ingest"}, service); err != nil {
+		t.Fatal(err)
+	}
+	deployment := &appsv1.Deployment{}
+	if err := c.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "sluice-ingest"}, deployment); err != nil {
+		t.Fatal(err)
+	}
+	type made struct {
+		ServicePorts   int
+		ContainerPorts int
+		Limits         corev1.ResourceList
+	}
+	container := deployment.Spec.Template.Spec.Containers[0]
+	want := made{ServicePorts: 1, ContainerPorts: 2}
+	if diff := cmp.Diff(want, made{len(service.Spec.Ports), len(container.Ports), container.Resources.Limits}); diff != "" {
+		t.Errorf("after upgrades that take something away (-want +got):\n%s", diff)
+	}
 	c.helm(t, "uninstall", "sluice", "--namespace", system)
 	c.expect(t, "after helm install and uninstall", append(kinds(build(t, "default"), "Namespace"), kinds(mustRender(t, ``), "CustomResourceDefinition")...), mustRender(t, ``))
 }

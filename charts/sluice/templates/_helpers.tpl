@@ -25,22 +25,23 @@ sluice. Takes the chart's root.
 {{- define "sluice.selectorLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "sluice.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 {{- with index . 1 }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* The labels of an object. Takes (list $ component); the component may be empty. */}}
+{{/*
+The labels of an object. Takes (list $ component), or (list $ component more); the component may be empty. Each is there once:
+not all that read YAML take the second of two.
+*/}}
 {{- define "sluice.labels" -}}
 {{- $root := index . 0 -}}
-{{ include "sluice.selectorLabels" . }}
-app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | regexFind "^.*[A-Za-z0-9]" }}
-{{- with $root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $selected := include "sluice.selectorLabels" (list $root (index . 1)) | fromYaml -}}
+{{- $more := gt (len .) 2 | ternary (last .) dict | default dict -}}
+{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | regexFind "^.*[A-Za-z0-9]" -}}
+{{- $own := dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" $chart -}}
+{{- merge $selected $more ($root.Values.commonLabels | default dict) $own | toYaml }}
 {{- end }}
 
 {{/* The components as a JSON array. Each has a Deployment, and is the role of its pods. */}}
@@ -112,9 +113,10 @@ for what Go does not count, such as the kernel's buffers of connections. It is c
 the whole limit only. The schema has seen to it that the limit has one of these forms.
 */}}
 {{- define "sluice.goMemoryLimit" -}}
+{{- $text := kindIs "string" . | ternary . (printf "%d" (int64 .)) -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
-{{- $number := regexFind "^[0-9.]+" (toString .) -}}
-{{- $unit := trimPrefix $number (toString .) -}}
+{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- $unit := trimPrefix $number $text -}}
 {{- divf (mulf (float64 $number) (get $units $unit) 0.9) 1048576 | floor | int64 }}MiB
 {{- end }}
 
@@ -146,7 +148,7 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- with $settings.acceptDeadlineSeconds }}
 - --accept-deadline={{ . }}s
 {{- /* The operator wants room for it after --read-timeout (15s), and its default (20s) has that for 5 seconds. */}}
-{{- if gt (float64 .) 5.0 }}
+{{- if and (gt (float64 .) 5.0) (not (regexMatch "(^|\n)--?write-timeout" (join "\n" $settings.extraArgs))) }}
 - --write-timeout={{ addf 15 . }}s
 {{- end }}
 {{- end }}
@@ -205,11 +207,56 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- if and .enabled (not .secretName) (not .certManager.enabled) -}}
 {{- $problems = append $problems "tls.enabled needs a certificate: set tls.secretName, or tls.certManager.enabled" -}}
 {{- end -}}
+{{- if and .secretName (not .enabled) -}}
+{{- $problems = append $problems "tls.secretName does nothing unless tls.enabled is true" -}}
+{{- end -}}
 {{- if and .certManager.enabled (not .enabled) -}}
 {{- $problems = append $problems "tls.certManager.enabled does nothing unless tls.enabled is true" -}}
 {{- end -}}
 {{- if and .certManager.enabled (not .certManager.issuerRef) -}}
 {{- $problems = append $problems "tls.certManager.enabled needs tls.certManager.issuerRef, such as {kind: ClusterIssuer, name: letsencrypt}" -}}
+{{- end -}}
+{{- end -}}
+{{- if regexMatch "/hooks/?$" .Values.externalURL -}}
+{{- $problems = append $problems "externalURL is what comes before the path of a trigger, which begins with /hooks: leave that away" -}}
+{{- end -}}
+{{- with .Values.service -}}
+{{- if and .nodePort (eq .type "ClusterIP") -}}
+{{- $problems = append $problems "service.nodePort does nothing unless service.type is NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- if and .externalTrafficPolicy (eq .type "ClusterIP") -}}
+{{- $problems = append $problems "service.externalTrafficPolicy does nothing unless service.type is NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- if and (or .loadBalancerClass .loadBalancerSourceRanges) (ne .type "LoadBalancer") -}}
+{{- $problems = append $problems "service.loadBalancerClass and service.loadBalancerSourceRanges do nothing unless service.type is LoadBalancer" -}}
+{{- end -}}
+{{- end -}}
+{{- range $component := include "sluice.components" . | fromJsonArray -}}
+{{- $key := eq $component "controller" | ternary "controller" "ingest" -}}
+{{- $settings := get $.Values $key -}}
+{{- $given := list -}}
+{{- range include "sluice.args" (list $ $component) | fromYamlArray }}{{ $given = append $given (printf "--%s" (regexFind "[a-z][a-z-]*" .)) }}{{ end -}}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
+{{- if or (hasKey ($settings.podLabels | default dict) $label) (hasKey ($.Values.commonLabels | default dict) $label) -}}
+{{- $problems = append $problems (printf "commonLabels and %s.podLabels cannot have %s, by which pods are found" $key $label) -}}
+{{- end -}}
+{{- end -}}
+{{- range $settings.extraArgs -}}
+{{- $flag := printf "--%s" (regexFind "[a-z][a-z-]*" .) -}}
+{{- $count := 0 -}}
+{{- range $given }}{{ if eq . $flag }}{{ $count = add1 $count }}{{ end }}{{ end -}}
+{{- if or (gt $count 1) (has $flag (list "--watch-namespaces" "--secret-label-selector" "--ingest-bind-address" "--health-probe-bind-address" "--metrics-bind-address" "--metrics-access" "--tls-cert-file" "--tls-key-file")) -}}
+{{- $problems = append $problems (printf "%s.extraArgs has %s, which the chart sets, and other objects with it: there is a value for it, or it must be what it is" $key $flag) -}}
+{{- end -}}
+{{- end -}}
+{{- with dig "limits" "memory" "" ($settings.resources | default dict) -}}
+{{- /* In MiB. Requests in flight take about 5 times what they may hold of bodies; nothing is known of what else there is. */ -}}
+{{- $limit := include "sluice.goMemoryLimit" . | trimSuffix "MiB" | int64 -}}
+{{- if lt $limit 48 -}}
+{{- $problems = append $problems (printf "%s.resources.limits.memory is %v, and a process that has nothing to do needs 40 MiB: it must be at least 54Mi" $key .) -}}
+{{- else if and (ne $component "controller") (lt $limit (div (mul 5 (int64 ($settings.maxInFlightBytes | default 33554432))) 1048576)) -}}
+{{- $problems = append $problems (printf "ingest.resources.limits.memory is %v, of which requests in flight may take 5 times ingest.maxInFlightBytes (33554432 if that is null): raise the limit, or lower ingest.maxInFlightBytes" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
@@ -237,6 +284,9 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- with .Values.metrics -}}
 {{- if and (not .enabled) (or .serviceMonitor.enabled .podMonitor.enabled) -}}
 {{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor read nothing unless metrics.enabled is true" -}}
+{{- end -}}
+{{- if and (not .enabled) .prometheusRule.enabled -}}
+{{- $problems = append $problems "metrics.prometheusRule has nothing to look at, and its alert SluiceAbsent would fire, unless metrics.enabled is true" -}}
 {{- end -}}
 {{- if and .serviceMonitor.enabled .podMonitor.enabled -}}
 {{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor would count everything twice; enable one of them" -}}

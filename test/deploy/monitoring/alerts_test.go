@@ -127,6 +127,15 @@ func TestAlerts(t *testing.T) {
 		}
 		return series
 	}
+	never := func(pods ...string) map[string]string {
+		series := map[string]string{}
+		for key := range healthy {
+			if pod, _, _ := strings.Cut(key, " "); slices.Contains(pods, pod) {
+				series[key] = ""
+			}
+		}
+		return series
+	}
 	unread := map[string]string{}
 	for key := range healthy {
 		if strings.Contains(key, "sluice_build_info") {
@@ -419,6 +428,25 @@ func TestAlerts(t *testing.T) {
 			reason: "both replicas of role ingest are gone",
 			change: gone("ingest-0", "ingest-1"),
 			want:   []string{"SluiceDown", "SluiceReplicaDown pod=ingest-0", "SluiceReplicaDown pod=ingest-1"},
+		},
+		"DownForHours": {
+			reason: "and are still, hours later",
+			change: gone("ingest-0", "ingest-1"),
+			at:     5 * time.Hour,
+			want:   []string{"SluiceDown", "SluiceReplicaDown pod=ingest-0", "SluiceReplicaDown pod=ingest-1"},
+		},
+		"NeverUp": {
+			reason: "no replica of role ingest has ever come up",
+			change: never("ingest-0", "ingest-1"),
+			want:   []string{"SluiceDown"},
+		},
+		"AllDownForHours": {
+			reason: "nothing of Sluice is there any more",
+			change: gone("ingest-0", "ingest-1", "controller-0", "controller-1"),
+			at:     5 * time.Hour,
+			want: []string{
+				"SluiceAbsent", "SluiceDown", "SluiceReplicaDown pod=controller-0", "SluiceReplicaDown pod=controller-1", "SluiceReplicaDown pod=ingest-0", "SluiceReplicaDown pod=ingest-1",
+			},
 		},
 		"ReplicaDown": {
 			reason: "one is, and the other serves on",
