@@ -379,15 +379,15 @@ func (g *gate) observe(p *pass, health health) {
 	case now.Sub(g.full) > overloadMemory:
 		g.rate = 0
 	}
-	// By Little's law, as many creates at a time as take just as long as they may.
-	right := g.limit * g.limits.target.Seconds() * float64(w.total) / max(w.took.Seconds(), 0.001)
 	switch {
 	case 10*w.overloaded > w.total:
 		g.limit *= 0.7
 	case 2*w.slow > w.total:
-		g.limit = min(max(right, g.limit*0.5), g.limit*0.9)
+		// By Little's law, what takes twice as long as it may is twice as much as there may be.
+		right := g.limit * g.limits.target.Seconds() * float64(w.total) / w.took.Seconds()
+		g.limit = min(max(right, g.limit/2), g.limit*0.9)
 	case w.saturated:
-		g.limit = max(g.limit+1, min(right, g.limit*1.25))
+		g.limit += max(1, g.limit/4)
 	}
 	g.limit = min(max(g.limit, float64(min(minCreates, g.limits.most))), float64(g.limits.most))
 	*w = window{begin: now, saturated: g.waiting > 0}

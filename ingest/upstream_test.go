@@ -306,10 +306,11 @@ func TestUpstreamRenewal(t *testing.T) {
 		t.Fatal(err)
 	}
 	base.next = latter
+	now = now.Add(renewPeriod - time.Second)
 	if _, _, err := u.send(t.Context(), server.URL, 10); err != nil {
 		t.Errorf("before it was time to look: %v", err)
 	}
-	now = now.Add(renewPeriod)
+	now = now.Add(time.Second)
 	if _, _, err := u.send(t.Context(), server.URL, 10); err == nil {
 		t.Error("the server's authority is trusted, though it was time to look")
 	}
