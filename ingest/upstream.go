@@ -301,9 +301,13 @@ func (u *upstream) take() *upstreamConn {
 func (u *upstream) keep(conn *upstreamConn) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.idle) >= u.most || conn.transport != u.transport {
+	if conn.transport != u.transport {
 		conn.close()
 		return
+	}
+	if len(u.idle) >= u.most {
+		u.idle[0].close() // it was idle for the longest time
+		u.idle = slices.Delete(u.idle, 0, 1)
 	}
 	conn.since = u.now()
 	u.idle = append(u.idle, conn)
