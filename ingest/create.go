@@ -220,7 +220,7 @@ func names(answer io.Reader, name string) bool {
 		buffer.Reset()
 		answers.Put(buffer)
 	}()
-	_, _ = buffer.ReadFrom(io.LimitReader(answer, maxNamed)) // what has come counts
+	_, _ = io.CopyN(buffer, answer, maxNamed) // what has come counts
 	return bytes.Contains(buffer.Bytes(), []byte(`"`+name+`"`))
 }
 

@@ -68,7 +68,7 @@ func answerWith(t *testing.T, opened *atomic.Int32, answer func(io.Writer)) *htt
 		}
 		// From here on it is not net/http that speaks.
 		go func() {
-			defer conn.Close()
+			defer conn.Close() //nolint:errcheck // it is of no use any more
 			for reader := bufio.NewReader(conn); ; {
 				answer(conn)
 				next, err := http.ReadRequest(reader)
@@ -184,7 +184,7 @@ func TestUpstreamRestart(t *testing.T) {
 			}
 			return nil
 		})
-		if got := opened.Load(); got != int32(i+1) { //nolint:gosec // there are three
+		if got := opened.Load(); got != int32(i+1) {
 			t.Errorf("%d connections were made for %d requests", got, i+1)
 		}
 	}
