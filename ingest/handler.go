@@ -330,8 +330,8 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *r
 	cause, _ := errors.AsType[signature.Cause](err)
 	traced.cause(string(cause))
 	h.metrics.signatureFailures[cause].Inc()
-	if !h.inquiries.offer(r, target, body, cause) && h.mayLogRefusal() {
-		h.logRefusalNow(target, unauthorized.result, "cause", string(cause))
+	if !h.inquiries.offer(r, target, body, cause) {
+		h.logRefusal(target, unauthorized.result, "cause", string(cause))
 	}
 	writeUnauthorized(w, target.Response)
 	return unauthorized.result, unauthorized.status
@@ -339,21 +339,10 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *r
 
 // logRefusal logs that a request to a known path was refused, unless too many were lately.
 func (h *handler) logRefusal(target *route.Route, why string, keysAndValues ...any) {
-	if h.mayLogRefusal() {
-		h.logRefusalNow(target, why, keysAndValues...)
+	if !h.refusals.AllowN(h.now(), 1) {
+		h.unreported.Add(1)
+		return
 	}
-}
-
-// mayLogRefusal says whether a refusal is to be logged. It is for a flood, in which making up what is not logged would cost.
-func (h *handler) mayLogRefusal() bool {
-	if h.refusals.AllowN(h.now(), 1) {
-		return true
-	}
-	h.unreported.Add(1)
-	return false
-}
-
-func (h *handler) logRefusalNow(target *route.Route, why string, keysAndValues ...any) {
 	h.log.WithValues(keysAndValues...).Info("Refused a request",
 		"trigger", klog.KRef(target.Namespace, target.Name), "why", why, "unreported", h.unreported.Swap(0))
 }

@@ -71,8 +71,7 @@ type upstreamConn struct {
 	reader    *bufio.Reader
 	writer    *bufio.Writer
 	peek      [1]byte
-	used      bool
-	since     time.Time // when it became idle
+	since     time.Time // when it became idle; zero if it never was
 }
 
 // newUpstream returns a round tripper for requests to that server, which keeps that many idle connections. base must be client-go's, before
@@ -128,7 +127,7 @@ func (u *upstream) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		stop()
 		conn.close()
-		if conn.used {
+		if !conn.since.IsZero() {
 			u.closeIdle(func(other *upstreamConn) bool { return other.since.Before(begin) })
 		}
 		if ctx.Err() != nil {
@@ -155,8 +154,8 @@ func (u *upstream) due() bool {
 // leave leaves a request to base.
 func (u *upstream) leave(request *http.Request) (*http.Response, error) {
 	response, err := u.base.RoundTrip(request)
-	transport := connecting(u.base)
 	u.mu.Lock()
+	transport := connecting(u.base) // with the lock, so that nobody puts back an older one
 	other := transport != u.transport
 	u.transport = transport
 	u.mu.Unlock()
@@ -290,7 +289,6 @@ func (u *upstream) take() *upstreamConn {
 		u.idle = u.idle[:last]
 		u.mu.Unlock()
 		if conn.silent() {
-			conn.used = true
 			return conn
 		}
 		conn.close()
