@@ -13,10 +13,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-dev/sluice/hack/internal/local"
 )
 
 const (
-	rawBaseline = "the same objects, created straight at kube-apiserver by the same generator and the same user, by the better of HTTP/1.1 and HTTP/2."
+	rawBaseline = "the same objects, created straight at kube-apiserver by the same generator and the same user, over as many connections."
+	hopNote     = "A bare hop is a net/http handler that posts the objects, which it gets ready-made, to kube-apiserver, and neither verifies nor encodes anything."
 	// latencyConnections is how many connections there are where latency is measured, and latencyShare the part of the raw peak
 	// that is sent.
 	latencyConnections = 64
@@ -25,20 +28,24 @@ const (
 	calmRate = 20
 )
 
-// A contest measures creates straight at the API server, by both protocols, and through Sluice.
+// A contest measures creates straight at the API server, through Sluice, and through the least that can be between, which shows what
+// any process there would cost on this machine.
 type contest struct {
-	bench *bench
-	names []string
-	// variants are the two raw ones, and Sluice last.
-	variants []func(last time.Duration, rate int) (round, error)
-	rounds   [][]round // of each variant
+	bench            *bench
+	raw, sluice, hop *contender // hop is nil in a given cluster: there it would be elsewhere than Sluice
 }
 
-const rawVariants = 2
+// A contender is one of the ways to store FlowRuns.
+type contender struct {
+	name   string
+	plan   plan
+	server *local.Child // the process between the generator and the API server, if it is one of ours
+	rounds []round
+}
 
 // newContest prepares one. Its connections last as long as it does.
 func newContest(ctx context.Context, b *bench, connections int) (*contest, error) {
-	url, err := b.cluster.ingestURL(ctx)
+	address, err := b.cluster.ingestURL(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,77 +57,90 @@ func newContest(ctx context.Context, b *bench, connections int) (*contest, error
 	if err != nil {
 		return nil, err
 	}
-	c := &contest{bench: b}
-	add := func(name string, p plan) {
-		p.workers = connections
-		c.names = append(c.names, name)
-		c.variants = append(c.variants, func(last time.Duration, rate int) (round, error) {
-			p.last, p.rate = last, rate
-			return b.cluster.observed(func() round { return attack(ctx, p) })
-		})
+	c := &contest{
+		bench: b,
+		raw:   &contender{name: "raw", plan: plan{sender: newSender(http1, connections, tls), target: t.raw(), want: http.StatusCreated}},
+		sluice: &contender{name: "Sluice", plan: plan{
+			sender: newSender(http1, connections, nil), target: signed(b.cluster.namespace, address), want: http.StatusAccepted,
+		}},
 	}
-	for _, protocol := range []protocol{http1, http2} {
-		add(string(protocol), plan{sender: newSender(protocol, connections, tls.Clone()), target: t.raw(), want: http.StatusCreated})
+	if b.cluster.own {
+		c.sluice.server = b.cluster.ingest.child
+		child, address, err := b.cluster.hop(ctx, t.url)
+		if err != nil {
+			return nil, err
+		}
+		c.hop = &contender{name: "hop", server: child, plan: plan{
+			sender: newSender(http1, connections, nil), target: t.by(address + hopPath), want: http.StatusAccepted,
+		}}
 	}
-	add("Sluice", plan{sender: newSender(http1, connections, nil), target: signed(b.cluster.namespace, url), want: http.StatusAccepted})
-	c.rounds = make([][]round, len(c.variants))
+	for _, one := range c.all() {
+		one.plan.workers = connections
+	}
 	return c, nil
 }
 
-// run runs the rounds. rate is 0 for as much as possible.
-func (c *contest) run(ctx context.Context, last time.Duration, rate int) error {
-	variants := make([]func(bool) error, len(c.variants))
-	for i, variant := range c.variants {
-		variants[i] = func(warmUp bool) error {
-			if warmUp {
-				if _, err := variant(min(last/4, time.Second), rate); err != nil {
-					return err
-				}
-				return c.bench.cluster.deleteRuns(ctx)
-			}
-			r, err := variant(last, rate)
-			if err == nil {
-				err = r.check()
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.names[i], err)
-			}
-			c.rounds[i] = append(c.rounds[i], r)
-			return c.bench.cluster.deleteRuns(ctx)
-		}
+func (c *contest) all() []*contender {
+	if c.hop == nil {
+		return []*contender{c.raw, c.sluice}
 	}
-	return interleave(c.bench.settings.rounds, variants...)
+	return []*contender{c.raw, c.hop, c.sluice}
 }
 
-// of returns what each round of a variant has measured.
-func (c *contest) of(variant int, what func(*round) float64) []float64 {
+// round runs a round of a contender. rate is 0 for as much as possible.
+func (c *contest) round(ctx context.Context, one *contender, last time.Duration, rate int) (round, error) {
+	p := one.plan
+	p.last, p.rate = last, rate
+	r, err := c.bench.cluster.observed(one.server, func() round { return attack(ctx, p) })
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", one.name, err)
+	}
+	return r, c.bench.cluster.deleteRuns(ctx)
+}
+
+// run runs the rounds of all.
+func (c *contest) run(ctx context.Context, rounds int, last time.Duration, rate int) error {
+	var variants []func(bool) error
+	for _, one := range c.all() {
+		variants = append(variants, func(warmUp bool) error {
+			if warmUp {
+				_, err := c.round(ctx, one, min(last/4, time.Second), rate)
+				return err
+			}
+			r, err := c.round(ctx, one, last, rate)
+			one.rounds = append(one.rounds, r)
+			return err
+		})
+	}
+	return interleave(rounds, variants...)
+}
+
+// of returns what each round has measured.
+func (c *contender) of(what func(*round) float64) []float64 {
 	var all []float64
-	for i := range c.rounds[variant] {
-		all = append(all, what(&c.rounds[variant][i]))
+	for i := range c.rounds {
+		all = append(all, what(&c.rounds[i]))
 	}
 	return all
 }
 
-// compare compares Sluice with the better of the raw ones.
-func (c *contest) compare(name, unit string, t target, what func(*round) float64) row {
-	best := c.best(t.Bound, what)
-	return compare(name, unit, c.of(rawVariants, what), c.of(best, what), t, false)
+// compare compares Sluice, and what else is between, with raw creates.
+func (c *contest) compare(name, unit string, t target, what func(*round) float64) []row {
+	baseline := c.raw.of(what)
+	rows := []row{compare(name, unit, c.sluice.of(what), baseline, t, false)}
+	if c.hop != nil {
+		rows = append(rows, compare(hopRow, unit, c.hop.of(what), baseline, target{}, false))
+	}
+	return rows
 }
 
-// best returns the raw variant whose median is higher, or lower if that is better.
-func (c *contest) best(higher bound, what func(*round) float64) int {
-	best := 0
-	for i := range rawVariants {
-		this, other := summarise(c.of(i, what)).Median, summarise(c.of(best, what)).Median
-		if this != other && (this > other) == (higher == atLeast) {
-			best = i
-		}
-	}
-	return best
-}
+const hopRow = "… through a bare hop in its place"
 
 // complaints says which answers of Sluice did not count.
-func (c *contest) complaints() string { return complaints(c.rounds[rawVariants]) }
+func (c *contest) complaints() string { return complaints(c.sluice.rounds) }
 
 func complaints(rounds []round) string {
 	total, others := 0, map[string]int{}
@@ -150,28 +170,29 @@ func accept(ctx context.Context, b *bench) ([]table, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := c.run(ctx, b.settings.round, 0); err != nil {
+		if err := c.run(ctx, b.settings.rounds, b.settings.round, 0); err != nil {
 			return nil, err
 		}
 		name := fmt.Sprintf("%d connections", connections)
 		if connections == 1 {
 			name = "1 connection"
 		}
-		r := c.compare(name, "a second", target{atLeast, 0.95}, (*round).perSecond)
-		b.peak = max(b.peak, r.Baseline.Median)
-		t.Rows = append(t.Rows, r)
-		b.say("  %s: %s", name, r.Ratio.ratio())
+		rows := c.compare(name, "a second", target{atLeast, 0.95}, (*round).perSecond)
+		b.peak = max(b.peak, rows[0].Baseline.Median)
+		b.say("  %s: %s", name, rows[0].Ratio.ratio())
+		t.Rows = append(t.Rows, rows...)
 		if b.cluster.own {
 			t.Rows = append(t.Rows,
-				compare("… processor time of kube-apiserver and etcd", "ms a create", c.of(rawVariants, (*round).serversCost),
-					c.of(c.best(atMost, (*round).serversCost), (*round).serversCost), target{}, false),
-				figure("… processor time of Sluice", "ms a request", c.of(rawVariants, (*round).sluiceCost), target{}))
+				compare("… processor time of kube-apiserver and etcd", "ms a create", c.sluice.of((*round).serversCost), c.raw.of((*round).serversCost), target{}, false),
+				figure("… processor time of Sluice", "ms a request", c.sluice.of((*round).betweenCost), target{}),
+				figure("… processor time of the bare hop", "ms a request", c.hop.of((*round).betweenCost), target{}))
 		}
-		note := fmt.Sprintf("%s: the better raw one is %s", name, c.names[c.best(atLeast, (*round).perSecond)])
 		if others := c.complaints(); others != "" {
-			note += "; of Sluice's answers, " + others + " did not count"
+			t.Notes = append(t.Notes, fmt.Sprintf("%s: of Sluice's answers, %s did not count.", name, others))
 		}
-		t.Notes = append(t.Notes, note+".")
+	}
+	if b.cluster.own {
+		t.Notes = append(t.Notes, hopNote)
 	}
 	return []table{t}, nil
 }
@@ -183,19 +204,11 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 		if err != nil {
 			return nil, err
 		}
-		for i := range rawVariants {
-			r, err := c.variants[i](b.settings.round, 0)
-			if err == nil {
-				err = r.check()
-			}
-			if err != nil {
-				return nil, err
-			}
-			b.peak = max(b.peak, r.perSecond())
-			if err := b.cluster.deleteRuns(ctx); err != nil {
-				return nil, err
-			}
+		r, err := c.round(ctx, c.raw, b.settings.round, 0)
+		if err != nil {
+			return nil, err
 		}
+		b.peak = r.perSecond()
 	}
 	rate := int(b.peak * latencyShare)
 	p50 := func(r *round) float64 { return percentile(r.took, 50) }
@@ -205,7 +218,7 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := busy.run(ctx, 2*b.settings.round, rate); err != nil {
+	if err := busy.run(ctx, b.settings.rounds, 2*b.settings.round, rate); err != nil {
 		return nil, err
 	}
 	at := fmt.Sprintf("at %d a second, ", rate)
@@ -214,10 +227,7 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 		Title: fmt.Sprintf("How long it takes until the FlowRun of a signed webhook of 1 KiB is stored, at %.0f %% of the raw peak, over at most %d connections. Requests are sent when they are due.",
 			100*latencyShare, latencyConnections),
 		Baseline: rawBaseline,
-		Rows: []row{
-			busy.compare(at+"p50", "ms", target{atMost, 1.1}, p50),
-			busy.compare(at+"p99", "ms", target{atMost, 1.1}, p99),
-		},
+		Rows:     slices.Concat(busy.compare(at+"p50", "ms", target{atMost, 1.1}, p50), busy.compare(at+"p99", "ms", target{atMost, 1.1}, p99)),
 	}
 	if others := busy.complaints(); others != "" {
 		loaded.Notes = append(loaded.Notes, "Of Sluice's answers, "+others+" did not count.")
@@ -227,18 +237,19 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := calm.run(ctx, 2*b.settings.round, calmRate); err != nil {
+	// What is looked for is less than what the create itself takes longer from one minute to the next, so turns are short.
+	if err := calm.run(ctx, 3*b.settings.rounds, b.settings.round/2, calmRate); err != nil {
 		return nil, err
 	}
-	var added []float64
-	best := calm.best(atMost, p50)
-	for i, sluice := range calm.of(rawVariants, p50) {
-		added = append(added, sluice-calm.of(best, p50)[i])
-	}
+	baseline := calm.raw.of(p50)
+	added := differences(calm.sluice.of(p50), baseline)
 	unloaded := table{
 		Name:  "unloaded",
-		Title: fmt.Sprintf("What Sluice adds to the create, at %d requests a second: the difference of the medians of each round. The raw create took %s ms.", calmRate, summarise(calm.of(best, p50))),
+		Title: fmt.Sprintf("What Sluice adds to the create, at %d requests a second: the difference of the medians of each round. The raw create took %s ms.", calmRate, summarise(baseline)),
 		Rows:  []row{figure("added latency, p50", "ms", added, target{atMost, 0.5})},
+	}
+	if calm.hop != nil {
+		unloaded.Rows = append(unloaded.Rows, figure(hopRow, "ms", differences(calm.hop.of(p50), baseline), target{}))
 	}
 	b.say("  p50 %s, p99 %s; unloaded %s ms more", loaded.Rows[0].Ratio.ratio(), loaded.Rows[1].Ratio.ratio(), summarise(added))
 	return []table{loaded, unloaded}, nil

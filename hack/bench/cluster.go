@@ -52,7 +52,9 @@ type cluster struct {
 	url       string         // of the Sluice that runs in a given cluster
 	servers   []*local.Child // etcd and kube-apiserver, if they are our own
 
-	ingest *replica // the one that most experiments use; see ingestURL
+	ingest    *replica     // the one that most experiments use; see ingestURL
+	hopServer *local.Child // see hop
+	hopURL    string
 }
 
 // useCluster uses the cluster of KUBECONFIG and a Sluice that runs in it.
@@ -208,15 +210,24 @@ type replica struct {
 	pprof string
 }
 
+// writeKubeconfig writes the kubeconfig of a process and returns its path.
+func (c *cluster) writeKubeconfig(process string, user local.User) (string, error) {
+	file := filepath.Join(c.bench.folder, process+".kubeconfig")
+	if err := clientcmd.WriteToFile(c.plane.Kubeconfig("bench", user.Name, c.plane.APIPort, local.OperatorNamespace), file); err != nil {
+		return "", fmt.Errorf("write the kubeconfig: %w", err)
+	}
+	return file, nil
+}
+
 // startReplica starts a process of the operator, and returns when it is ready.
 func (c *cluster) startReplica(ctx context.Context, name string, user local.User, args ...string) (*replica, error) {
 	ports, err := local.FreePorts(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig := filepath.Join(c.bench.folder, name+".kubeconfig")
-	if err := clientcmd.WriteToFile(c.plane.Kubeconfig("bench", user.Name, c.plane.APIPort, local.OperatorNamespace), kubeconfig); err != nil {
-		return nil, fmt.Errorf("write the kubeconfig: %w", err)
+	kubeconfig, err := c.writeKubeconfig(name, user)
+	if err != nil {
+		return nil, err
 	}
 	r := &replica{url: "http://" + local.Address(ports[0]), pprof: "http://" + local.Address(ports[2]) + "/debug/pprof/"}
 	args = append(args, "--kubeconfig="+kubeconfig,
@@ -266,17 +277,35 @@ func (c *cluster) stopIngest() {
 }
 
 // observed runs a round, and notes how much time of processors it has taken those that take part, if they are our own.
-func (c *cluster) observed(run func() round) (round, error) {
+func (c *cluster) observed(between *local.Child, run func() round) (round, error) {
 	if !c.own {
 		return run(), nil
 	}
+	var others []*local.Child
+	if between != nil {
+		others = append(others, between)
+	}
 	servers, err := processorTimes(c.servers...)
-	sluice, err2 := processorTimes(c.ingest.child)
+	other, err2 := processorTimes(others...)
 	r := run()
 	serversAfter, err3 := processorTimes(c.servers...)
-	sluiceAfter, err4 := processorTimes(c.ingest.child)
-	r.servers, r.sluice = serversAfter-servers, sluiceAfter-sluice
+	otherAfter, err4 := processorTimes(others...)
+	r.servers, r.between = serversAfter-servers, otherAfter-other
 	return r, errors.Join(err, err2, err3, err4)
+}
+
+// hop returns a bare server that posts FlowRuns to that URL, as the user who runs ingest, and its address. The first call starts it.
+func (c *cluster) hop(ctx context.Context, runs string) (*local.Child, string, error) {
+	if c.hopServer == nil {
+		kubeconfig, err := c.writeKubeconfig("hop", local.IngestUser)
+		if err != nil {
+			return nil, "", err
+		}
+		if c.hopServer, c.hopURL, err = startBare(ctx, c.bench, "hop", kubeconfig, runs); err != nil {
+			return nil, "", err
+		}
+	}
+	return c.hopServer, c.hopURL, nil
 }
 
 // get returns nil if a path is answered with 200.

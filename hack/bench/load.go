@@ -56,16 +56,17 @@ type round struct {
 	took    []time.Duration // of the answers that count
 	seconds float64         // from the first request to the last answer
 	others  map[string]int  // the answers that do not count, and errors
-	// servers and sluice are how much time of processors kube-apiserver and etcd, and ingest, have taken meanwhile; 0 if it is not known.
-	servers, sluice time.Duration
+	// servers and between are how much time of processors kube-apiserver and etcd, and what is between the generator and these, have
+	// taken meanwhile; 0 if it is not known.
+	servers, between time.Duration
 }
 
 func (r *round) perSecond() float64 { return float64(len(r.took)) / r.seconds }
 
-// serversCost and sluiceCost are in milliseconds a request that counts.
+// serversCost and betweenCost are in milliseconds a request that counts.
 func (r *round) serversCost() float64 { return r.servers.Seconds() * 1000 / float64(len(r.took)) }
 
-func (r *round) sluiceCost() float64 { return r.sluice.Seconds() * 1000 / float64(len(r.took)) }
+func (r *round) betweenCost() float64 { return r.between.Seconds() * 1000 / float64(len(r.took)) }
 
 // attack has the generator do what is planned.
 func attack(ctx context.Context, p plan) round {
@@ -213,6 +214,16 @@ func (t *template) rawBy(answer, parameters string) vegeta.Targeter {
 		if t.token != "" {
 			target.Header.Set("Authorization", "Bearer "+t.token)
 		}
+		return nil
+	}
+}
+
+// by has the objects sent to another server, for that to create them.
+func (t *template) by(url string) vegeta.Targeter {
+	header := http.Header{"Content-Type": {"application/json"}}
+	return func(target *vegeta.Target) error {
+		target.Method, target.URL, target.Header = http.MethodPost, url, header.Clone()
+		_, target.Body = t.next()
 		return nil
 	}
 }

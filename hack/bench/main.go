@@ -36,8 +36,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		fmt.Fprintln(os.Stderr, "bench:", serveBare(os.Args[2]))
+	if len(os.Args) >= 3 && os.Args[1] == bareCommand {
+		fmt.Fprintln(os.Stderr, "bench:", serveBare(os.Args[2], os.Args[3:]...))
 		os.Exit(1)
 	}
 	err := run(context.Background(), os.Args[1:])

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,77 +18,12 @@ import (
 	"time"
 
 	"github.com/sluice-dev/sluice/hack/internal/local"
-	"github.com/sluice-dev/sluice/ingest"
 )
 
 const (
-	// bareCommand is the argument with which this program is the bare server.
-	bareCommand = "bare-server"
-	// The bare server's paths: with which status it answers, and whether it reads the body before.
-	bareRead, bareUnread, bareUnknown = "/401-read", "/401", "/404"
-
 	wrkCommand     = "wrk"
 	wrkConnections = 64
 )
-
-// serveBare serves the least that can refuse a request, with the settings that Sluice has.
-func serveBare(address string) error {
-	answer := func(status int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, http.StatusText(status), status) }
-	}
-	limits := ingest.DefaultLimits()
-	mux := map[string]http.HandlerFunc{
-		bareUnread:  answer(http.StatusUnauthorized),
-		bareUnknown: answer(http.StatusNotFound),
-		bareRead: func(w http.ResponseWriter, r *http.Request) {
-			// It is read as a whole, as a signature is over the whole.
-			body := make([]byte, max(0, r.ContentLength))
-			for n := 0; n < len(body); {
-				m, err := r.Body.Read(body[n:])
-				n += m
-				if err != nil {
-					break
-				}
-			}
-			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
-		},
-	}
-	server := &http.Server{
-		Addr:              address,
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mux[r.URL.Path](w, r) }),
-		ReadHeaderTimeout: limits.ReadHeaderTimeout,
-		ReadTimeout:       limits.ReadTimeout,
-		WriteTimeout:      limits.WriteTimeout,
-		IdleTimeout:       limits.IdleTimeout,
-		MaxHeaderBytes:    limits.MaxHeaderBytes,
-	}
-	return server.ListenAndServe()
-}
-
-// startBare starts the bare server as a process of its own.
-func startBare(ctx context.Context, b *bench) (*local.Child, string, error) {
-	ports, err := local.FreePorts(ctx, 1)
-	if err != nil {
-		return nil, "", err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, "", fmt.Errorf("find this program: %w", err)
-	}
-	address := local.Address(ports[0])
-	child, err := b.children.start(ctx, bareCommand, self, bareCommand, address)
-	if err != nil {
-		return nil, "", err
-	}
-	listens := func(ctx context.Context) error {
-		connection, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return err
-		}
-		return connection.Close()
-	}
-	return child, "http://" + address, local.Eventually(ctx, patience, listens)
-}
 
 // A shot is what wrk sends again and again.
 type shot struct {
@@ -182,7 +116,7 @@ func reject(ctx context.Context, b *bench) ([]table, error) {
 	if _, err := b.cluster.deliver(ctx); err != nil { // so the trigger is there
 		return nil, err
 	}
-	child, bare, err := startBare(ctx, b)
+	child, bare, err := startBare(ctx, b, bareCommand)
 	if err != nil {
 		return nil, err
 	}

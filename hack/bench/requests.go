@@ -14,9 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
+// metadataAlone asks the API server for no more than the metadata of what it has stored.
+const metadataAlone = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+
 // requests measures what the API server makes of the ways to ask it for the same: what Sluice could choose.
 func requests(ctx context.Context, b *bench) ([]table, error) {
-	const connections, full, metadata = 16, "application/json", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+	const connections, full, metadata = 16, "application/json", metadataAlone
 	usual, err := b.cluster.newTemplate(ctx)
 	if err != nil {
 		return nil, err

@@ -57,6 +57,15 @@ func ratios(measured, baseline []float64) []float64 {
 	return all
 }
 
+// differences takes from what each round has measured what the same round has measured of the other.
+func differences(measured, baseline []float64) []float64 {
+	var all []float64
+	for i := range min(len(measured), len(baseline)) {
+		all = append(all, measured[i]-baseline[i])
+	}
+	return all
+}
+
 // interleave runs the variants by turns, A B A B, and each once before, which is told to be a warm-up.
 func interleave(rounds int, variants ...func(warmUp bool) error) error {
 	for round := range rounds + 1 {
