@@ -223,11 +223,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	outcome := NotStored
 	var run NewRun
 	defer func() { storing.created(&run, outcome) }()
-	run, err = newRun(target, verified, r.Header.Get("Content-Type"), storing.traceparent(), receivedAt, body)
-	if err != nil {
-		h.log.Error(err, "Cannot encode a FlowRun", "trigger", klog.KRef(target.Namespace, target.Name))
-		return reject(failed)
-	}
+	run = newRun(target, verified, r.Header.Get("Content-Type"), storing.traceparent(), receivedAt, body)
 	health = failing
 	outcome, err = h.create(ctx, target, run)
 	if e, ok := errors.AsType[*CreateError](err); ok {
