@@ -511,6 +511,8 @@ func TestWorstBodies(t *testing.T) {
 		"HTML":               {reason: "6 times as long as text, in the API server", body: fill("<>&")},
 		"LineSeparators":     {reason: "twice as long as text", body: fill("\u2028")},
 		"JustText":           {reason: "exactly 4/3 as text", body: fill(`aa"`), text: true},
+		"JustTextOfBS":       {reason: "exactly 4/3 as text", body: fill("aa\b"), text: true},
+		"JustTextOfFF":       {reason: "exactly 4/3 as text", body: fill("aa\f"), text: true},
 		"JustBinary":         {reason: "a byte more as text", body: append(fill(`aa"`)[:n-1], '<')},
 		"JustTextOfHTML":     {reason: "6 bytes for one in fifteen are 4/3", body: fill("aaaaaaaaaaaaaa<"), text: true},
 		"JustTextOfNULs":     {reason: "6 bytes for one in fifteen are 4/3", body: fill("aaaaaaaaaaaaaa\x00"), text: true},
@@ -644,6 +646,82 @@ func FuzzStoreAsText(f *testing.F) {
 			t.Errorf("%q: stored as text %t, want %t", body, got, want)
 		}
 	})
+}
+
+// FuzzNewRun compares what is written with what encoding/json makes of the API's type: the API server refuses a member whose name is
+// written otherwise, or that is there twice, where the decoder of Go does not.
+func FuzzNewRun(f *testing.F) {
+	f.Add("orders", "import", "0b8c2c2c", "orders-webhook/secretKey", "evt_1", "00-11-22-01", "application/json", int64(time.Hour), true, []byte(`{"a":"é"}`))
+	f.Add("o", "f", "", "a/b", "", "", "", int64(0), false, []byte(nil))
+	f.Add("o", "f", "u", "a/b", "\xff\"\n", "", "\x00", int64(0), true, []byte("\xff"))
+	f.Fuzz(func(t *testing.T, trigger, flow, uid, key, id, traceparent, contentType string, window int64, deduplicate bool, body []byte) {
+		for _, text := range []*string{&trigger, &flow, &uid, &key, &traceparent} { // names and digits, of which none but a UID and a traceparent may be empty
+			*text = strings.ToValidUTF8(*text, "x")
+		}
+		if trigger == "" || flow == "" || key == "" {
+			t.Skip("these are never empty")
+		}
+		window = max(0, window) % int64(sluicev1alpha1.MaxRetention)
+		r := &route.Route{Namespace: "shop", Name: trigger, UID: uid, Flow: flow, Deduplicate: deduplicate, Window: time.Duration(window)}
+		result := signature.Result{Key: key, DeliveryID: id}
+		made := newRun(r, result, contentType, traceparent, testTime, body)
+		annotations := map[string]string{sluicev1alpha1.AnnotationSignedBy: key, sluicev1alpha1.AnnotationPayloadSHA256: made.Digest}
+		if deduplicate && id != "" && window > 0 {
+			annotations[sluicev1alpha1.AnnotationRetainUntil] = retainUntil(testTime, time.Duration(window))
+		}
+		if traceparent != "" {
+			annotations[sluicev1alpha1.AnnotationTraceparent] = traceparent
+		}
+		size := int64(len(body))
+		want := sluicev1alpha1.FlowRun{
+			TypeMeta: metav1.TypeMeta{APIVersion: "sluice.dev/v1alpha1", Kind: "FlowRun"},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "shop", Name: made.Name, Annotations: annotations,
+				Labels: map[string]string{sluicev1alpha1.LabelTrigger: trigger, sluicev1alpha1.LabelFlow: flow},
+			},
+			Spec: sluicev1alpha1.FlowRunSpec{
+				FlowRef:    sluicev1alpha1.FlowReference{Name: flow},
+				TriggerRef: sluicev1alpha1.TriggerReference{Name: trigger, UID: uid},
+				Payload:    sluicev1alpha1.Payload{ContentType: boundedText(contentType, 256), Size: &size, SHA256: made.Digest},
+				Request:    sluicev1alpha1.Request{ReceivedAt: &metav1.MicroTime{Time: testTime}, DeliveryID: boundedText(id, signature.MaxDeliveryID), SignedBy: key},
+			},
+		}
+		if storeAsText(body) {
+			want.Spec.Payload.Text = string(body)
+		} else {
+			want.Spec.Payload.Binary = body
+		}
+		encoded, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !utf8.Valid(made.Object) {
+			t.Errorf("%q is not UTF-8", made.Object)
+		}
+		if diff := cmp.Diff(generic(t, encoded), generic(t, made.Object)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		// Without white space and in one order of the members, they are as long, but for what encoding/json escapes needlessly.
+		var compact bytes.Buffer
+		encoder := json.NewEncoder(&compact)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(want); err != nil {
+			t.Fatal(err)
+		}
+		if length := compact.Len() - len("\n"); len(made.Object) > length {
+			t.Errorf("%d bytes, which encoding/json makes %d of", len(made.Object), length)
+		}
+	})
+}
+
+// generic decodes JSON as far as can be without knowing what it is.
+func generic(tb testing.TB, object []byte) map[string]any {
+	tb.Helper()
+	var decoded map[string]any
+	if err := json.Unmarshal(object, &decoded); err != nil {
+		tb.Fatalf("%v: %q", err, object)
+	}
+	return decoded
 }
 
 func FuzzEncodeFlowRun(f *testing.F) {

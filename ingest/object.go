@@ -11,7 +11,8 @@ import (
 )
 
 // object is JSON (RFC 8259) that is being written: an object, and objects in it. Texts must be valid UTF-8. Names are written as they
-// are, so they must need no escapes. A text that is empty is left out.
+// are, so they must need no escapes. A text that is empty is left out. Nothing here notices a text that is no UTF-8; the API server
+// refuses it.
 type object []byte
 
 // begin begins an object: as the member of that name, or the outermost one if it has none.
@@ -61,7 +62,8 @@ func (o *object) number(name string, value int64) {
 	*o = strconv.AppendInt(*o, value, 10)
 }
 
-// appendText appends a string as RFC 8259, section 7, has it: with escapes only where there must be.
+// appendText appends a string as RFC 8259, section 7, has it: with escapes only where there must be, and none that is longer than what
+// storedLength has for it.
 func appendText[T string | []byte](b []byte, text T) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
@@ -76,6 +78,10 @@ func appendText[T string | []byte](b []byte, text T) []byte {
 		switch c {
 		case '"', '\\':
 			b = append(b, '\\', c)
+		case '\b':
+			b = append(b, '\\', 'b')
+		case '\f':
+			b = append(b, '\\', 'f')
 		case '\n':
 			b = append(b, '\\', 'n')
 		case '\r':

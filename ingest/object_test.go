@@ -26,7 +26,7 @@ func TestObject(t *testing.T) {
 	o.base64("c", []byte{0xff, 0xfe, 0xfd, 0xfc})
 	o.number("d", -1)
 	o.end()
-	const want = `{"empty":{},"first":{"a":"\"\\\n\r\t\u0000\u001f` + "\x7f/<é\u2028🦀" + `","b":"\u0008\u000c"},"c":"//79/A==","d":-1}`
+	const want = `{"empty":{},"first":{"a":"\"\\\n\r\t\u0000\u001f` + "\x7f/<é\u2028🦀" + `","b":"\b\f"},"c":"//79/A==","d":-1}`
 	if diff := cmp.Diff(want, string(o)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	rawBaseline = "the same objects, created straight at kube-apiserver by the same generator and the same user, over as many connections."
+	rawBaseline = "the same objects, created straight at kube-apiserver by the same generator over as many connections, and by the same user where Sluice is started for this."
 	hopNote     = "A bare hop is a net/http handler that posts the objects, which it gets ready-made, to kube-apiserver, and neither verifies nor encodes anything."
 	// latencyConnections is how many connections there are where latency is measured, and latencyShare the part of the raw peak
 	// that is sent.
@@ -28,8 +28,8 @@ const (
 	calmRate = 20
 )
 
-// A contest measures creates straight at the API server, through Sluice, and through the least that can be between, which shows what
-// any process there would cost on this machine.
+// A contest measures creates straight at the API server, through Sluice, and through a process that does nothing but hand them over,
+// which shows what one between costs on this machine.
 type contest struct {
 	bench            *bench
 	raw, sluice, hop *contender // hop is nil in a given cluster: there it would be elsewhere than Sluice
@@ -139,8 +139,16 @@ func (c *contest) compare(name, unit string, t target, what func(*round) float64
 
 const hopRow = "… through a bare hop in its place"
 
-// complaints says which answers of Sluice did not count.
-func (c *contest) complaints() string { return complaints(c.sluice.rounds) }
+// complaints says which answers did not count, and whose.
+func (c *contest) complaints() string {
+	var all []string
+	for _, one := range c.all() {
+		if others := complaints(one.rounds); others != "" {
+			all = append(all, fmt.Sprintf("%s: %s did not count", one.name, others))
+		}
+	}
+	return strings.Join(all, "; ")
+}
 
 func complaints(rounds []round) string {
 	total, others := 0, map[string]int{}
@@ -188,7 +196,7 @@ func accept(ctx context.Context, b *bench) ([]table, error) {
 				figure("… processor time of the bare hop", "ms a request", c.hop.of((*round).betweenCost), target{}))
 		}
 		if others := c.complaints(); others != "" {
-			t.Notes = append(t.Notes, fmt.Sprintf("%s: of Sluice's answers, %s did not count.", name, others))
+			t.Notes = append(t.Notes, fmt.Sprintf("Of the answers over %s, %s.", name, others))
 		}
 	}
 	if b.cluster.own {
@@ -222,15 +230,16 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 		return nil, err
 	}
 	at := fmt.Sprintf("at %d a second, ", rate)
+	medians, tails := busy.compare(at+"p50", "ms", target{atMost, 1.1}, p50), busy.compare(at+"p99", "ms", target{atMost, 1.1}, p99)
 	loaded := table{
 		Name: "latency",
 		Title: fmt.Sprintf("How long it takes until the FlowRun of a signed webhook of 1 KiB is stored, at %.0f %% of the raw peak, over at most %d connections. Requests are sent when they are due.",
 			100*latencyShare, latencyConnections),
 		Baseline: rawBaseline,
-		Rows:     slices.Concat(busy.compare(at+"p50", "ms", target{atMost, 1.1}, p50), busy.compare(at+"p99", "ms", target{atMost, 1.1}, p99)),
+		Rows:     slices.Concat(medians, tails),
 	}
 	if others := busy.complaints(); others != "" {
-		loaded.Notes = append(loaded.Notes, "Of Sluice's answers, "+others+" did not count.")
+		loaded.Notes = append(loaded.Notes, "Of the answers, "+others+".")
 	}
 
 	calm, err := newContest(ctx, b, latencyConnections)
@@ -251,6 +260,6 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 	if calm.hop != nil {
 		unloaded.Rows = append(unloaded.Rows, figure(hopRow, "ms", differences(calm.hop.of(p50), baseline), target{}))
 	}
-	b.say("  p50 %s, p99 %s; unloaded %s ms more", loaded.Rows[0].Ratio.ratio(), loaded.Rows[1].Ratio.ratio(), summarise(added))
+	b.say("  p50 %s, p99 %s; unloaded %s ms more", medians[0].Ratio.ratio(), tails[0].Ratio.ratio(), summarise(added))
 	return []table{loaded, unloaded}, nil
 }

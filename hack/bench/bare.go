@@ -48,7 +48,10 @@ func serveBare(address string, api ...string) error {
 			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 		},
 	}
-	if len(api) == 2 {
+	if len(api) > 0 {
+		if len(api) != 2 {
+			return fmt.Errorf("a kubeconfig and a URL are needed, not %q", api)
+		}
 		handler, err := newHop(api[0], api[1])
 		if err != nil {
 			return err
@@ -81,7 +84,7 @@ func newHop(kubeconfig, runs string) (http.HandlerFunc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the URL of the FlowRuns: %w", err)
 	}
-	api := newSender(http1, hopConnections, tls).Transport
+	api := newTransport(http1, hopConnections, tls) // it is the generator that waits when the API server asks for that
 	header := http.Header{"Content-Type": {"application/json"}, "Accept": {metadataAlone}, "Authorization": {"Bearer " + config.BearerToken}}
 	return func(w http.ResponseWriter, r *http.Request) {
 		request := (&http.Request{Method: http.MethodPost, URL: target, Header: header, Body: r.Body, ContentLength: r.ContentLength}).WithContext(r.Context())
@@ -92,6 +95,9 @@ func newHop(kubeconfig, runs string) (http.HandlerFunc, error) {
 		}
 		_, _ = io.Copy(io.Discard, response.Body) // so that the connection can be used again
 		_ = response.Body.Close()
+		if after := response.Header.Get("Retry-After"); after != "" {
+			w.Header().Set("Retry-After", after)
+		}
 		status := response.StatusCode
 		if status == http.StatusCreated {
 			status = http.StatusAccepted

@@ -301,9 +301,11 @@ func (c *cluster) hop(ctx context.Context, runs string) (*local.Child, string, e
 		if err != nil {
 			return nil, "", err
 		}
-		if c.hopServer, c.hopURL, err = startBare(ctx, c.bench, "hop", kubeconfig, runs); err != nil {
+		server, address, err := startBare(ctx, c.bench, "hop", kubeconfig, runs)
+		if err != nil {
 			return nil, "", err
 		}
+		c.hopServer, c.hopURL = server, address
 	}
 	return c.hopServer, c.hopURL, nil
 }
@@ -336,6 +338,10 @@ const (
 // newSender returns a client of the generator that keeps so many connections; HTTP/2 makes its own number, as it sends many requests
 // over each.
 func newSender(p protocol, connections int, config *tls.Config) *http.Client {
+	return &http.Client{Transport: patient{newTransport(p, connections, config)}, Timeout: time.Minute}
+}
+
+func newTransport(p protocol, connections int, config *tls.Config) *http.Transport {
 	transport := &http.Transport{
 		TLSClientConfig:     config,
 		MaxIdleConnsPerHost: connections,
@@ -349,7 +355,7 @@ func newSender(p protocol, connections int, config *tls.Config) *http.Client {
 	} else {
 		transport.Protocols.SetHTTP1(true)
 	}
-	return &http.Client{Transport: patient{transport}, Timeout: time.Minute}
+	return transport
 }
 
 // patient waits before it hands over an answer for as long as that asks the sender to: otherwise a connection that is turned away would

@@ -50,7 +50,7 @@ func requests(ctx context.Context, b *bench) ([]table, error) {
 		{"metadata alone, fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(metadata, "&fieldValidation=Ignore")}},
 		{"metadata alone, fieldValidation=Strict", plan{sender: one, target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
 		{"no labels and annotations", plan{sender: one, target: bare.raw()}},
-		{"as Sluice asks: HTTP/2, metadata, Strict", plan{sender: newSender(http2, connections, config.Clone()), target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
+		{"as Sluice asks, but by HTTP/2: metadata, Strict", plan{sender: newSender(http2, connections, config.Clone()), target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
 	}
 	rates, costs := make([][]float64, len(ways)), make([][]float64, len(ways))
 	var variants []func(bool) error

@@ -57,7 +57,7 @@ func ratios(measured, baseline []float64) []float64 {
 	return all
 }
 
-// differences takes from what each round has measured what the same round has measured of the other.
+// differences subtracts the baseline, round by round.
 func differences(measured, baseline []float64) []float64 {
 	var all []float64
 	for i := range min(len(measured), len(baseline)) {

@@ -77,6 +77,13 @@ func TestRatios(t *testing.T) {
 	}
 }
 
+func TestDifferences(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]float64{1, -2}, differences([]float64{3, 2, 9}, []float64{2, 4})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestInterleave(t *testing.T) {
 	t.Parallel()
 	got := ""
