@@ -78,8 +78,7 @@ func newRun(r *route.Route, result signature.Result, contentType, traceparent st
 	digest := sha256.Sum256(body)
 	made.Digest = hex.EncodeToString(digest[:])
 
-	o := make(object, 0, len(body)/2*3+2048)
-	o.begin("")
+	o := newObject(len(body)/2*3 + 2048)
 	o.text("apiVersion", apiVersion)
 	o.text("kind", "FlowRun")
 	o.begin("metadata")

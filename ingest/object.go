@@ -15,11 +15,12 @@ import (
 // refuses it.
 type object []byte
 
-// begin begins an object: as the member of that name, or the outermost one if it has none.
+// newObject begins the outermost object, with room for that many bytes.
+func newObject(room int) object { return append(make(object, 0, room), '{') }
+
+// begin begins a member that is an object.
 func (o *object) begin(name string) {
-	if name != "" {
-		o.name(name)
-	}
+	o.name(name)
 	*o = append(*o, '{')
 }
 

@@ -13,8 +13,7 @@ import (
 )
 
 func TestObject(t *testing.T) {
-	var o object
-	o.begin("")
+	o := newObject(0)
 	o.text("left out", "")
 	o.begin("empty")
 	o.end()

@@ -71,7 +71,7 @@ func newContest(ctx context.Context, b *bench, connections int) (*contest, error
 			return nil, err
 		}
 		c.hop = &contender{name: "hop", server: child, plan: plan{
-			sender: newSender(http1, connections, nil), target: t.by(address + hopPath), want: http.StatusAccepted,
+			sender: newSender(http1, connections, nil), target: t.to(address+hopPath, http.Header{"Content-Type": {"application/json"}}), want: http.StatusAccepted,
 		}}
 	}
 	for _, one := range c.all() {

@@ -207,20 +207,15 @@ func (t *template) raw() vegeta.Targeter { return t.rawBy("application/json", ""
 
 // rawBy is raw with another answer, and with more parameters.
 func (t *template) rawBy(answer, parameters string) vegeta.Targeter {
-	return func(target *vegeta.Target) error {
-		target.Method, target.URL = http.MethodPost, t.url+parameters
-		_, target.Body = t.next()
-		target.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {answer}}
-		if t.token != "" {
-			target.Header.Set("Authorization", "Bearer "+t.token)
-		}
-		return nil
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {answer}}
+	if t.token != "" {
+		header.Set("Authorization", "Bearer "+t.token)
 	}
+	return t.to(t.url+parameters, header)
 }
 
-// by has the objects sent to another server, for that to create them.
-func (t *template) by(url string) vegeta.Targeter {
-	header := http.Header{"Content-Type": {"application/json"}}
+// to has the objects sent to a server.
+func (t *template) to(url string, header http.Header) vegeta.Targeter {
 	return func(target *vegeta.Target) error {
 		target.Method, target.URL, target.Header = http.MethodPost, url, header.Clone()
 		_, target.Body = t.next()

@@ -19,7 +19,7 @@ const metadataAlone = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s
 
 // requests measures what the API server makes of the ways to ask it for the same: what Sluice could choose.
 func requests(ctx context.Context, b *bench) ([]table, error) {
-	const connections, full, metadata = 16, "application/json", metadataAlone
+	const connections, full = 16, "application/json"
 	usual, err := b.cluster.newTemplate(ctx)
 	if err != nil {
 		return nil, err
@@ -43,14 +43,14 @@ func requests(ctx context.Context, b *bench) ([]table, error) {
 		{"", plan{sender: one, target: usual.raw()}},
 		{"the same again", plan{sender: one, target: usual.raw()}},
 		{"HTTP/2", plan{sender: newSender(http2, connections, config.Clone()), target: usual.raw()}},
-		{"the answer is metadata alone", plan{sender: one, target: usual.rawBy(metadata, "")}},
+		{"the answer is metadata alone", plan{sender: one, target: usual.rawBy(metadataAlone, "")}},
 		{"fieldValidation=Strict", plan{sender: one, target: usual.rawBy(full, "&fieldValidation=Strict")}},
 		{"fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(full, "&fieldValidation=Ignore")}},
-		{"the answer is metadata alone, in protobuf", plan{sender: one, target: usual.rawBy(strings.Replace(metadata, "json", "vnd.kubernetes.protobuf", 1), "")}},
-		{"metadata alone, fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(metadata, "&fieldValidation=Ignore")}},
-		{"metadata alone, fieldValidation=Strict", plan{sender: one, target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
+		{"the answer is metadata alone, in protobuf", plan{sender: one, target: usual.rawBy(strings.Replace(metadataAlone, "json", "vnd.kubernetes.protobuf", 1), "")}},
+		{"metadata alone, fieldValidation=Ignore", plan{sender: one, target: usual.rawBy(metadataAlone, "&fieldValidation=Ignore")}},
+		{"metadata alone, fieldValidation=Strict", plan{sender: one, target: usual.rawBy(metadataAlone, "&fieldValidation=Strict")}},
 		{"no labels and annotations", plan{sender: one, target: bare.raw()}},
-		{"as Sluice asks, but by HTTP/2: metadata, Strict", plan{sender: newSender(http2, connections, config.Clone()), target: usual.rawBy(metadata, "&fieldValidation=Strict")}},
+		{"as Sluice asks, but by HTTP/2: metadata, Strict", plan{sender: newSender(http2, connections, config.Clone()), target: usual.rawBy(metadataAlone, "&fieldValidation=Strict")}},
 	}
 	rates, costs := make([][]float64, len(ways)), make([][]float64, len(ways))
 	var variants []func(bool) error
