@@ -71,6 +71,7 @@ type Collector struct {
 	namespaces []string
 	pager      *pager
 	observe    func(namespace, trigger, key string, created time.Time)
+	absences   *absences
 	writer     *writer
 	metrics    *metrics
 	now        func() time.Time
@@ -96,7 +97,7 @@ func NewCollector(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the metrics of the history: %w", err)
 	}
-	c := &Collector{flows: o.Flows, namespaces: o.Namespaces, metrics: m, now: o.Now, log: o.Log}
+	c := &Collector{flows: o.Flows, namespaces: o.Namespaces, absences: newAbsences(), metrics: m, now: o.Now, log: o.Log}
 	if len(c.namespaces) == 0 {
 		c.namespaces = []string{""}
 	}
@@ -169,7 +170,11 @@ func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error
 	}
 	var errs []error
 	for _, namespace := range c.namespaces {
-		errs = append(errs, s.namespace(ctx, namespace))
+		err := s.namespace(ctx, namespace)
+		if err == nil {
+			c.absences.swept(namespace, c.now(), s.met)
+		}
+		errs = append(errs, err)
 	}
 	err = errors.Join(errs...)
 	if ctx.Err() != nil { // not an error of anybody
@@ -282,14 +287,14 @@ func (s *sweep) page(ctx context.Context, namespace, token string) (next string,
 // look decides on a run.
 func (s *sweep) look(ctx context.Context, r *run) error {
 	s.seen[r.state]++
-	if r.state == active || r.state == deleting {
+	if r.state == deleting {
 		return nil
 	}
-	l, flow, err := s.limits(ctx, r)
+	l, flow, err := s.limits(ctx, r) // of an active run too: that there is its Flow is worth to know when both are over
 	if err != nil {
 		return err
 	}
-	if l.unknown {
+	if r.state == active || l.unknown {
 		return nil
 	}
 	if why := l.expired(r, s.now()); why != "" {
@@ -315,7 +320,9 @@ func (s *sweep) look(ctx context.Context, r *run) error {
 	}
 }
 
-// limits returns the limits that hold for a run, and the name of its Flow; no name if the Flow is gone.
+// limits returns the limits that hold for a run, and the name of its Flow; no name if the Flow is gone. Which ones hold is not
+// known of a Flow that may be on its way back: one that was there a while ago, or that no sweep has seen because it was there
+// after its run was made and before the next sweep.
 func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err error) {
 	key := types.NamespacedName{Namespace: r.namespace, Name: r.flow}
 	if l, ok := s.histories[key]; ok {
@@ -323,15 +330,25 @@ func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err 
 	}
 	var object sluicev1alpha1.Flow
 	if err := s.flows.Get(ctx, key, &object); err != nil {
-		if apierrors.IsNotFound(err) {
-			return defaultLimits, "", nil
+		if !apierrors.IsNotFound(err) {
+			return limits{}, "", fmt.Errorf("get the flow %q: %w", r.flow, err)
 		}
-		return limits{}, "", fmt.Errorf("get the flow %q: %w", r.flow, err)
+		if now := s.now(); s.absences.recent(key, now) || now.Sub(r.created) < absenceGrace {
+			return limits{unknown: true}, "", nil
+		}
+		return defaultLimits, "", nil
 	}
+	s.absences.seen(key)
 	l = limitsOf(object.Spec.History)
 	l.unknown = l.unknown || unreadable.Spec(&object)
 	s.histories[key] = l
 	return l, r.flow, nil
+}
+
+// met says whether the sweep has met runs of a Flow that there is.
+func (s *sweep) met(flow types.NamespacedName) bool {
+	_, ok := s.histories[flow]
+	return ok
 }
 
 func (s *sweep) remove(r *run, why reason) { s.tasks = append(s.tasks, task{r, why}) }

@@ -341,12 +341,18 @@ func TestSweep(t *testing.T) {
 			}
 			began := create(t, namespace, tc.runs...)
 			var writes atomic.Int64
-			c := newCollector(t, in(namespace), at(began.Add(tc.after)), through(func(r *http.Request) *http.Response {
+			now := began.Add(tc.after)
+			c := newCollector(t, in(namespace), func(o *Options) { o.Now = func() time.Time { return now } }, through(func(r *http.Request) *http.Response {
 				if r.Method != http.MethodGet {
 					writes.Add(1)
 				}
 				return nil
 			}))
+			if tc.history == nil { // then the leader must have missed the Flow for a while
+				now = now.Add(-absenceGrace)
+				sweepOnce(t, c)
+				now = now.Add(absenceGrace)
+			}
 			sweepOnce(t, c)
 			checkLeft(t, tc.reason, namespace, tc.want...)
 			first := writes.Load()
@@ -394,6 +400,7 @@ func TestObserve(t *testing.T) {
 	type use struct{ namespace, trigger, key string }
 	namespace := env.Namespace(t)
 	byHand := func(run *sluicev1alpha1.FlowRun) { run.Labels, run.Annotations = nil, nil }
+	env.Create(t, makeFlow(namespace))
 	began := create(t, namespace, given{"a", succeeded, 0, nil}, given{"b", active, 0, nil}, given{"c", received, 0, byHand}, given{"d", deleting, 0, nil})
 	var observed []use
 	c := newCollector(t, in(namespace), at(began.Add(365*day)), func(o *Options) {
@@ -876,6 +883,7 @@ func TestNamespaces(t *testing.T) {
 	first, second, unwatched := env.Namespace(t), env.Namespace(t), env.Namespace(t)
 	var began time.Time
 	for _, namespace := range []string{first, second, unwatched} {
+		env.Create(t, makeFlow(namespace))
 		began = create(t, namespace, given{"a", received, 0, nil}, given{"b", succeeded, 0, nil}, given{"c", active, 0, nil})
 	}
 	forbidden := true
@@ -1019,7 +1027,7 @@ func TestMemory(t *testing.T) {
 	offer := func(flow string, state state, count int) {
 		t.Helper()
 		for i := range count {
-			r := &run{namespace: namespace, name: fmt.Sprintf("run-%d", i), flow: flow, state: state, created: now, finished: now.Add(time.Duration(i%997) * time.Microsecond)}
+			r := &run{namespace: namespace, name: fmt.Sprintf("run-%d", i), flow: flow, state: state, created: now.Add(-absenceGrace), finished: now.Add(time.Duration(i%997) * time.Microsecond)}
 			if err := s.look(ctx, r); err != nil {
 				t.Fatal(err)
 			}
@@ -1028,6 +1036,7 @@ func TestMemory(t *testing.T) {
 			}
 		}
 	}
+	s.absences.swept("", now.Add(-absenceGrace), s.met)
 	offer(flowName, succeeded, 20_000)
 	offer(flowName, failed, 20_000)
 	offer(flowName, received, 20_000)
@@ -1049,6 +1058,9 @@ func TestMemory(t *testing.T) {
 	}
 	if len(s.histories) != 1 {
 		t.Errorf("%d histories are remembered of one Flow", len(s.histories))
+	}
+	if len(s.absences.present) != 1 || len(s.absences.missing) != 0 {
+		t.Errorf("of one Flow and invented names, %v and %v are remembered", s.absences.present, s.absences.missing)
 	}
 }
 
@@ -1087,6 +1099,7 @@ func TestRequests(t *testing.T) {
 func TestStart(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
+	env.Create(t, makeFlow(namespace))
 	began := create(t, namespace, given{"a", received, 0, nil}, given{"b", active, 0, nil})
 	c := newCollector(t, in(namespace), at(began.Add(4*day)))
 	if !c.NeedLeaderElection() {
@@ -1111,6 +1124,7 @@ func TestStart(t *testing.T) {
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
+	env.Create(t, makeFlow(namespace))
 	began := create(t, namespace, given{"a", received, 0, nil}, given{"b", received, 0, nil}, given{"c", received, 0, nil})
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute) // if nothing is deleted
 	defer stop()
