@@ -386,7 +386,7 @@ func TestRenderings(t *testing.T) {
 		},
 		"NetworkPolicies": {
 			reason: "webhooks from everybody, metrics from one namespace, out only to DNS and the API server",
-			values: `{networkPolicy: {enabled: true}}`,
+			values: `{networkPolicy: {enabled: true, apiServerTo: [{ipBlock: {cidr: 192.0.2.1/32}}]}}`,
 			more:   []string{"NetworkPolicy/sluice-ingest", "NetworkPolicy/sluice-controller"},
 			fields: map[string]string{
 				"NetworkPolicy/sluice-ingest .spec.policyTypes":                  `["Ingress","Egress"]`,
@@ -394,6 +394,9 @@ func TestRenderings(t *testing.T) {
 				"NetworkPolicy/sluice-ingest .spec.ingress[0].from":              ``,
 				"NetworkPolicy/sluice-ingest .spec.ingress[2].from":              `[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]`,
 				"NetworkPolicy/sluice-ingest .spec.egress[*].ports[*].port":      `53 53 443 6443`,
+				"NetworkPolicy/sluice-ingest .spec.egress[*].to":                 `[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"kube-system"}},"podSelector":{"matchExpressions":[{"key":"k8s-app","operator":"In","values":["kube-dns","node-local-dns"]}]}},{"ipBlock":{"cidr":"169.254.20.10/32"}}] [{"ipBlock":{"cidr":"192.0.2.1/32"}}]`,
+				"NetworkPolicy/sluice-controller .spec.egress[*].ports[*].port":  `53 53 443 6443`,
+				"NetworkPolicy/sluice-controller .spec.egress[*].to":             `[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"kube-system"}},"podSelector":{"matchExpressions":[{"key":"k8s-app","operator":"In","values":["kube-dns","node-local-dns"]}]}},{"ipBlock":{"cidr":"169.254.20.10/32"}}] [{"ipBlock":{"cidr":"192.0.2.1/32"}}]`,
 				"NetworkPolicy/sluice-controller .spec.ingress[*].ports[*].port": `8081 8082`,
 			},
 		},
@@ -408,6 +411,15 @@ func TestRenderings(t *testing.T) {
 				"NetworkPolicy/sluice-ingest .spec.ingress[0].from":          `[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"ingress-nginx"}}}]`,
 				"NetworkPolicy/sluice-ingest .spec.egress[1].to":             `[{"ipBlock":{"cidr":"192.0.2.1/32"}}]`,
 				"NetworkPolicy/sluice-ingest .spec.egress[*].ports[*].port":  `53 53 6443 4317`,
+			},
+		},
+		"NetworkPoliciesWithoutNames": {
+			reason: "a destination that is left out would be every one",
+			values: `{networkPolicy: {enabled: true, dnsTo: [], apiServerTo: [{ipBlock: {cidr: 192.0.2.1/32}}]}}`,
+			more:   []string{"NetworkPolicy/sluice-ingest", "NetworkPolicy/sluice-controller"},
+			fields: map[string]string{
+				"NetworkPolicy/sluice-ingest .spec.egress[*].ports[*].port": `443 6443`,
+				"NetworkPolicy/sluice-ingest .spec.egress[*].to":            `[{"ipBlock":{"cidr":"192.0.2.1/32"}}]`,
 			},
 		},
 		"NoMetrics": {
@@ -662,6 +674,10 @@ func TestRefusals(t *testing.T) {
 		"SampleRatio":        {"more than all", `{tracing: {sampleRatio: 10}}`, []string{"at '/tracing/sampleRatio': maximum"}},
 		"Trust":              {"not one of the ways", `{tracing: {trustTraceparent: "true"}}`, []string{"at '/tracing/trustTraceparent': value must be one of"}},
 		"All":                {"all that is wrong, at once", `{mode: both, log: {level: trace}}`, []string{"at '/mode'", "at '/log/level'"}},
+		"PolicyToAnywhere":   {"Secrets could leave the cluster", `{networkPolicy: {enabled: true}}`, []string{"networkPolicy.enabled needs networkPolicy.apiServerTo", "kubectl get endpointslices"}},
+		"PolicyToNull":       {"it would be anywhere, too", `{networkPolicy: {enabled: true, apiServerTo: null}}`, []string{"networkPolicy.enabled needs networkPolicy.apiServerTo"}},
+		"PeerOfNothing":      {"the API server would refuse it", `{networkPolicy: {dnsTo: [{}]}}`, []string{"at '/networkPolicy/dnsTo/0': minProperties"}},
+		"PeerMisspelt":       {"the API server would leave it out", `{networkPolicy: {apiServerTo: [{ipblock: {cidr: 192.0.2.1/32}}]}}`, []string{"at '/networkPolicy/apiServerTo/0': additional properties 'ipblock' not allowed"}},
 		"AllContradictions":  {"all that is wrong, at once", `{tls: {enabled: true}, ingress: {enabled: true}}`, []string{"- tls.enabled needs", "- ingress.enabled needs"}},
 	}
 	for name, tc := range cases {

@@ -130,7 +130,7 @@ func kinds(objects []*unstructured.Unstructured, kind string) []*unstructured.Un
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	other := `{mode: all, ingest: {autoscaling: {enabled: true}}, networkPolicy: {enabled: true}, metrics: {access: open}}`
+	other := `{mode: all, ingest: {autoscaling: {enabled: true}}, networkPolicy: {enabled: true, apiServerTo: [{ipBlock: {cidr: 192.0.2.1/32}}]}, metrics: {access: open}}`
 	file := filepath.Join(t.TempDir(), "values.yaml")
 	if err := os.WriteFile(file, []byte(other), 0o600); err != nil {
 		t.Fatal(err)

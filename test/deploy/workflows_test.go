@@ -95,18 +95,22 @@ func reviewWorkflow(raw []byte) (problems []string, writers map[string][]string,
 		problems = append(problems, "permissions of all jobs may only read")
 	}
 	// Comments are no part of what is decoded.
+	lines := 0
 	for line := range strings.Lines(text) {
 		uses, found := strings.CutPrefix(strings.TrimPrefix(strings.TrimSpace(line), "- "), "uses:")
-		uses = strings.TrimSpace(uses)
-		if found && !strings.HasPrefix(uses, "./") && !pinned.MatchString(uses) {
+		if !found {
+			continue
+		}
+		lines++
+		if uses = strings.TrimSpace(uses); !strings.HasPrefix(uses, "./") && !pinned.MatchString(uses) {
 			problems = append(problems, uses+" is not a commit of 40 digits with its version behind it, as in # v1.2.3")
 		}
 	}
-	lines := strings.Count(text, "uses:")
 	writers = map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(workflow.Jobs)) {
 		job := workflow.Jobs[name]
 		if job.Uses != nil {
+			lines--
 			problems = append(problems, name+" is a workflow of somebody else's")
 		}
 		given, ok := writes(job.Permissions)

@@ -265,6 +265,11 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- $problems = append $problems "httpRoute.enabled needs httpRoute.parentRefs: which Gateways is it for?" -}}
 {{- end -}}
+{{- with .Values.networkPolicy -}}
+{{- if and .enabled (not .apiServerTo) -}}
+{{- $problems = append $problems "networkPolicy.enabled needs networkPolicy.apiServerTo: where is the API server? `kubectl get endpointslices --namespace=default --selector=kubernetes.io/service-name=kubernetes` says it, for [{ipBlock: {cidr: 192.0.2.1/32}}]. [{ipBlock: {cidr: 0.0.0.0/0}}] is anywhere, also for whoever takes a pod over" -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.ingest.autoscaling -}}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
 {{- $problems = append $problems "ingest.autoscaling.minReplicas is greater than ingest.autoscaling.maxReplicas" -}}
