@@ -10,6 +10,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 )
 
 const (
@@ -210,16 +212,20 @@ func cutOff(places []*place) {
 }
 
 // reader returns a reader of the request's body that takes room for what comes.
-func (p *place) reader(body io.Reader) io.Reader { return &placeReader{place: p, body: body} }
+func (p *place) reader(body io.Reader, turn *connlimit.Turn) io.Reader {
+	return &placeReader{place: p, turn: turn, body: body}
+}
 
 type placeReader struct {
 	place *place
+	turn  *connlimit.Turn // is told of what comes
 	body  io.Reader
 }
 
 // Read implements io.Reader.
 func (r *placeReader) Read(b []byte) (int, error) {
 	n, err := r.body.Read(b)
+	r.turn.Received(int64(n))
 	if n > 0 && !r.place.grow(int64(n)) {
 		return n, shortOfMemory
 	}

@@ -264,7 +264,7 @@ func TestMemoryReads(t *testing.T) {
 					leaveAll(m, tc.size, t, []*place{p})
 					return
 				}
-				body, err := io.ReadAll(p.reader(iotest.HalfReader(strings.NewReader(strings.Repeat("x", tc.length)))))
+				body, err := io.ReadAll(p.reader(iotest.HalfReader(strings.NewReader(strings.Repeat("x", tc.length))), nil))
 				if !errors.Is(err, tc.want) {
 					t.Errorf("%s: %v, want %v", tc.reason, err, tc.want)
 				}
