@@ -221,7 +221,8 @@ func (g *groups[K]) hold(one *group[K], more int) {
 // pool holds no more than most items.
 type pool struct {
 	most    int
-	size    int // busy ones included
+	size    int // busy ones included,
+	exempt  int // and of these, those of clients that are exempt
 	order   uint64
 	all     [evictable]queue
 	clients groups[netip.Prefix]
@@ -251,6 +252,9 @@ func (p *pool) put(i *item, k kind, w whose, now time.Duration) {
 	i.received.Store(0)
 	i.due = now + slowGrace
 	i.client, i.path = p.clients.join(w.client, w.exempt), nil
+	if i.client.exempt {
+		p.exempt++
+	}
 	if k == waiting {
 		i.path = p.paths.join(w.path, false)
 	}
@@ -263,11 +267,19 @@ func (p *pool) put(i *item, k kind, w whose, now time.Duration) {
 	}
 	// Not before: they may be the same ones.
 	if client != nil {
-		p.clients.part(client)
+		p.part(client)
 	}
 	if path != nil {
 		p.paths.part(path)
 	}
+}
+
+// part takes a member away from the client.
+func (p *pool) part(client *group[netip.Prefix]) {
+	if client.exempt {
+		p.exempt--
+	}
+	p.clients.part(client)
 }
 
 // leave takes the item out of the queues, but not out of its groups.
@@ -288,7 +300,7 @@ func (p *pool) forget(i *item) {
 		return
 	}
 	p.leave(i)
-	p.clients.part(i.client)
+	p.part(i.client)
 	if i.path != nil {
 		p.paths.part(i.path)
 	}
@@ -343,7 +355,7 @@ func (p *pool) oldest(queues *[evictable]queue, newest *item) *item {
 func (p *pool) victim(newest *item, now time.Duration) (*item, Why) {
 	// A client that holds more than its part, and so much that others feel it, has all of that taken from itself.
 	most := p.clients.top()
-	if most != nil && most.held > p.most/largePart && most.held*len(p.clients.ranked) > p.most {
+	if most != nil && most.held > p.most/largePart && most.held*len(p.clients.ranked) > p.size-p.exempt {
 		for _, i := range []*item{p.slow(&most.queues[waiting], now), most.queues[idle].first(), p.oldest(&most.queues, newest)} {
 			if i != nil {
 				return i, WhyClient
