@@ -201,6 +201,10 @@ func TestOrder(t *testing.T) {
 			reason: "one path has two of three that wait, which are younger",
 			steps:  []string{"new a1 b1 c1 d1", "head:y a1", "pass:10ms", "head:x b1 c1", "pass:1s", "new e1"}, closed: "b1", why: "path",
 		},
+		"SlowOfAnotherPath": {
+			reason: "of the path for which the most wait, none is slow yet",
+			steps:  []string{"new a1 b1 c1 d1", "get d1", "idle d1", "head:y a1", "pass:1s", "head:x b1 c1", "new e1"}, closed: "a1", why: "slow",
+		},
 		"PathOfOne": {
 			reason: "each path has as many", steps: []string{"new a1 b1 c1 d1", "head:y a1", "pass:10ms", "head:x b1", "pass:1s", "new e1"}, closed: "a1", why: "slow",
 		},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -53,6 +54,18 @@ func (p Proxies) String() string {
 	}
 	return strings.Join(texts, ",")
 }
+
+// MarshalText implements encoding.TextMarshaler, for flags.
+func (p Proxies) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler, for flags.
+func (p *Proxies) UnmarshalText(text []byte) (err error) {
+	*p, err = ParseProxies(string(text))
+	return err
+}
+
+// Equal says whether they are the same networks in the same order.
+func (p Proxies) Equal(other Proxies) bool { return slices.Equal(p, other) }
 
 // Trusts says whether the address is one of a proxy.
 func (p Proxies) Trusts(address netip.Addr) bool {
