@@ -173,7 +173,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		return h.unauthorized(w, r, target, traced, nil, err)
 	}
 
-	if short, retryAfter := h.gate.check(target.UID); short != "" {
+	if short, retryAfter := h.gate.check(target.Namespace, target.UID); short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
 	place, ok := h.memory.enter(target.UID, r.ContentLength, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
@@ -228,7 +228,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	// A sender that hangs up does not cancel what follows, nor does a shutdown.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), deadline)
 	defer cancel()
-	pass, short, retryAfter := h.gate.enter(ctx, target.UID, target.Limits.Concurrency)
+	pass, short, retryAfter := h.gate.enter(ctx, target.Namespace, target.UID, target.Limits.Concurrency)
 	if short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
