@@ -176,7 +176,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	if short, retryAfter := h.gate.check(target.Namespace, target.UID); short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
-	place, ok := h.memory.enter(target.UID, r.ContentLength, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
+	place, ok := h.memory.enter(target.Namespace, target.UID, r.ContentLength, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
 	defer place.leave()
 	if !ok {
 		return reject(h.shed(target, shortOfMemory, 0))
