@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
@@ -62,16 +63,17 @@ func fuzzHandler(tb testing.TB, k *keeper) *handler {
 	table.Upsert(&route.Route{Namespace: "shop", Name: "suspended", UID: "suspended", Unavailable: "Suspended"})
 	limits := DefaultLimits()
 	limits.MaxBodyBytes = fuzzLimit
+	conns := connlimit.New(limits.MaxConnections, nil, time.Now)
 	bodies := newMemory(limits.MaxInFlightBytes, time.Now)
 	creates := newGate(gateLimits{most: limits.MaxCreates, target: limits.AcceptDeadline, maxWait: limits.AcceptDeadline}, time.Now)
 	m, err := newMetrics(prometheus.NewRegistry(), table, levels{
-		gate: creates.state, memory: func() int64 { return bodies.held(limits.MaxInFlightBytes) }, connections: func() int { return 0 },
+		gate: creates.state, memory: func() int64 { return bodies.held(limits.MaxInFlightBytes) }, connections: conns,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	o := Options{Table: table, Creator: k, Limits: limits, Log: logr.Discard(), Now: time.Now}
-	return newHandler(o, bodies, creates, m, newInquiries(nil, o.Log, o.Now), new(atomic.Bool))
+	return newHandler(o, conns, bodies, creates, m, newInquiries(nil, o.Log, o.Now), new(atomic.Bool))
 }
 
 // FuzzRequest sends requests, byte by byte as they may come. A FlowRun is made exactly of those that an independent look finds

@@ -8,6 +8,7 @@ package ingest
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -59,12 +60,13 @@ const (
 // How many creates may run at a time follows from how the API server is doing: their number grows while most
 // of them take less than a target, and shrinks when they do not or when it turns some away. So latency stays bounded by
 // what the API server can do at the moment, rather than by a number that somebody has to guess. Requests beyond that
-// wait for a short time, and no more than have a chance to be through by then. Each trigger has a queue of its own, and
-// they take turns; and none may have all creates, so that one whose creates take long, because of a webhook of its tenant's
-// for instance, leaves room for the others.
+// wait for a short time, and no more than have a chance to be through by then. Namespaces take turns, and within each its
+// triggers do, so that who has many triggers has no more turns than others; and none may have all creates, so that one whose
+// creates take long, because of a webhook of its tenant's for instance, leaves room for the others.
 //
 // When nothing succeeds any more, the circuit opens: requests are refused before their bodies are read, but for one
-// at a time that tries, and one of each trigger that has not tried yet: what fails may be another tenant's alone.
+// at a time that tries, and one of each trigger that has not tried yet, a namespace's one after the other: what fails may be
+// another tenant's alone.
 type gate struct {
 	limits gateLimits
 	now    func() time.Time
@@ -76,8 +78,10 @@ type gate struct {
 	filled   time.Time // and since when, with pauses shorter than overloadMemory
 	running  int
 	waiting  int
-	triggers map[string]*turnstile // by UID; only those that have requests here
-	turns    []*turnstile          // those with requests that wait, in the order of their turns
+	tenants  map[string]*tenant    // by namespace; only those that have requests here
+	triggers map[string]*turnstile // by UID, likewise
+	turns    []*tenant             // those with requests that wait, in the order of their turns
+	mix      mix
 
 	window  window
 	circuit circuit
@@ -89,9 +93,19 @@ type gateLimits struct {
 	maxWait time.Duration // before it
 }
 
+// tenant is a namespace.
+type tenant struct {
+	namespace string
+	running   int
+	waiting   int
+	probes    int          // of those that are running
+	turns     []*turnstile // its triggers with requests that wait, in the order of their turns
+}
+
 // turnstile holds the requests of one trigger.
 type turnstile struct {
 	uid     string
+	tenant  *tenant
 	running int
 	waiting []*waiter
 }
@@ -142,6 +156,7 @@ func newGate(limits gateLimits, now func() time.Time) *gate {
 		limits:   limits,
 		now:      now,
 		limit:    float64(min(firstCreates, limits.most)),
+		tenants:  map[string]*tenant{},
 		triggers: map[string]*turnstile{},
 		window:   window{begin: now()},
 		circuit:  circuit{pause: firstCircuitPause},
@@ -149,20 +164,30 @@ func newGate(limits gateLimits, now func() time.Time) *gate {
 }
 
 // check says whether enter would refuse a request of the trigger at once, as enter does. It is for before the body is read.
-func (g *gate) check(uid string) (short shortage, retryAfter time.Duration) {
+func (g *gate) check(namespace, uid string) (short shortage, retryAfter time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := g.triggers[uid]
-	if t == nil {
-		t = &turnstile{uid: uid}
+	g.mix.note(namespace, g.now())
+	return g.refuse(g.turnstile(namespace, uid))
+}
+
+// turnstile returns that of the trigger, which may be one that nobody knows yet.
+func (g *gate) turnstile(namespace, uid string) *turnstile {
+	if t := g.triggers[uid]; t != nil {
+		return t
 	}
-	return g.refuse(t)
+	n := g.tenants[namespace]
+	if n == nil {
+		n = &tenant{namespace: namespace}
+	}
+	return &turnstile{uid: uid, tenant: n}
 }
 
 func (g *gate) refuse(t *turnstile) (shortage, time.Duration) {
 	if c := &g.circuit; c.open {
 		wait := c.until.Sub(g.now())
-		if due := wait <= 0 && !c.scheduled; due || !c.tried[t.uid] && c.probes < minCreates {
+		mayTry := c.probes < minCreates && (t.tenant.probes == 0 || !g.mixed())
+		if due := wait <= 0 && !c.scheduled; due || !c.tried[t.uid] && mayTry {
 			return "", 0
 		}
 		return circuitOpen, max(wait, c.pause)
@@ -170,15 +195,30 @@ func (g *gate) refuse(t *turnstile) (shortage, time.Duration) {
 	if g.hasRoom(t) {
 		return "", 0
 	}
-	queued := len(t.waiting)
-	// Each trigger may have three times as many places as are left, as small requests in memory. One that has none gets one even
-	// where others have too many, since their number has just become less.
-	places := g.places()
-	if left := places - g.waiting; queued < 3*left || queued == 0 && g.waiting < 2*places {
+	if g.mayWait(t) {
 		return "", 0
 	}
 	return queueFull, 0
 }
+
+// mayWait says whether there is a place for another request of the trigger to wait. Each trigger may have three times as many as
+// are left, as small requests in memory. One that has none gets one even where others have too many, since their number has just
+// become less. Where there are several namespaces, that holds for namespaces, and within each for its triggers; and as many as all
+// places by the number of namespaces that wait may wait of each in any case.
+func (g *gate) mayWait(t *turnstile) bool {
+	queued, places := len(t.waiting), g.places()
+	left := places - g.waiting
+	if !g.mixed() {
+		return queued < 3*left || queued == 0 && g.waiting < 2*places
+	}
+	if t.tenant.waiting == 0 {
+		return g.waiting < 3*places
+	}
+	more := max(3*left, places/len(g.turns)) - t.tenant.waiting
+	return more > 0 && (queued == 0 || queued < 3*more)
+}
+
+func (g *gate) mixed() bool { return g.mix.several(g.now()) }
 
 // places returns how many may wait. In an overload those are the ones that will be through in half of the time that they have, as creates
 // take half a second besides: a request that waits in vain has cost as much as one that is stored, and a longer queue stores no more.
@@ -191,21 +231,29 @@ func (g *gate) places() int {
 
 func (g *gate) hasRoom(t *turnstile) bool { return len(t.waiting) == 0 && g.mayRun(t) }
 
-// mayRun says whether another create of the trigger may begin: it may have up to three times as many as are left.
+// mayRun says whether another create of the trigger may begin: it may have up to three times as many as are left. Where there are
+// several namespaces, its namespace may, and of what that may have more, the trigger leaves some to others in it.
 func (g *gate) mayRun(t *turnstile) bool {
 	left := int(g.limit) - g.running - 1
-	return left >= 0 && (t.running == 0 || t.running < 3*left)
+	switch {
+	case left < 0:
+		return false
+	case !g.mixed():
+		return t.running == 0 || t.running < 3*left
+	case t.tenant.running == 0:
+		return true
+	}
+	more := 3*left - t.tenant.running
+	return more > 0 && (t.running == 0 || t.running < 3*(more-1))
 }
 
 // enter waits for the request's turn. concurrency bounds the requests of the trigger that are here at a time; 0 is no
 // bound. A pass must be given back to leave. A shortage comes with the time after which another request has a chance, or
 // 0 if that cannot be said.
-func (g *gate) enter(ctx context.Context, uid string, concurrency int) (*pass, shortage, time.Duration) {
+func (g *gate) enter(ctx context.Context, namespace, uid string, concurrency int) (*pass, shortage, time.Duration) {
 	g.mu.Lock()
-	t := g.triggers[uid]
-	if t == nil {
-		t = &turnstile{uid: uid}
-	}
+	g.mix.note(namespace, g.now())
+	t := g.turnstile(namespace, uid)
 	if concurrency > 0 && t.running+len(t.waiting) >= concurrency {
 		g.mu.Unlock()
 		return nil, overConcurrency, 0
@@ -214,7 +262,7 @@ func (g *gate) enter(ctx context.Context, uid string, concurrency int) (*pass, s
 		g.mu.Unlock()
 		return nil, short, retryAfter
 	}
-	g.triggers[uid] = t
+	g.tenants[t.tenant.namespace], g.triggers[uid] = t.tenant, t
 	if c := &g.circuit; c.open || g.hasRoom(t) {
 		p := g.admit(t)
 		if c.open {
@@ -223,16 +271,21 @@ func (g *gate) enter(ctx context.Context, uid string, concurrency int) (*pass, s
 			c.scheduled = c.scheduled || p.scheduled
 			c.tried[t.uid] = true
 			c.probes++
+			t.tenant.probes++
 		}
 		g.mu.Unlock()
 		return p, "", 0
 	}
 	g.window.saturated = true
 	w := &waiter{turnstile: t, result: make(chan waited, 1)}
+	if t.tenant.waiting == 0 {
+		g.turns = append(g.turns, t.tenant)
+	}
 	if len(t.waiting) == 0 {
-		g.turns = append(g.turns, t)
+		t.tenant.turns = append(t.tenant.turns, t)
 	}
 	t.waiting = append(t.waiting, w)
+	t.tenant.waiting++
 	g.waiting++
 	g.mu.Unlock()
 
@@ -264,6 +317,7 @@ func (g *gate) admit(t *turnstile) *pass {
 		}
 	}
 	g.running++
+	t.tenant.running++
 	t.running++
 	return &pass{turnstile: t, begin: g.now()}
 }
@@ -271,21 +325,19 @@ func (g *gate) admit(t *turnstile) *pass {
 // giveUp takes a waiter out of its queue.
 func (g *gate) giveUp(w *waiter) {
 	t := w.turnstile
-	for i := range t.waiting {
-		if t.waiting[i] == w {
-			t.waiting = append(t.waiting[:i:i], t.waiting[i+1:]...)
-			g.waiting--
-			break
-		}
+	i := slices.Index(t.waiting, w)
+	if i < 0 {
+		return // the circuit has opened
 	}
+	t.waiting = slices.Delete(t.waiting, i, i+1)
+	t.tenant.waiting--
+	g.waiting--
 	if len(t.waiting) > 0 {
 		return
 	}
-	for i := range g.turns {
-		if g.turns[i] == t {
-			g.turns = append(g.turns[:i:i], g.turns[i+1:]...)
-			break
-		}
+	t.tenant.turns = slices.DeleteFunc(t.tenant.turns, func(other *turnstile) bool { return other == t })
+	if t.tenant.waiting == 0 {
+		g.turns = slices.DeleteFunc(g.turns, func(other *tenant) bool { return other == t.tenant })
 	}
 	g.forget(t)
 }
@@ -293,6 +345,9 @@ func (g *gate) giveUp(w *waiter) {
 func (g *gate) forget(t *turnstile) {
 	if t.running == 0 && len(t.waiting) == 0 {
 		delete(g.triggers, t.uid)
+	}
+	if n := t.tenant; n.running == 0 && n.waiting == 0 {
+		delete(g.tenants, n.namespace)
 	}
 }
 
@@ -302,6 +357,7 @@ func (g *gate) leave(p *pass, health health, retryAfter time.Duration) {
 	defer g.mu.Unlock()
 	g.running--
 	p.turnstile.running--
+	p.turnstile.tenant.running--
 	g.forget(p.turnstile)
 	g.observe(p, health)
 	g.judge(p, health, retryAfter)
@@ -311,29 +367,39 @@ func (g *gate) leave(p *pass, health health, retryAfter time.Duration) {
 // next lets those through whose turn it is.
 func (g *gate) next() {
 	if g.circuit.open {
-		for _, t := range g.turns {
-			for _, w := range t.waiting {
-				w.result <- waited{short: circuitOpen}
+		for _, n := range g.turns {
+			n.waiting = 0
+			for _, t := range n.turns {
+				for _, w := range t.waiting {
+					w.result <- waited{short: circuitOpen}
+				}
+				t.waiting = nil
+				g.forget(t)
 			}
-			t.waiting = nil
-			g.forget(t)
+			n.turns = nil
 		}
 		g.turns, g.waiting = nil, 0
 		return
 	}
 	for passed := 0; passed < len(g.turns) && g.running < int(g.limit); {
-		t := g.turns[0]
+		n := g.turns[0]
 		g.turns = g.turns[1:]
-		if !g.mayRun(t) {
-			g.turns = append(g.turns, t)
+		i := slices.IndexFunc(n.turns, g.mayRun)
+		if i < 0 {
+			g.turns = append(g.turns, n)
 			passed++
 			continue
 		}
 		passed = 0
+		t := n.turns[i]
+		n.turns = slices.Delete(n.turns, i, i+1)
 		w := t.waiting[0]
 		t.waiting = t.waiting[1:]
 		if len(t.waiting) > 0 {
-			g.turns = append(g.turns, t)
+			n.turns = append(n.turns, t)
+		}
+		if n.waiting--; n.waiting > 0 {
+			g.turns = append(g.turns, n)
 		}
 		g.waiting--
 		w.result <- waited{pass: g.admit(t)}
@@ -399,6 +465,7 @@ func (g *gate) judge(p *pass, health health, retryAfter time.Duration) {
 	now := g.now()
 	if p.probe {
 		c.probes--
+		p.turnstile.tenant.probes--
 	}
 	if p.scheduled {
 		c.scheduled = false

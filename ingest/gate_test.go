@@ -8,7 +8,9 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,10 +29,19 @@ func testGate(most int) *gate {
 	return newGate(gateLimits{most: most, target: testTarget, maxWait: testMaxWait}, time.Now)
 }
 
+// namespaceOf returns the namespace of a trigger: what stands before a slash, or else one that they all have.
+func namespaceOf(uid string) string {
+	namespace, _, ok := strings.Cut(uid, "/")
+	if !ok {
+		return "shop"
+	}
+	return namespace
+}
+
 // mustEnter enters where nothing can be in the way.
 func mustEnter(t *testing.T, g *gate, uid string) *pass {
 	t.Helper()
-	p, short, _ := g.enter(t.Context(), uid, 0)
+	p, short, _ := g.enter(t.Context(), namespaceOf(uid), uid, 0)
 	if short != "" {
 		t.Fatalf("%s is turned away for want of %q", uid, short)
 	}
@@ -40,8 +51,8 @@ func mustEnter(t *testing.T, g *gate, uid string) *pass {
 // empty fails the test if something is left behind.
 func (g *gate) empty(t *testing.T) {
 	t.Helper()
-	if g.running != 0 || g.waiting != 0 || len(g.triggers) != 0 || len(g.turns) != 0 {
-		t.Errorf("%d are running, %d waiting; %d triggers and %d turns are kept, want none", g.running, g.waiting, len(g.triggers), len(g.turns))
+	if g.running != 0 || g.waiting != 0 || len(g.tenants) != 0 || len(g.triggers) != 0 || len(g.turns) != 0 {
+		t.Errorf("%d are running, %d waiting; %d namespaces, %d triggers and %d turns are kept, want none", g.running, g.waiting, len(g.tenants), len(g.triggers), len(g.turns))
 	}
 }
 
@@ -65,7 +76,7 @@ func load(t *testing.T, g *gate, s server, rates map[string]int, length time.Dur
 				time.Sleep(time.Second / time.Duration(rate)) //nolint:forbidigo // the clock of the bubble
 				wg.Go(func() {
 					begin := time.Now()
-					p, short, _ := g.enter(t.Context(), uid, 0)
+					p, short, _ := g.enter(t.Context(), namespaceOf(uid), uid, 0)
 					if short != "" {
 						return
 					}
@@ -148,7 +159,7 @@ func TestBurst(t *testing.T) {
 		for range senders {
 			wg.Go(func() {
 				for range 2 {
-					p, short, _ := g.enter(t.Context(), "a", 0)
+					p, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 0)
 					if short != "" {
 						t.Errorf("after %s, a request is turned away for want of %q", time.Since(begin), short)
 						return
@@ -185,6 +196,108 @@ func TestGateTurns(t *testing.T) {
 	})
 }
 
+// triggersOf makes rates of so many triggers of a namespace, which come to that many requests a second.
+func triggersOf(namespace string, triggers, rate int) map[string]int {
+	rates := map[string]int{}
+	for i := range triggers {
+		rates[fmt.Sprintf("%s/%d", namespace, i)] = rate / triggers
+	}
+	return rates
+}
+
+func sum(stored map[string]int, namespace string) (n int) {
+	for uid, count := range stored {
+		if namespaceOf(uid) == namespace {
+			n += count
+		}
+	}
+	return n
+}
+
+// TestGateNamespaces has a namespace with a hundred triggers, all of which want more than there is. It has the turns of one
+// namespace; and within each, triggers take turns.
+func TestGateNamespaces(t *testing.T) {
+	const can = 3330 // in 10 s
+	tests := map[string]struct {
+		reason string
+		rates  map[string]int
+		least  map[string]int // that are stored, of triggers or namespaces
+		most   map[string]int
+	}{
+		"Calm": {
+			reason: "what another namespace wants is less than its part",
+			rates:  map[string]int{"calm/a": 60}, least: map[string]int{"calm/a": 600, "many": can * 7 / 10},
+		},
+		"Greedy": {
+			reason: "a namespace with one trigger has as much as the one with many",
+			rates:  map[string]int{"one/a": 1000}, least: map[string]int{"one/a": can * 4 / 10, "many": can * 4 / 10}, most: map[string]int{"one/a": can * 6 / 10},
+		},
+		"Within": {
+			reason: "triggers of a namespace take turns in what it has",
+			rates:  map[string]int{"two/greedy": 1000, "two/calm": 40}, least: map[string]int{"two/calm": 400, "two/greedy": can * 2 / 10, "many": can * 4 / 10},
+		},
+		"Three": {
+			reason: "each of three has a third",
+			rates:  map[string]int{"one/a": 1000, "two/a": 500, "two/b": 500}, least: map[string]int{"one": can * 27 / 100, "two": can * 27 / 100, "many": can * 27 / 100},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := testGate(256)
+				rates := triggersOf("many", 100, 3000)
+				maps.Copy(rates, tc.rates)
+				stored, _ := load(t, g, server{atOnce: make(chan struct{}, 4), takes: 12 * time.Millisecond}, rates, 10*time.Second)
+				count := func(what string) int {
+					if n, ok := stored[what]; ok {
+						return n
+					}
+					return sum(stored, what)
+				}
+				for what, least := range tc.least {
+					if n := count(what); n < least {
+						t.Errorf("%s: %d of %s are stored, want at least %d", tc.reason, n, what, least)
+					}
+				}
+				for what, most := range tc.most {
+					if n := count(what); n > most {
+						t.Errorf("%s: %d of %s are stored, want at most %d", tc.reason, n, what, most)
+					}
+				}
+				g.empty(t)
+			})
+		})
+	}
+}
+
+// TestGateOneNamespace sees that a single namespace can use all there is, whichever number of triggers it has, and that they take turns.
+func TestGateOneNamespace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(256)
+		rates := triggersOf("many", 99, 2970)
+		rates["many/calm"] = 2
+		stored, _ := load(t, g, server{atOnce: make(chan struct{}, 4), takes: 12 * time.Millisecond}, rates, 10*time.Second)
+		if n := sum(stored, "many"); n < 3150 {
+			t.Errorf("%d are stored, want at least 3150 of the 3333 that the server can do", n)
+		}
+		if n := stored["many/calm"]; n < 15 {
+			t.Errorf("%d of the calm trigger are stored, want nearly all 20", n)
+		}
+		g.empty(t)
+	})
+	synctest.Test(t, func(t *testing.T) { // no create is kept free for others
+		g := testGate(32)
+		var passes []*pass
+		for i := range 32 {
+			passes = append(passes, mustEnter(t, g, fmt.Sprintf("many/%d", i)))
+		}
+		for _, p := range passes {
+			g.leave(p, answering, 0)
+		}
+		g.empty(t)
+	})
+}
+
 // TestGateOneTenantInTrouble has a trigger whose creates take as long as they may, for a webhook for instance, and perhaps fail.
 // The other must not pay for it.
 func TestGateOneTenantInTrouble(t *testing.T) {
@@ -192,28 +305,41 @@ func TestGateOneTenantInTrouble(t *testing.T) {
 		reason          string
 		health          health
 		troubled, other int // requests a second
+		triggers        int // of the troubled namespace, if the other trigger is in another one
 		least           float64
 	}{
-		"SlowFew":       {reason: "the majority is fast", health: answering, troubled: 5, other: 250, least: 0.96},
-		"SlowMany":      {reason: "they must not have all creates", health: answering, troubled: 200, other: 20, least: 0.99},
-		"FailingMany":   {reason: "the circuit opens for nobody else", health: failing, troubled: 200, other: 20, least: 0.99},
-		"FailingTurns":  {reason: "the other comes only now and then", health: failing, troubled: 60, other: 2, least: 0.96},
-		"ThrottledMany": {reason: "the API server turns away one alone", health: overloaded, troubled: 200, other: 20, least: 0.99},
+		"SlowFew":           {reason: "the majority is fast", health: answering, troubled: 5, other: 250, least: 0.96},
+		"SlowMany":          {reason: "they must not have all creates", health: answering, troubled: 200, other: 20, least: 0.99},
+		"FailingMany":       {reason: "the circuit opens for nobody else", health: failing, troubled: 200, other: 20, least: 0.99},
+		"FailingTurns":      {reason: "the other comes only now and then", health: failing, troubled: 60, other: 2, least: 0.96},
+		"SlowTriggers":      {reason: "a namespace must not have all creates, whatever number of triggers it has", health: answering, troubled: 200, triggers: 100, other: 20, least: 0.99},
+		"FailingTriggers":   {reason: "the circuit opens for nobody else", health: failing, troubled: 200, triggers: 100, other: 20, least: 0.99},
+		"FailingTurnsOfOne": {reason: "the other comes only now and then, and need not wait for all of the one's triggers to try", health: failing, troubled: 200, triggers: 100, other: 2, least: 0.96},
+		"SlowNamespace":     {reason: "one trigger of another namespace", health: answering, troubled: 200, triggers: 1, other: 20, least: 0.99},
+		"FailingNamespace":  {reason: "one trigger of another namespace", health: failing, troubled: 200, triggers: 1, other: 20, least: 0.99},
+		"ThrottledMany":     {reason: "the API server turns away one alone", health: overloaded, troubled: 200, other: 20, least: 0.99},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := testGate(256)
 				done := make(chan struct{})
+				troubled, other := map[string]int{"troubled": tc.troubled}, "other"
+				if tc.triggers > 0 {
+					troubled, other = triggersOf("troubled", tc.triggers, tc.troubled), "other/a"
+					for _, uid := range []string{"troubled/0", other} { // it is known that there are several namespaces
+						g.leave(mustEnter(t, g, uid), answering, 0)
+					}
+				}
 				go func() {
 					defer close(done)
 					s := server{atOnce: make(chan struct{}, 1000), takes: 1900 * time.Millisecond, health: func() health { return tc.health }}
-					load(t, g, s, map[string]int{"troubled": tc.troubled}, 30*time.Second)
+					load(t, g, s, troubled, 30*time.Second)
 				}()
-				stored, _ := load(t, g, server{atOnce: make(chan struct{}, 4), takes: 12 * time.Millisecond}, map[string]int{"other": tc.other}, 30*time.Second)
+				stored, _ := load(t, g, server{atOnce: make(chan struct{}, 4), takes: 12 * time.Millisecond}, map[string]int{other: tc.other}, 30*time.Second)
 				<-done
-				if got := float64(stored["other"]) / float64(30*tc.other); got < tc.least {
-					t.Errorf("%s: %d of %d of the other are stored", tc.reason, stored["other"], 30*tc.other)
+				if got := float64(stored[other]) / float64(30*tc.other); got < tc.least {
+					t.Errorf("%s: %d of %d of the other are stored", tc.reason, stored[other], 30*tc.other)
 				}
 				g.empty(t)
 			})
@@ -244,17 +370,17 @@ func TestGateOverloaded(t *testing.T) {
 func TestGateConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testGate(16)
-		first, short, _ := g.enter(t.Context(), "a", 2)
-		second, short2, _ := g.enter(t.Context(), "a", 2)
+		first, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 2)
+		second, short2, _ := g.enter(t.Context(), namespaceOf("a"), "a", 2)
 		if short != "" || short2 != "" {
 			t.Fatalf("the first two are turned away: %q, %q", short, short2)
 		}
-		if _, short, _ := g.enter(t.Context(), "a", 2); short != overConcurrency {
+		if _, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 2); short != overConcurrency {
 			t.Errorf("the third gets %q, want %q", short, overConcurrency)
 		}
 		other := mustEnter(t, g, "b")
 		g.leave(first, answering, 0)
-		third, short, _ := g.enter(t.Context(), "a", 2)
+		third, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 2)
 		if short != "" {
 			t.Fatalf("when one has left, the next is turned away: %q", short)
 		}
@@ -277,7 +403,7 @@ func TestGateQueue(t *testing.T) {
 			results = make(chan shortage, n)
 			for range n {
 				go func() {
-					p, short, _ := g.enter(t.Context(), uid, 0)
+					p, short, _ := g.enter(t.Context(), namespaceOf(uid), uid, 0)
 					if p != nil {
 						g.leave(p, answering, 0)
 					}
@@ -290,13 +416,13 @@ func TestGateQueue(t *testing.T) {
 		// One trigger takes three quarters of the places.
 		const most = burstQueue * 3 / 4
 		flood := waitFor("flood", most)
-		if short, _ := g.check("flood"); short != queueFull {
+		if short, _ := g.check(namespaceOf("flood"), "flood"); short != queueFull {
 			t.Errorf("one more gets %q, want %q", short, queueFull)
 		}
-		if _, short, _ := g.enter(t.Context(), "flood", 0); short != queueFull {
+		if _, short, _ := g.enter(t.Context(), namespaceOf("flood"), "flood", 0); short != queueFull {
 			t.Errorf("one more gets %q, want %q", short, queueFull)
 		}
-		if short, _ := g.check("calm"); short != "" {
+		if short, _ := g.check(namespaceOf("calm"), "calm"); short != "" {
 			t.Errorf("another trigger gets %q, want a place", short)
 		}
 		calm := waitFor("calm", 2)
@@ -323,13 +449,13 @@ func TestGateWaits(t *testing.T) {
 		g := testGate(1)
 		p := mustEnter(t, g, "a")
 		begin := time.Now()
-		if _, short, _ := g.enter(t.Context(), "b", 0); short != queueSlow || time.Since(begin) != testMaxWait {
+		if _, short, _ := g.enter(t.Context(), namespaceOf("b"), "b", 0); short != queueSlow || time.Since(begin) != testMaxWait {
 			t.Errorf("%q after %s, want %q after %s", short, time.Since(begin), queueSlow, testMaxWait)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), testMaxWait/2)
 		defer cancel()
 		begin = time.Now()
-		if _, short, _ := g.enter(ctx, "b", 0); short != queueSlow || time.Since(begin) != testMaxWait/2 {
+		if _, short, _ := g.enter(ctx, namespaceOf("b"), "b", 0); short != queueSlow || time.Since(begin) != testMaxWait/2 {
 			t.Errorf("%q after %s, want %q when the context ends", short, time.Since(begin), queueSlow)
 		}
 		g.leave(p, answering, 0)
@@ -349,7 +475,7 @@ func TestGateOrder(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, who := range []string{"a1", "a2", "a3", "b1", "c1", "b2"} {
 			wg.Go(func() {
-				p, short, _ := g.enter(t.Context(), who[:1], 0)
+				p, short, _ := g.enter(t.Context(), namespaceOf(who[:1]), who[:1], 0)
 				if short != "" {
 					t.Errorf("%s: %q", who, short)
 					return
@@ -393,25 +519,25 @@ func TestCircuit(t *testing.T) {
 		}
 		// Nobody gets through, and nobody waits, before it is time to try.
 		begin := time.Now()
-		short, retryAfter := g.check("a")
+		short, retryAfter := g.check(namespaceOf("a"), "a")
 		if short != circuitOpen || retryAfter <= 0 || retryAfter > lastCircuitPause {
 			t.Errorf("%q, retry after %s; want %q and a moment", short, retryAfter, circuitOpen)
 		}
-		if _, short, _ := g.enter(t.Context(), "a", 0); short != circuitOpen || time.Since(begin) != 0 {
+		if _, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 0); short != circuitOpen || time.Since(begin) != 0 {
 			t.Errorf("%q after %s, want %q at once", short, time.Since(begin), circuitOpen)
 		}
 		var pauses []time.Duration
 		for range 6 {
 			begin := time.Now()
 			for {
-				if short, _ := g.check("a"); short == "" {
+				if short, _ := g.check(namespaceOf("a"), "a"); short == "" {
 					break
 				}
 				time.Sleep(time.Millisecond) //nolint:forbidigo // the clock of the bubble
 			}
 			pauses = append(pauses, time.Since(begin))
 			probe := mustEnter(t, g, "a")
-			if _, short, _ := g.enter(t.Context(), "a", 0); short != circuitOpen {
+			if _, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 0); short != circuitOpen {
 				t.Errorf("while one tries, another gets %q, want %q", short, circuitOpen)
 			}
 			g.leave(probe, failing, 0)
@@ -441,7 +567,7 @@ func TestBurstAfterPause(t *testing.T) {
 		}
 		var waiters sync.WaitGroup
 		waiters.Go(func() {
-			if p, short, _ := g.enter(t.Context(), "a", 0); short == "" {
+			if p, short, _ := g.enter(t.Context(), namespaceOf("a"), "a", 0); short == "" {
 				g.leave(p, answering, 0)
 			}
 		})
@@ -475,7 +601,7 @@ func TestCircuitAndRefusals(t *testing.T) {
 		}
 		for range 5 {
 			for {
-				if short, _ := g.check("refused"); short == "" {
+				if short, _ := g.check(namespaceOf("refused"), "refused"); short == "" {
 					break
 				}
 				time.Sleep(time.Millisecond) //nolint:forbidigo // the clock of the bubble
@@ -542,7 +668,7 @@ func TestCircuitHonoursRetryAfter(t *testing.T) {
 				if got := time.Until(g.circuit.until); got != want {
 					t.Errorf("the pause is %s, want %s", got, want)
 				}
-				if _, retryAfter := g.check("a"); retryAfter != want {
+				if _, retryAfter := g.check(namespaceOf("a"), "a"); retryAfter != want {
 					t.Errorf("the sender is told %s, want %s", retryAfter, want)
 				}
 			})
@@ -562,7 +688,7 @@ func TestCircuitDismissesWaiters(t *testing.T) {
 		results := make(chan shortage, 2)
 		for _, uid := range []string{"a", "b"} {
 			go func() {
-				_, short, _ := g.enter(t.Context(), uid, 0)
+				_, short, _ := g.enter(t.Context(), namespaceOf(uid), uid, 0)
 				results <- short
 			}()
 		}

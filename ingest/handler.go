@@ -21,6 +21,7 @@ import (
 	"golang.org/x/time/rate"
 	"k8s.io/klog/v2"
 
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
@@ -56,6 +57,7 @@ type handler struct {
 	now     func() time.Time
 
 	overServerLimit answer
+	connections     *connlimit.Limiter
 	memory          *memory
 	gate            *gate
 	buffers         sync.Pool // of *bytes.Buffer
@@ -66,7 +68,7 @@ type handler struct {
 	unreported atomic.Int64 // refusals that were not logged since the last that was
 }
 
-func newHandler(o Options, bodies *memory, creates *gate, m *metrics, q *inquiries, draining *atomic.Bool) *handler {
+func newHandler(o Options, conns *connlimit.Limiter, bodies *memory, creates *gate, m *metrics, q *inquiries, draining *atomic.Bool) *handler {
 	return &handler{
 		table:           o.Table,
 		creator:         o.Creator,
@@ -76,6 +78,7 @@ func newHandler(o Options, bodies *memory, creates *gate, m *metrics, q *inquiri
 		log:             o.Log,
 		now:             o.Now,
 		overServerLimit: newTooLarge(o.Limits.MaxBodyBytes),
+		connections:     conns,
 		memory:          bodies,
 		gate:            creates,
 		buffers:         sync.Pool{New: func() any { return new(bytes.Buffer) }},
@@ -116,19 +119,31 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, begin time.Time, unread *bool) string {
 	// A path that had to be decoded is not the path of any route: those need no encoding.
 	target, ok := h.table.Lookup(r.URL.Path)
-	if !ok || r.URL.RawPath != "" {
+	ok = ok && r.URL.RawPath == ""
+	turn := h.begin(w, r, target, ok)
+	defer turn.End()
+	if !ok {
 		unknownPath.write(w)
 		return unknownPath.result
 	}
 	r, traced := h.tracing.request(r, target, begin)
 	result, status := failed.result, failed.status // after a panic
 	defer func() { traced.answered(result, status) }()
-	result, status = h.serveRoute(w, r, target, traced, unread)
+	result, status = h.serveRoute(w, r, target, turn, traced, unread)
 	return result
 }
 
+// begin says that a request's headers have come. It must be called before anything else is done for the request, as all that is
+// known until then is that its sender has connected.
+func (h *handler) begin(w http.ResponseWriter, r *http.Request, target *route.Route, known bool) *connlimit.Turn {
+	if !known {
+		return h.connections.Begin(w, r, "")
+	}
+	return h.connections.Begin(w, r, target.UID)
+}
+
 // serveRoute answers a request to a trigger and returns the result and the status.
-func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *route.Route, traced span, unread *bool) (result string, status int) {
+func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *route.Route, turn *connlimit.Turn, traced span, unread *bool) (result string, status int) {
 	reject := func(a answer) (string, int) {
 		a.write(w)
 		return a.result, a.status
@@ -158,10 +173,10 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		return h.unauthorized(w, r, target, traced, nil, err)
 	}
 
-	if short, retryAfter := h.gate.check(target.UID); short != "" {
+	if short, retryAfter := h.gate.check(target.Namespace, target.UID); short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
-	place, ok := h.memory.enter(target.UID, r.ContentLength, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
+	place, ok := h.memory.enter(target.Namespace, target.UID, r.ContentLength, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
 	defer place.leave()
 	if !ok {
 		return reject(h.shed(target, shortOfMemory, 0))
@@ -173,12 +188,13 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 			h.buffers.Put(buffer)
 		}
 	}()
-	if err := readBody(w, r, buffer, place, limit); err != nil {
+	if err := readBody(w, r, buffer, turn, place, limit); err != nil {
 		a := h.bodyAnswer(target, err, limit)
 		h.logRefusal(target, a.result, "limit", limit, "read", buffer.Len())
 		return reject(a)
 	}
 	*unread = false
+	turn.Complete()
 	deadline := time.Now().Add(h.limits.AcceptDeadline) // by the real time, not h.now
 	// A body can take its time, and a key may have been revoked meanwhile.
 	if target, ok = h.table.Lookup(r.URL.Path); !ok {
@@ -212,7 +228,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	// A sender that hangs up does not cancel what follows, nor does a shutdown.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), deadline)
 	defer cancel()
-	pass, short, retryAfter := h.gate.enter(ctx, target.UID, target.Limits.Concurrency)
+	pass, short, retryAfter := h.gate.enter(ctx, target.Namespace, target.UID, target.Limits.Concurrency)
 	if short != "" {
 		return reject(h.shed(target, short, retryAfter))
 	}
@@ -268,10 +284,10 @@ func (h *handler) answerChallenge(w http.ResponseWriter, answer *signature.Answe
 }
 
 // readBody reads the body into the buffer.
-func readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, place *place, limit int64) error {
+func readBody(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, turn *connlimit.Turn, place *place, limit int64) error {
 	buffer.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
-	_, err := buffer.ReadFrom(place.reader(http.MaxBytesReader(w, r.Body, limit)))
-	cut := place.done()
+	_, err := buffer.ReadFrom(place.reader(http.MaxBytesReader(w, r.Body, limit), turn))
+	cut := place.done() || turn.CutOff()
 	if err == nil {
 		return nil
 	}

@@ -24,7 +24,8 @@ type Limits struct {
 	// 16 KiB added for each; a request for which there is no room gets 503. A body takes up to about 5 times its length
 	// while it is being stored, so that is what the memory of the process has to be.
 	MaxInFlightBytes int64
-	// MaxConnections is how many connections there may be; one more closes the one that is idle the longest.
+	// MaxConnections is how many connections there may be, and how many requests of HTTP/2 whose bodies are to come; for one more,
+	// connlimit chooses which one has to go.
 	MaxConnections int
 	// MaxCreates is how many FlowRuns may be stored at a time at the most. How many there really are follows from the
 	// latency of the API server.
@@ -77,7 +78,7 @@ func (l *Limits) BindFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&l.MaxInFlightBytes, "max-in-flight-bytes", l.MaxInFlightBytes,
 		"How many bytes of bodies, and 16384 for each request, may be in flight; a request for which there is no room gets 503. At most about 5 times as much memory is used.")
 	fs.IntVar(&l.MaxConnections, "max-connections", l.MaxConnections,
-		"How many connections there may be; one more closes the one that has been idle, or slow, the longest.")
+		"How many connections there may be, and how many requests of HTTP/2 whose bodies are to come. One more takes the place of one of the client that holds the most, or of one that is slow, or idle, the longest.")
 	fs.IntVar(&l.MaxCreates, "max-creates", l.MaxCreates,
 		"How many FlowRuns may be stored at a time at the most; the latency of the API server decides how many there really are.")
 	fs.DurationVar(&l.ReadHeaderTimeout, "read-header-timeout", l.ReadHeaderTimeout,

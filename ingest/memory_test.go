@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -31,7 +33,7 @@ func testMemory(size int64) (*memory, *fakeClock) {
 func fill(t *testing.T, m *memory, uid string, length int64) (places []*place) {
 	t.Helper()
 	for {
-		p, ok := m.enter(uid, length, func() { t.Errorf("a place of %s is cut off", uid) })
+		p, ok := m.enter(namespaceOf(uid), uid, length, func() { t.Errorf("a place of %s is cut off", uid) })
 		if !ok {
 			p.leave()
 			return places
@@ -50,8 +52,8 @@ func leaveAll(m *memory, size int64, t *testing.T, groups ...[]*place) {
 			p.leave()
 		}
 	}
-	if m.free != size || len(m.triggers) != 0 {
-		t.Errorf("%d of %d are free, %d triggers are kept; want all and none", m.free, size, len(m.triggers))
+	if m.free != size || len(m.triggers)+len(m.tenants) != 0 {
+		t.Errorf("%d of %d are free, %d triggers and %d namespaces are kept; want all and none", m.free, size, len(m.triggers), len(m.tenants))
 	}
 }
 
@@ -59,7 +61,7 @@ func leaveAll(m *memory, size int64, t *testing.T, groups ...[]*place) {
 func read(t *testing.T, m *memory, uid string, length int64) (places []*place) {
 	t.Helper()
 	for {
-		p, ok := m.enter(uid, length, func() { t.Errorf("a place of %s is cut off", uid) })
+		p, ok := m.enter(namespaceOf(uid), uid, length, func() { t.Errorf("a place of %s is cut off", uid) })
 		if !ok || !p.grow(length) {
 			p.leave()
 			return places
@@ -110,14 +112,14 @@ func TestMemoryKeepsRoomForSmall(t *testing.T) {
 func TestMemoryOneAlone(t *testing.T) {
 	const size = 1<<20 + requestBytes
 	m, _ := testMemory(size)
-	p, ok := m.enter("a", 1<<20, func() {})
+	p, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() {})
 	for n := 0; ok && n < 1<<20; n += 1000 {
 		ok = p.grow(min(1000, 1<<20-int64(n)))
 	}
 	if !ok {
 		t.Fatal("there is no room for one body of the greatest length")
 	}
-	second, ok := m.enter("b", 0, func() {})
+	second, ok := m.enter(namespaceOf("b"), "b", 0, func() {})
 	if ok {
 		t.Error("there is room where nothing is free")
 	}
@@ -158,7 +160,7 @@ func TestMemoryCutsOffSlowSenders(t *testing.T) {
 			var cut int
 			var slow []*place
 			for {
-				p, ok := m.enter("a", 1<<20, func() { cut++ })
+				p, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() { cut++ })
 				if received := int64(float64(tc.rate) * tc.elapsed.Seconds()); !ok || received > 0 && !p.grow(received) {
 					p.leave()
 					break
@@ -166,7 +168,7 @@ func TestMemoryCutsOffSlowSenders(t *testing.T) {
 				slow = append(slow, p)
 			}
 			clock.pass(tc.elapsed)
-			next, ok := m.enter("a", 1<<20, func() { t.Error("the new one is cut off") })
+			next, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() { t.Error("the new one is cut off") })
 			for n := 0; ok && n < 16; n++ {
 				ok = next.grow(64 << 10)
 			}
@@ -196,7 +198,7 @@ func TestMemoryCutsOffThoseWhoHoldMore(t *testing.T) {
 	var places []*place
 	for i := range 1000 { // each may have what is left, and so all is taken in the end
 		uid := fmt.Sprint(i % 40)
-		p, ok := m.enter(uid, firstBody, func() { cut[uid]++ })
+		p, ok := m.enter(namespaceOf(uid), uid, firstBody, func() { cut[uid]++ })
 		if !ok {
 			p.leave()
 			continue
@@ -207,7 +209,7 @@ func TestMemoryCutsOffThoseWhoHoldMore(t *testing.T) {
 		t.Fatalf("%d are free, want next to nothing", m.free)
 	}
 	clock.pass(time.Second)
-	small, ok := m.enter("new", 48<<10, func() {})
+	small, ok := m.enter(namespaceOf("new"), "new", 48<<10, func() {})
 	if ok = ok && small.grow(48<<10); !ok || len(cut) == 0 {
 		t.Errorf("a trigger that holds nothing gets in: %v, and the slow ones of %d triggers were cut off", ok, len(cut))
 	}
@@ -221,17 +223,17 @@ func TestMemoryCutsOffThoseWhoHoldMore(t *testing.T) {
 func TestMemorySparesOthers(t *testing.T) {
 	const size = 2 << 20
 	m, clock := testMemory(size)
-	other, ok := m.enter("other", 100<<10, func() { t.Error("a sender of a trigger that holds less is cut off") })
+	other, ok := m.enter(namespaceOf("other"), "other", 100<<10, func() { t.Error("a sender of a trigger that holds less is cut off") })
 	if !ok || !other.grow(10<<10) {
 		t.Fatal("there is no room")
 	}
-	verified, ok := m.enter("a", 600<<10, func() { t.Error("a request whose body is read is cut off") })
+	verified, ok := m.enter(namespaceOf("a"), "a", 600<<10, func() { t.Error("a request whose body is read is cut off") })
 	if !ok || !verified.grow(600<<10) {
 		t.Fatal("there is no room")
 	}
 	verified.done()
 	clock.pass(time.Minute)
-	p, ok := m.enter("a", 1<<20, func() {})
+	p, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() {})
 	if ok && p.grow(1<<20) {
 		t.Error("there is room for more than the share")
 	}
@@ -256,7 +258,7 @@ func TestMemoryReads(t *testing.T) {
 		for announced, length := range map[string]int64{"announced": int64(tc.length), "unknown": -1} {
 			t.Run(name+" "+announced, func(t *testing.T) {
 				m, _ := testMemory(tc.size)
-				p, ok := m.enter("a", length, func() {})
+				p, ok := m.enter(namespaceOf("a"), "a", length, func() {})
 				if !ok {
 					if tc.want == nil || length < 0 {
 						t.Errorf("%s: there is no room", tc.reason)
@@ -264,7 +266,7 @@ func TestMemoryReads(t *testing.T) {
 					leaveAll(m, tc.size, t, []*place{p})
 					return
 				}
-				body, err := io.ReadAll(p.reader(iotest.HalfReader(strings.NewReader(strings.Repeat("x", tc.length)))))
+				body, err := io.ReadAll(p.reader(iotest.HalfReader(strings.NewReader(strings.Repeat("x", tc.length))), nil))
 				if !errors.Is(err, tc.want) {
 					t.Errorf("%s: %v, want %v", tc.reason, err, tc.want)
 				}
@@ -274,5 +276,142 @@ func TestMemoryReads(t *testing.T) {
 				leaveAll(m, tc.size, t, []*place{p})
 			})
 		}
+	}
+}
+
+// knowsSeveral lets the memory know that there are several namespaces.
+func knowsSeveral(m *memory) {
+	for _, uid := range []string{"many/0", "other/a"} {
+		p, _ := m.enter(namespaceOf(uid), uid, 0, func() {})
+		p.leave()
+	}
+}
+
+// TestMemoryNamespaces has a namespace with a hundred triggers take all that it can get. It is what one with one trigger can get,
+// and others have room. Within a namespace, the second trigger has some as well.
+func TestMemoryNamespaces(t *testing.T) {
+	const size = 32 << 20
+	for name, tc := range map[string]struct {
+		reason   string
+		length   int64
+		triggers int
+		part     float64 // that one namespace can get
+	}{
+		"Large":    {reason: "as much as is left free", length: 1 << 20, triggers: 100, part: 0.5},
+		"Small":    {reason: "three times as much", length: 1 << 10, triggers: 100, part: 0.75},
+		"OneLarge": {reason: "one trigger leaves some to others of its namespace", length: 1 << 20, triggers: 1, part: 1. / 3},
+		"OneSmall": {reason: "one trigger leaves some to others of its namespace", length: 1 << 10, triggers: 1, part: 9. / 13},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, _ := testMemory(size)
+			knowsSeveral(m)
+			var many, calm []*place
+			for i := range tc.triggers {
+				many = append(many, read(t, m, fmt.Sprintf("many/%d", i), tc.length)...)
+			}
+			held := float64(m.held(size)) / size
+			if held > tc.part || held < tc.part-0.05 {
+				t.Errorf("%s: they hold %.2f, want %.2f", tc.reason, held, tc.part)
+			}
+			if tc.triggers == 1 {
+				if calm = read(t, m, "many/calm", tc.length); len(calm) == 0 {
+					t.Errorf("%s: there is no room for another trigger of the namespace", tc.reason)
+				}
+			}
+			other := read(t, m, "other/a", tc.length)
+			if least := int(float64(size-m.free) / 8 / float64(tc.length+requestBytes)); len(other) < least || len(other) == 0 {
+				t.Errorf("%s: there is room for %d of another namespace, want at least %d", tc.reason, len(other), least)
+			}
+			leaveAll(m, size, t, many, calm, other)
+		})
+	}
+}
+
+// TestMemoryOneNamespace sees that a single namespace may have all there is, by many triggers.
+func TestMemoryOneNamespace(t *testing.T) {
+	const size = 32 << 20
+	m, _ := testMemory(size)
+	var many []*place
+	for i := range 100 {
+		many = append(many, read(t, m, fmt.Sprintf("many/%d", i), 1<<20)...)
+	}
+	if held := m.held(size); held < size-(2<<20) {
+		t.Errorf("they hold %d of %d, want nearly all", held, size)
+	}
+	leaveAll(m, size, t, many)
+}
+
+// TestMemoryCutsOffNamespaces has the slow senders of a namespace hold all that there is, each trigger a little. Another namespace gets
+// room from them.
+func TestMemoryCutsOffNamespaces(t *testing.T) {
+	const size = 4 << 20
+	m, clock := testMemory(size)
+	var places []*place
+	cut := 0
+	for i := range 1000 {
+		p, ok := m.enter("many", fmt.Sprintf("many/%d", i), firstBody, func() { cut++ })
+		if !ok {
+			p.leave()
+			break
+		}
+		places = append(places, p)
+	}
+	clock.pass(time.Second)
+	p, ok := m.enter("other", "other/a", 48<<10, func() { t.Error("its own request was cut off") })
+	if ok = ok && p.grow(48<<10); !ok || cut == 0 {
+		t.Errorf("a namespace that holds nothing gets in: %v, and %d of another were cut off", ok, cut)
+	}
+	leaveAll(m, size, t, places, []*place{p})
+}
+
+// TestMemoryInvariants lets anything happen: what is held adds up, and nobody is cut off whose body comes.
+func TestMemoryInvariants(t *testing.T) {
+	const size = 4 << 20
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test that can be repeated
+		m, clock := testMemory(size)
+		var open []*place
+		cut := 0
+		for range 3000 {
+			clock.pass(time.Duration(random.IntN(10)) * time.Millisecond)
+			switch {
+			case len(open) == 0 || random.IntN(3) > 0:
+				namespace := string("aab"[random.IntN(3)])
+				p, ok := m.enter(namespace, fmt.Sprintf("%s/%d", namespace, random.IntN(30)), random.Int64N(100<<10), nil)
+				if !ok {
+					p.leave()
+					continue
+				}
+				p.stop = func() {
+					cut++
+					if !p.slow(clock.now()) {
+						t.Errorf("seed %d: one was cut off whose body comes", seed)
+					}
+				}
+				open = append(open, p)
+			default:
+				i := random.IntN(len(open))
+				p := open[i]
+				if random.IntN(2) == 0 && p.grow(random.Int64N(64<<10)) {
+					continue
+				}
+				p.leave()
+				open = slices.Delete(open, i, i+1)
+			}
+			var held, tenants int64
+			for _, p := range open {
+				held += p.held
+			}
+			for _, tenant := range m.tenants {
+				tenants += tenant.held
+			}
+			if m.free < 0 || m.free+held != size || held != tenants {
+				t.Fatalf("seed %d: %d are free, %d held, %d by namespaces, of %d", seed, m.free, held, tenants, size)
+			}
+		}
+		if cut == 0 {
+			t.Errorf("seed %d: nobody was cut off: there is too much room", seed)
+		}
+		leaveAll(m, size, t, open)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
@@ -30,7 +31,7 @@ type levels struct {
 	gate           func() gateState
 	memory         func() int64
 	maxMemory      int64
-	connections    func() int
+	connections    *connlimit.Limiter
 	maxConnections int
 }
 
@@ -87,13 +88,13 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	for _, c := range []prometheus.Collector{
-		requests, duration, inFlight, signatureFailures, createDuration, shed, routeCollector{table},
+		requests, duration, inFlight, signatureFailures, createDuration, shed, routeCollector{table}, closedCollector{l.connections},
 		gauge("sluice_ingest_in_flight_bytes", "What requests in flight are taken to hold, of --max-in-flight-bytes.",
 			func() float64 { return float64(l.memory()) }),
 		gauge("sluice_ingest_max_in_flight_bytes", "What requests in flight may hold: --max-in-flight-bytes.",
 			func() float64 { return float64(l.maxMemory) }),
 		gauge("sluice_ingest_connections", "Open connections of senders.",
-			func() float64 { return float64(l.connections()) }),
+			func() float64 { return float64(l.connections.Open()) }),
 		gauge("sluice_ingest_max_connections", "How many connections there may be: --max-connections.",
 			func() float64 { return float64(l.maxConnections) }),
 		gauge("sluice_ingest_create_limit", "How many FlowRuns may be stored at a time, as the latency of the API server allows.",
@@ -124,6 +125,22 @@ func (m *metrics) answered(result string, took time.Duration) {
 
 func (m *metrics) created(outcome Outcome, took time.Duration) {
 	m.createDuration[outcome].Observe(took.Seconds())
+}
+
+var closedDesc = prometheus.NewDesc("sluice_ingest_connections_closed_total",
+	"Connections, and requests of HTTP/2 that waited for their bodies, that had to make room for others, by why it was them.", []string{"why"}, nil)
+
+// closedCollector counts the connections that had to go.
+type closedCollector struct{ connections *connlimit.Limiter }
+
+// Describe implements prometheus.Collector.
+func (c closedCollector) Describe(descs chan<- *prometheus.Desc) { descs <- closedDesc }
+
+// Collect implements prometheus.Collector.
+func (c closedCollector) Collect(collected chan<- prometheus.Metric) {
+	for _, why := range connlimit.Whys() {
+		collected <- prometheus.MustNewConstMetric(closedDesc, prometheus.CounterValue, float64(c.connections.Closed(why)), string(why))
+	}
 }
 
 var routesDesc = prometheus.NewDesc("sluice_ingest_routes",

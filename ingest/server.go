@@ -21,10 +21,11 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but TLS, Tracing, Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, TrustedProxies, Tracing, Reporter and Now are required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
@@ -36,6 +37,8 @@ type Options struct {
 	Creator FlowRunCreator
 	// Limits must be valid.
 	Limits Limits
+	// TrustedProxies are those whose X-Forwarded-For says who the client is; nil for none.
+	TrustedProxies connlimit.Proxies
 	// Registerer takes the server's metrics.
 	Registerer prometheus.Registerer
 	// Tracing says how requests are traced; nil for not at all.
@@ -58,7 +61,7 @@ type Server struct {
 	limits    Limits
 	log       logr.Logger
 	handler   http.Handler
-	conns     *connections
+	conns     *connlimit.Limiter
 	inquiries *inquiries
 	draining  *atomic.Bool
 	listener  atomic.Pointer[net.Listener] // nil unless it is accepting
@@ -77,7 +80,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	conns := newConnections(o.Limits.MaxConnections, 2*o.Limits.AcceptDeadline, time.Now)
+	conns := connlimit.New(o.Limits.MaxConnections, o.TrustedProxies, time.Now)
 	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
 	creates := newGate(gateLimits{
 		most:    o.Limits.MaxCreates,
@@ -88,7 +91,7 @@ func NewServer(o Options) (*Server, error) {
 		gate:           creates.state,
 		memory:         func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
 		maxMemory:      o.Limits.MaxInFlightBytes,
-		connections:    conns.open,
+		connections:    conns,
 		maxConnections: o.Limits.MaxConnections,
 	})
 	if err != nil {
@@ -102,7 +105,7 @@ func NewServer(o Options) (*Server, error) {
 		table:     o.Table,
 		limits:    o.Limits,
 		log:       o.Log,
-		handler:   newHandler(o, bodies, creates, m, q, draining),
+		handler:   newHandler(o, conns, bodies, creates, m, q, draining),
 		conns:     conns,
 		inquiries: q,
 		draining:  draining,
@@ -144,7 +147,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	inFlight := context.WithoutCancel(ctx)
 	server := &http.Server{
-		Handler:                      s.conns.noting(s.handler),
+		Handler:                      s.handler,
 		TLSConfig:                    s.tls,
 		BaseContext:                  func(net.Listener) context.Context { return inFlight },
 		ReadHeaderTimeout:            s.limits.ReadHeaderTimeout,
@@ -153,8 +156,8 @@ func (s *Server) Start(ctx context.Context) error {
 		IdleTimeout:                  s.limits.IdleTimeout,
 		MaxHeaderBytes:               s.limits.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is an unknown path like any other
-		ConnState:                    s.conns.changed,
-		ConnContext:                  s.conns.context,
+		ConnState:                    s.conns.ConnState,
+		ConnContext:                  s.conns.ConnContext,
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
 	setProtocols(server, s.limits.WriteTimeout)

@@ -193,16 +193,17 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		return err
 	}
 	o.Server, err = ingest.NewServer(ingest.Options{
-		Address:    options.IngestAddress,
-		TLS:        certificate,
-		Table:      o.Table,
-		Creator:    creator,
-		Limits:     options.Limits,
-		Registerer: options.registerer(),
-		Tracing:    tracing,
-		Log:        mgr.GetLogger().WithName("ingest"),
-		Now:        options.Now,
-		Reporter:   webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
+		Address:        options.IngestAddress,
+		TLS:            certificate,
+		Table:          o.Table,
+		Creator:        creator,
+		Limits:         options.Limits,
+		TrustedProxies: options.TrustedProxies,
+		Registerer:     options.registerer(),
+		Tracing:        tracing,
+		Log:            mgr.GetLogger().WithName("ingest"),
+		Now:            options.Now,
+		Reporter:       webhooktrigger.RefusalRecorder{Recorder: mgr.GetEventRecorder("sluice-ingest")},
 	})
 	if err != nil {
 		return fmt.Errorf("set up the webhook server: %w", err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 )
 
 // Role is which of the operator's parts a process runs.
@@ -65,6 +66,9 @@ type Options struct {
 	RetryPeriod             time.Duration
 
 	Limits ingest.Limits
+
+	// TrustedProxies are those whose X-Forwarded-For says who a client is; none means that it is who connects.
+	TrustedProxies connlimit.Proxies
 
 	Tracing Tracing
 
@@ -166,6 +170,8 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline, "How long the leader tries to renew its lease before it gives up.")
 	fs.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod, "How long to wait between attempts to get or renew the lease.")
 	o.Limits.BindFlags(fs)
+	fs.TextVar(&o.TrustedProxies, "trusted-proxies", o.TrustedProxies,
+		"The networks of proxies in front, such as 10.0.0.0/8,2001:db8::/32. Only their X-Forwarded-For says who a client is; nobody's if this is empty.")
 	o.Tracing.bindFlags(fs)
 	fs.TextVar(&o.LogLevel, "log-level", o.LogLevel, "The least severe level to log: debug, info, warn or error.")
 	fs.StringVar((*string)(&o.LogFormat), "log-format", string(o.LogFormat), "How to write the log: json or text.")

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/internal/setup"
 )
 
@@ -94,6 +96,14 @@ func TestOptionFlags(t *testing.T) {
 			want:   func(o *setup.Options) { o.LogLevel = slog.LevelWarn },
 			refuse: []string{"", "5", "trace", "warning"},
 		},
+		"trusted-proxies": {
+			reason: "networks; the last flag counts",
+			set:    []string{"192.0.2.0/24", "10.0.0.0/8, 2001:db8::/32"},
+			want: func(o *setup.Options) {
+				o.TrustedProxies = connlimit.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+			},
+			refuse: []string{"10.0.0.1", "10.0.0.1/8", "proxy", "0.0.0.0/0", "10.0.0.0/8,"},
+		},
 		"tracing-endpoint": {
 			reason: "a URL", set: []string{"https://collector:4317"}, want: func(o *setup.Options) { o.Tracing.Endpoint = "https://collector:4317" },
 		},
@@ -116,7 +126,7 @@ func TestOptionFlags(t *testing.T) {
 		"role": "all", "external-url": "", "watch-namespaces": "", "secret-label-selector": "", "ingest-bind-address": ":8080", "health-probe-bind-address": ":8081",
 		"metrics-bind-address": ":8082", "metrics-access": "authorized", "metrics-tls-cert-file": "", "metrics-tls-key-file": "", "pprof-bind-address": "", "tls-cert-file": "", "tls-key-file": "", "tls-min-version": "1.2", "leader-election-namespace": "", "leader-election-lease-duration": "1m0s",
 		"leader-election-renew-deadline": "40s", "leader-election-retry-period": "5s", "log-level": "INFO", "log-format": "json",
-		"tracing-endpoint": "", "tracing-sample-ratio": "1", "trust-traceparent": "never",
+		"trusted-proxies": "", "tracing-endpoint": "", "tracing-sample-ratio": "1", "trust-traceparent": "never",
 	}
 	limits := ingest.DefaultLimits()
 	fs := flag.NewFlagSet("limits", flag.ContinueOnError)
@@ -182,7 +192,7 @@ func TestOptionFlagsKeepValues(t *testing.T) {
 	want := setup.Options{
 		Role: "r", ExternalURL: "e", WatchNamespaces: []string{"w"}, SecretLabelSelector: "s", IngestAddress: "i", HealthAddress: "h", MetricsAddress: "m", MetricsAccess: "a", MetricsTLS: setup.KeyPair{CertFile: "mc", KeyFile: "mk"},
 		PprofAddress: "p", TLS: setup.KeyPair{CertFile: "c", KeyFile: "k"}, TLSMinVersion: "v", LeaderElectionNamespace: "l", LeaseDuration: 1, RenewDeadline: 2, RetryPeriod: 3,
-		Limits: ingest.Limits{MaxCreates: 4}, LogLevel: slog.LevelError, LogFormat: "f",
+		Limits: ingest.Limits{MaxCreates: 4}, TrustedProxies: connlimit.Proxies{netip.MustParsePrefix("192.0.2.0/24")}, LogLevel: slog.LevelError, LogFormat: "f",
 	}
 	got := want
 	if err := optionFlags(&got).Parse(nil); err != nil {

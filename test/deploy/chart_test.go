@@ -177,11 +177,11 @@ func TestRenderings(t *testing.T) {
 		"Flags": {
 			reason: "each value becomes its flag, large numbers as digits",
 			values: `{externalURL: "https://hooks.example.com", secretLabelSelector: "a=b,c in (d)", log: {level: debug, format: text},
-				ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5, shutdownDelaySeconds: 0, drainTimeoutSeconds: 40, extraArgs: [--idle-timeout=30s], resources: {limits: {memory: 2Gi}}},
+				ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5, trustedProxies: [10.0.0.0/8, "2001:db8::/32"], shutdownDelaySeconds: 0, drainTimeoutSeconds: 40, extraArgs: [--idle-timeout=30s], resources: {limits: {memory: 2Gi}}},
 				controller: {extraArgs: [--leader-election-retry-period=3s]}}`,
 			fields: map[string]string{
 				"Deployment/sluice-ingest .spec.template.spec.containers[0].args": `["--role=ingest","--external-url=https://hooks.example.com","--secret-label-selector=a=b,c in (d)",` +
-					`"--shutdown-delay=0s","--drain-timeout=40s","--max-body-bytes=1048576","--max-in-flight-bytes=268435456","--accept-deadline=2.5s","--log-level=debug","--log-format=text","--idle-timeout=30s"]`,
+					`"--shutdown-delay=0s","--drain-timeout=40s","--max-body-bytes=1048576","--max-in-flight-bytes=268435456","--accept-deadline=2.5s","--trusted-proxies=10.0.0.0/8,2001:db8::/32","--log-level=debug","--log-format=text","--idle-timeout=30s"]`,
 				"Deployment/sluice-controller .spec.template.spec.containers[0].args": `["--role=controller","--external-url=https://hooks.example.com","--secret-label-selector=a=b,c in (d)",` +
 					`"--log-level=debug","--log-format=text","--leader-election-retry-period=3s"]`,
 				"Deployment/sluice-ingest .spec.template.spec.terminationGracePeriodSeconds": `50`,
@@ -644,6 +644,8 @@ func TestRefusals(t *testing.T) {
 		"MemoryForNoLongest": {"the operator would refuse it", `{ingest: {maxBodyBytes: 1130496, maxInFlightBytes: 1146879}}`, []string{"ingest.maxInFlightBytes is less than 1146880"}},
 		"TooMuchMemory":      {"the operator would refuse it", `{ingest: {maxInFlightBytes: 1099511627777}}`, []string{"at '/ingest/maxInFlightBytes': maximum"}},
 		"DeadlineOfNothing":  {"the operator could not read it", `{ingest: {acceptDeadlineSeconds: 0.00001}}`, []string{"at '/ingest/acceptDeadlineSeconds': minimum"}},
+		"ProxyAddress":       {"the operator would refuse it", `{ingest: {trustedProxies: [10.0.0.1]}}`, []string{"at '/ingest/trustedProxies/0'", "does not match pattern"}},
+		"ProxyEverybody":     {"anybody could be anybody", `{ingest: {trustedProxies: ["0.0.0.0/0"]}}`, []string{"at '/ingest/trustedProxies/0'", "does not match pattern"}},
 		"LittleInteger":      {"bytes, without a unit", `{controller: {resources: {limits: {memory: 50000000}}}}`, []string{"controller.resources.limits.memory is", "it must be at least 54Mi"}},
 		"MemoryForFew":       {"the pods would be killed rather than turn requests away", `{ingest: {maxInFlightBytes: 67108864}}`, []string{"ingest.resources.limits.memory is 256Mi, of which requests in flight may take 5 times ingest.maxInFlightBytes"}},
 		"LabelOfSelectors":   {"the Deployment would not find its pods", `{commonLabels: {app.kubernetes.io/component: a}}`, []string{"commonLabels and ingest.podLabels cannot have app.kubernetes.io/component"}},

@@ -168,7 +168,7 @@ func TestArguments(t *testing.T) {
 	everything := `{externalURL: "https://hooks.example.com", watchNamespaces: [shop, billing], secretLabelSelector: a=b,
 		log: {level: debug, format: text}, tls: {enabled: true, secretName: a, minVersion: "1.3"}, metrics: {tls: {secretName: a}},
 		tracing: {endpoint: "https://collector:4317", sampleRatio: 0.001, trustTraceparent: always},
-		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5, resources: {limits: {memory: 2Gi}}}}`
+		ingest: {maxBodyBytes: 1048576, maxInFlightBytes: 268435456, acceptDeadlineSeconds: 2.5, trustedProxies: [10.0.0.0/8, "2001:db8::/32"], resources: {limits: {memory: 2Gi}}}}`
 	cases := map[string]struct{ reason, values string }{
 		"Defaults":             {"as it is installed", ``},
 		"All":                  {"in one process", `{mode: all}`},

@@ -152,6 +152,9 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 - --write-timeout={{ addf 15 . }}s
 {{- end }}
 {{- end }}
+{{- with $settings.trustedProxies }}
+- {{ printf "--trusted-proxies=%s" (join "," .) | quote }}
+{{- end }}
 {{- with $values.tracing }}
 {{- if .endpoint }}
 - {{ printf "--tracing-endpoint=%s" .endpoint | quote }}
