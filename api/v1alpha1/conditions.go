@@ -48,7 +48,8 @@ const (
 	// CustomResourceDefinition does not allow: the trigger was stored under another.
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonInvalidScheme means that this version of Sluice cannot work with the signature scheme, because the
-	// CustomResourceDefinition is newer than the operator, or with the delivery id for that scheme.
+	// CustomResourceDefinition is newer than the operator, or with the delivery id for that scheme; or that the trigger was
+	// stored with a secretPrefix that is not allowed any more.
 	ReasonInvalidScheme = "InvalidScheme"
 	// ReasonPublicURLMissing means that the scheme signs the URL, and that neither spec.publicURL nor --external-url says
 	// what the URL is.
@@ -62,7 +63,8 @@ const (
 	ReasonSecretKeyNotFound = "SecretKeyNotFound"
 	// ReasonSecretKeyEmpty means that the entry is empty or nothing but white space: anybody could sign with it.
 	ReasonSecretKeyEmpty = "SecretKeyEmpty"
-	// ReasonSecretKeyMalformed means that the entry is not encoded as the scheme says.
+	// ReasonSecretKeyMalformed means that the entry is not encoded as the scheme says, or is no public key where the algorithm
+	// is Ed25519.
 	ReasonSecretKeyMalformed = "SecretKeyMalformed"
 	// ReasonSecretKeyTooLong means that the entry is longer than 4096 bytes.
 	ReasonSecretKeyTooLong = "SecretKeyTooLong"

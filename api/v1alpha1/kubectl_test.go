@@ -142,6 +142,14 @@ func TestKubectlApplyRefused(t *testing.T) {
 				`spec.algorithm: Unsupported value: "MD5": ` + algorithmValues,
 			},
 		},
+		"guess of a Secret": {
+			reason: "the values that there are",
+			good:   schemeYAML, replace: "secretPrefix: whsec_", with: "secretPrefix: c0ffee",
+			want: []string{
+				`The WebhookTrigger "orders" is invalid`,
+				`spec.signature.secretPrefix: Unsupported value: "c0ffee": ` + secretPrefixes,
+			},
+		},
 		"no spec": {
 			reason: "what is missing",
 			good:   "apiVersion: sluice.dev/v1alpha1\nkind: WebhookTrigger\nmetadata: {name: orders}\n",

@@ -61,6 +61,8 @@ const (
 const (
 	hashes       = `supported values: "SHA-1", "SHA-256", "SHA-384", "SHA-512", "SHA3-256", "SHA3-512", "RIPEMD-128", "RIPEMD-160"`
 	allAlgorithm = hashes + `, "Ed25519", "Token"`
+
+	secretPrefixes = `supported values: "whsec_", "whpk_", "v1,whsec_"`
 )
 
 // schemeYAML has every field of a signature but those that exclude others, which idYAML has.
@@ -281,6 +283,15 @@ func inList(list string, cases map[string]badField, element func(value any) any)
 
 func itself(value any) any { return value }
 
+// guessedPrefixes are what somebody tries who wants to know how a Secret begins.
+func guessedPrefixes(field string) map[string]badField {
+	bad := map[string]badField{}
+	for _, guess := range []string{"0", "f", "0a", "a", "-----BEGIN", "whsec_0", "whsec", "WHSEC_", "v1,", "v1,whsec_a", "whsk_", "sk_live_"} {
+		bad["the guess "+guess] = badField{reason: "whether it is taken off would say how the Secret begins", field: field, value: guess, want: []string{"Unsupported value", secretPrefixes}}
+	}
+	return bad
+}
+
 // notLists are values that no list can be. They are named after the field.
 func notLists(field string, most int, element func(i int) any) map[string]badField {
 	many := make([]any, most+1)
@@ -378,8 +389,8 @@ func TestSchemeFieldsRefused(t *testing.T) {
 		badTexts("spec.signature.timestamp.field", 64),
 		unprintable("spec.signature.timestamp.field", "field "+printable),
 		notNumbers("spec.signature.timestamp.toleranceSeconds", 1, 86400),
-		badTexts("spec.signature.secretPrefix", 64),
-		unprintable("spec.signature.secretPrefix", "secretPrefix "+printable),
+		badEnums("spec.signature.secretPrefix", "whsec_", secretPrefixes),
+		guessedPrefixes("spec.signature.secretPrefix"),
 	))
 	t.Run("others", func(t *testing.T) {
 		testBadFields(t, idYAML, merge(
@@ -548,9 +559,9 @@ func TestSchemesAccepted(t *testing.T) {
 	for algorithm := range strings.SplitSeq(strings.ReplaceAll(strings.TrimPrefix(allAlgorithm, "supported values: "), `"`, ""), ", ") {
 		cases[algorithm] = goodField{reason: "each algorithm", field: "spec.signature", value: object{"algorithm": algorithm}}
 	}
-	for field, values := range map[string][]any{"encoding": {"Hex", "Base64", "Base64URL"}, "secretEncoding": {"Raw", "Hex", "Base64"}} {
+	for field, values := range map[string][]any{"encoding": {"Hex", "Base64", "Base64URL"}, "secretEncoding": {"Raw", "Hex", "Base64"}, "secretPrefix": {"whsec_", "whpk_", "v1,whsec_"}} {
 		for _, value := range values {
-			cases[fmt.Sprintf("%s %s", field, value)] = goodField{reason: "each encoding", field: "spec.signature", value: scheme(object{field: value})}
+			cases[fmt.Sprintf("%s %s", field, value)] = goodField{reason: "each value", field: "spec.signature", value: scheme(object{field: value})}
 		}
 	}
 	testGoodFields(t, schemeYAML, cases)
@@ -1022,7 +1033,7 @@ func TestRepeatedSchemeField(t *testing.T) {
 		"spec.additionalSecretRefs":                 `"provider": "GitHub", "additionalSecretRefs": [{"name": "b", "key": "a"}], "additionalSecretRefs": []`,
 		"spec.signature.timestamp.bodyPointer":      `"signature": {"algorithm": "SHA-256", "timestamp": {"bodyPointer": "/a", "bodyPointer": "/b", "toleranceSeconds": 1}}`,
 		"spec.publicURL":                            `"provider": "Square", "publicURL": "https://a/", "publicURL": "https://b/"`,
-		"spec.signature.secretPrefix":               `"signature": {"algorithm": "SHA-256", "secretPrefix": "a", "secretPrefix": "b"}`,
+		"spec.signature.secretPrefix":               `"signature": {"algorithm": "SHA-256", "secretPrefix": "whsec_", "secretPrefix": "whpk_"}`,
 		"spec.deduplication.bodyPointers":           `"provider": "GitHub", "deduplication": {"source": "Body", "bodyPointers": ["/a"], "bodyPointers": ["/b"]}`,
 		"spec.signature.timestamp.toleranceSeconds": `"signature": {"algorithm": "SHA-256", "timestamp": {"bodyPointer": "/a", "toleranceSeconds": 1, "toleranceSeconds": 2}}`,
 	} {

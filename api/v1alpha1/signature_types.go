@@ -29,6 +29,21 @@ type SignatureEncoding string
 // +kubebuilder:validation:Enum=Raw;Hex;Base64
 type SecretEncoding string
 
+// SecretPrefix is what a provider puts before the secrets that it shows. There is a fixed list of them: with any other text,
+// whether a Secret begins with it could be tried out letter by letter, by people who may not read it.
+//
+// +kubebuilder:validation:Enum=whsec_;whpk_;"v1,whsec_"
+type SecretPrefix string
+
+const (
+	// SecretPrefixWhsec stands before the secrets of Standard Webhooks, and of those who follow it.
+	SecretPrefixWhsec SecretPrefix = "whsec_"
+	// SecretPrefixWhpk stands before the public keys of Standard Webhooks.
+	SecretPrefixWhpk SecretPrefix = "whpk_"
+	// SecretPrefixV1Whsec stands before the secrets of Supabase's hooks.
+	SecretPrefixV1Whsec SecretPrefix = "v1,whsec_"
+)
+
 // TimestampUnit is how a time is written.
 //
 // +kubebuilder:validation:Enum=Seconds;Milliseconds;RFC3339
@@ -133,12 +148,11 @@ type SignatureScheme struct {
 	// +optional
 	IDHeader HeaderName `json:"idHeader,omitempty"`
 
-	// secretPrefix is taken off the stored secret if it is there, such as "whsec_". At most 64 printable characters.
+	// secretPrefix is taken off the stored secret if it is there: whsec_, whpk_ or "v1,whsec_". If it is absent nothing is taken
+	// off. Another value is refused: store the secret without its prefix. A trigger that was stored with another value, by
+	// an earlier version, has the reason InvalidScheme in the condition Accepted, and requests get 503.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[ -~]+$')",message="secretPrefix must be printable ASCII characters, without a line break"
-	SecretPrefix string `json:"secretPrefix,omitempty"`
+	SecretPrefix SecretPrefix `json:"secretPrefix,omitempty"`
 
 	// secretEncoding is how the stored secret, without secretPrefix, becomes the key: Raw (the default: the bytes as they
 	// are), Hex or Base64. A secret that cannot be decoded is reported in the condition ResolvedRefs, and requests get 503.

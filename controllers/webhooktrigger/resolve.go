@@ -98,7 +98,11 @@ func Resolve(in Inputs) Resolution {
 	if r.Deduplicate = deduplicates(trigger, scheme); r.Deduplicate {
 		r.Window, outOfWindow = window(trigger, scheme)
 	}
-	keys, unresolved, skipped, remarks := checkRefs(in, scheme)
+	var accepted *signature.Scheme
+	if unaccepted == nil {
+		accepted = &scheme
+	}
+	keys, unresolved, skipped, remarks := checkRefs(in, accepted)
 	if scheme.Algorithm == signature.Token {
 		remarks = append([]string{"A token is no signature: it does not protect the body, and whoever sees one request can send others."}, remarks...)
 	}
@@ -159,8 +163,11 @@ func publicURL(in Inputs) string {
 }
 
 // checkRefs finds the keys, what is wrong with the objects that the spec refers to, an additional key that is passed
-// over, and remarks on the keys. Several things that are wrong are all in the message, under the reason of the first.
-func checkRefs(in Inputs, scheme signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
+// over, and remarks on the keys. Several things that are wrong are all in the message, under the reason of the first. scheme is nil if
+// the spec is not accepted: there are no keys then, as what the Secrets hold is not looked at. Whoever may write triggers sees
+// what is said here, and need not have the right to read Secrets; what a scheme may say of them is bounded by the checks
+// that it has passed.
+func checkRefs(in Inputs, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
 	var found, passed []problem
 	if in.Flow == nil {
 		found = append(found, problem{sluicev1alpha1.ReasonFlowNotFound,
@@ -169,6 +176,8 @@ func checkRefs(in Inputs, scheme signature.Scheme) (keys []signature.Key, wrong,
 	for i, ref := range secretRefs(in.Trigger) {
 		secret, p, remark := checkKey(in, ref, scheme)
 		switch {
+		case p == nil && scheme == nil:
+			// there is something, whatever it is
 		case p == nil:
 			keys = append(keys, signature.Key{Name: keyName(ref), Secret: secret})
 			remarks = append(remarks, remark...)
@@ -177,6 +186,9 @@ func checkRefs(in Inputs, scheme signature.Scheme) (keys []signature.Key, wrong,
 		default:
 			passed = append(passed, problem{p.reason, "This additional key is passed over: " + p.message})
 		}
+	}
+	if scheme == nil {
+		remarks = []string{"Whether the key can be used is said once the spec is accepted."}
 	}
 	return keys, merge(found), merge(passed), remarks
 }
@@ -193,7 +205,9 @@ func merge(found []problem) *problem {
 	return &problem{found[0].reason, strings.Join(messages, " ")}
 }
 
-func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme signature.Scheme) (key []byte, p *problem, remarks []string) {
+// checkKey finds the key of a reference. Each outcome is something that the author of a trigger learns about a Secret:
+// docs/security.md counts them, and TestWhatATriggerTellsOfASecret sees to it.
+func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme *signature.Scheme) (key []byte, p *problem, remarks []string) {
 	secret := in.Secrets[ref.Name]
 	if secret == nil {
 		message := fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)
@@ -207,6 +221,8 @@ func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme signature
 	case !ok:
 		return nil, &problem{sluicev1alpha1.ReasonSecretKeyNotFound,
 			fmt.Sprintf("The Secret %q has no key %q; add it or correct the reference.", ref.Name, ref.Key)}, nil
+	case scheme == nil:
+		return nil, nil, nil
 	case signature.Blank(key):
 		return nil, &problem{sluicev1alpha1.ReasonSecretKeyEmpty,
 			fmt.Sprintf("The key %q of the Secret %q is empty or white space; anybody could sign with it. Store a key there.", ref.Key, ref.Name)}, nil

@@ -66,7 +66,7 @@ func schemeOf(s sluicev1alpha1.SignatureScheme) signature.Scheme {
 			Tolerance:   time.Duration(s.Timestamp.ToleranceSeconds) * time.Second,
 		},
 		Secret: signature.Secret{
-			StripPrefix: s.SecretPrefix,
+			StripPrefix: string(s.SecretPrefix),
 			Encoding:    signature.SecretEncoding(s.SecretEncoding),
 		},
 		DeliveryID: signature.DeliveryID{Headers: headerNames(s.IDHeader)},

@@ -53,7 +53,7 @@ var exceptions = map[string]string{
 	"Blank: r == 0":                                 "the same",
 	"Blank: unicode.IsSpace":                        "the same",
 	"DecodeSecret: strings.TrimPrefix":              "what every key of the provider begins with",
-	"DecodeSecret: strings.ContainsAny":             "a line break is said in a condition",
+	"DecodeSecret: strings.ContainsAny":             "a line break is no base64",
 	"DecodeSecret: strings.TrimSpace":               "white space is said in a condition",
 	"DecodeSecret: text != strings.TrimSpace(text)": "the same",
 	"otherSecret: bytes.CutPrefix":                  "for a hint to the owner of the key",

@@ -326,7 +326,8 @@ func (x *experiment) explain(former []Key, e *Explanation) {
 	}
 }
 
-// otherSecret tries to read a stored key in other ways than the scheme has it.
+// otherSecret tries to read a stored key in other ways than the scheme has it. However the key looks, it counts as many tries: if
+// there were fewer left for what follows, an author whose own key is among the others could see from the hint how it looks.
 func (x *experiment) otherSecret(scheme Scheme, k Key) Hint {
 	raw := scheme
 	raw.Secret = Secret{}
@@ -334,15 +335,18 @@ func (x *experiment) otherSecret(scheme Scheme, k Key) Hint {
 		_, ok := x.good(s, x.body, Key{Name: k.Name, Secret: secret})
 		return ok
 	}
-	if trimmed := bytes.TrimSpace(k.Secret); len(trimmed) != len(k.Secret) && try(scheme, trimmed) {
+	if try(scheme, bytes.TrimSpace(k.Secret)) {
 		return HintKeyNewline
 	}
 	const prefix = "whsec_"
 	bare, had := bytes.CutPrefix(k.Secret, []byte(prefix))
-	if had && try(raw, bare) || try(raw, append([]byte(prefix), bare...)) {
+	if try(raw, bare) && had || try(raw, append([]byte(prefix), bare...)) {
 		return HintSecretPrefix
 	}
 	for _, encoding := range []SecretEncoding{SecretRaw, SecretBase64, SecretHex} {
+		if encoding == SecretRaw && scheme.Secret == (Secret{}) {
+			continue // as it is
+		}
 		other := raw
 		other.Secret.Encoding = encoding
 		if encoding != SecretRaw && had {

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -136,5 +137,67 @@ func TestExplain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExplainTellsNothingOfOtherKeys has the author of a trigger add a key of their own to keys that they cannot read, and sign with
+// it what will be explained. However the other keys look, valid or former, the explanation is the same: to see more of a key, one has to
+// sign with all of it.
+func TestExplainTellsNothingOfOtherKeys(t *testing.T) {
+	t.Parallel()
+	const body = "{\n  \"a\": 1,\n  \"b\": [true, null]\n}"
+	const plain = "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
+	others := map[string]string{
+		"a prefix": "whsec_" + plain, "nothing but a prefix": "whsec_", "a newline": plain + "\n", "blanks around": " " + plain + "\t", "both": "whsec_" + plain + "\n",
+		"base64": "K9gGyX8OAK8aH8Myj6djqSaXI8jbj6xPk69x2xhtbpA=", "a prefix and base64": "whsec_K9gGyX8OAK8aH8Myj6djqSaXI8jbj6xPk69x2xhtbpA=",
+		"another prefix": "whpk_" + plain, "bytes": "\xff\x00\xfe" + plain, "short": "ab", "long": strings.Repeat(plain, 60),
+	}
+	own := strings.Repeat("c0ffee0123456789", 2)
+	const at = "1767225600"
+	signed := func(algorithm signature.Algorithm, key, content string) string {
+		return hex.EncodeToString(signer{scheme: signature.Scheme{Algorithm: algorithm}, key: []byte(key)}.mac([]byte(content)))
+	}
+	requests := map[string]string{ // the signature
+		"wrong": signed(signature.SHA256, "nobody's", body), "of the compact body": signed(signature.SHA256, own, `{"a":1,"b":[true,null]}`), "of another indentation": signed(signature.SHA256, own, "{\n\t\"a\": 1,\n\t\"b\": [\n\t\ttrue,\n\t\tnull\n\t]\n}"),
+		"of a newline too": signed(signature.SHA256, own, body+"\n"), "of another algorithm": signed(signature.SHA3256, own, body), "of the body alone": signed(signature.SHA256, own, body),
+		"malformed": "x", "none": "",
+	}
+	for name, scheme := range map[string]signature.Scheme{
+		"Default":   {Algorithm: signature.SHA256},
+		"Timestamp": {Algorithm: signature.SHA256, Template: "{timestamp}.{body}", Timestamp: signature.Timestamp{Headers: []string{"X-At"}}},
+		"Token":     {Algorithm: signature.Token},
+	} {
+		explain := func(other, text string, valid, former int) signature.Explanation {
+			var keys, formerKeys []signature.Key
+			for i := range valid {
+				keys = append(keys, signature.Key{Name: fmt.Sprint(i), Secret: []byte(other)})
+			}
+			for i := range former {
+				formerKeys = append(formerKeys, signature.Key{Name: fmt.Sprint("former ", i), Secret: []byte(other)})
+			}
+			v, err := signature.NewVerifier(scheme, append(keys, signature.Key{Name: "own", Secret: []byte(own)})...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			headers := http.Header{"X-Hmac-Hash": {text}, "X-At": {at}}
+			return v.Explain(signature.Request{Method: http.MethodPost, Headers: headers}, []byte(body), time.Unix(1767225600, 0), formerKeys...)
+		}
+		hints := map[signature.Hint]bool{}
+		for which, text := range requests {
+			for valid := range 9 {
+				for _, former := range []int{0, 1, 9} {
+					want := explain(plain, text, valid, former)
+					hints[want.Hint] = true
+					for looks, other := range others {
+						if diff := cmp.Diff(want, explain(other, text, valid, former)); diff != "" {
+							t.Errorf("%s: a signature %s, %d valid and %d former keys: one with %s can be told from another (-plain +it):\n%s", name, which, valid, former, looks, diff)
+						}
+					}
+				}
+			}
+		}
+		if name == "Default" && (!hints[signature.HintReserialised] || !hints[signature.HintOtherAlgorithm] || !hints[signature.HintNone]) {
+			t.Errorf("%s: the hints are %v: that does not mean much", name, hints)
+		}
 	}
 }

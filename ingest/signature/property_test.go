@@ -26,7 +26,7 @@ func randomScheme(r *rand.Rand) signature.Scheme {
 	s := signature.Scheme{
 		Encoding: signature.Encoding(pick("", "Hex", "Base64", "Base64URL")),
 		Secret: signature.Secret{
-			StripPrefix: pick("", "whsec_", "k"),
+			StripPrefix: pick(append(signature.SecretPrefixes(), "")...),
 			Encoding:    signature.SecretEncoding(pick("", "Raw", "Hex", "Base64")),
 		},
 	}

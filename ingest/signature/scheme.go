@@ -114,11 +114,23 @@ func (t Timestamp) none() bool {
 
 // Secret says how a key is stored.
 type Secret struct {
-	// StripPrefix is taken off the stored text if it is there.
+	// StripPrefix is taken off the stored text if it is there. It is one of SecretPrefixes, or empty.
 	StripPrefix string
 	// Encoding is that of the rest; SecretRaw if empty.
 	Encoding SecretEncoding
 }
+
+// secretPrefixes is what providers put before the secrets that they show. No text of a trigger's author must be added to it:
+// whether something was taken off can be seen of what remains, so that a secret could be read by guesses. Nor may one
+// begin with another, or be base64: either would say more of a secret than whether it has the prefix.
+var secretPrefixes = []string{
+	"whsec_",    // Standard Webhooks, Svix, and Stripe, which does not take it off
+	"whpk_",     // public keys of Standard Webhooks
+	"v1,whsec_", // Supabase
+}
+
+// SecretPrefixes returns every StripPrefix that a valid scheme may have.
+func SecretPrefixes() []string { return slices.Clone(secretPrefixes) }
 
 // DeliveryID says what tells one delivery from another, and is the same when a delivery is repeated. At most one of the
 // fields is set; if none is, there is no such thing.
@@ -157,8 +169,8 @@ func (s Scheme) Validate() error {
 	default:
 		errs.addf("unknown secret encoding %q", s.Secret.Encoding)
 	}
-	if len(s.Secret.StripPrefix) > maxAffix {
-		errs.addf("secret prefix is longer than %d bytes", maxAffix)
+	if prefix := s.Secret.StripPrefix; prefix != "" && !slices.Contains(secretPrefixes, prefix) {
+		errs.addf("the secret prefix %q is none of %q: store the key without its prefix, and leave the prefix out", prefix, secretPrefixes)
 	}
 	if s.Handshake != "" && !s.Handshake.known() {
 		errs.addf("unknown handshake %q", s.Handshake)
@@ -348,7 +360,8 @@ func (s Scheme) SignsDeliveryID() bool {
 // public part must then be configured.
 func (s Scheme) NeedsURL() bool { return s.signs(partURL) || s.Special.lookup().signsURL }
 
-// DecodeSecret returns the key that a stored secret stands for. The errors say nothing of it.
+// DecodeSecret returns the key that a stored secret stands for. The errors say no more of it than is counted in docs/security.md:
+// whoever writes a trigger, without the right to read Secrets, sees them. The scheme must be valid.
 func (s Scheme) DecodeSecret(secret []byte) ([]byte, error) {
 	if Blank(secret) {
 		return nil, errors.New("is blank")
@@ -360,25 +373,29 @@ func (s Scheme) DecodeSecret(secret []byte) ([]byte, error) {
 	case SecretHex:
 		key, err = hex.DecodeString(text)
 	case SecretBase64:
+		key, err = strictBase64.DecodeString(text)
 		// encoding/base64 skips line breaks. They are refused here, as everywhere: a key is never trimmed silently.
 		if strings.ContainsAny(text, "\r\n") {
-			return nil, errors.New("has a line break in its base64; store it without (printf instead of echo)")
+			err = errLineBreak
 		}
-		key, err = strictBase64.DecodeString(text)
 	case SecretRaw, "":
 	}
 	switch {
 	case err != nil && text != strings.TrimSpace(text):
 		return nil, fmt.Errorf("has white space around its %s; store it without (printf instead of echo)", strings.ToLower(string(s.Secret.Encoding)))
 	case err != nil: // err itself can hold a part of the secret
-		return nil, fmt.Errorf("is not %s, as the scheme has it", strings.ToLower(string(s.Secret.Encoding)))
+		return nil, fmt.Errorf("is not %s in one line, as the scheme has it", strings.ToLower(string(s.Secret.Encoding)))
 	case Blank(key):
 		return nil, errors.New("is blank once it is decoded")
-	case s.Algorithm == Ed25519 && len(key) != ed25519.PublicKeySize:
-		return nil, errors.New("is not a public key of Ed25519, which has 32 bytes")
+	case s.Algorithm == Ed25519 && (len(key) != ed25519.PublicKeySize || lowOrder([ed25519.PublicKeySize]byte(key))):
+		return nil, errors.New("is not a public key of Ed25519: those have 32 bytes, and are none of the few that anybody can sign for")
 	}
 	return key, nil
 }
+
+// errLineBreak is why a key in base64 is not as it should be. Nobody is told: that would say more of a Secret's content than
+// that it cannot be decoded.
+var errLineBreak = errors.New("line break")
 
 func validHeaderName(name string) bool {
 	if name == "" || len(name) > 128 {
