@@ -81,11 +81,11 @@ var (
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
 	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
 	// And one answer to every handshake that does not show the right token, whether there is one or not.
-	forbidden    = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
-	notStored    = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
-	conflicting  = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
-	refused      = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
-	failed       = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
+	forbidden   = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
+	notStored   = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
+	conflicting = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
+	refused     = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
+	failed      = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
 )
 
 // results are the values of the label result, so that each exists from the start.

@@ -97,7 +97,9 @@ func TestGuessesOfMany(t *testing.T) {
 	}
 	clock := fakeClock{time.Unix(1767225600, 0)}
 	g := newGuesses(clock.now())
-	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{byte(10 + i>>24), byte(i >> 16), byte(i >> 8), byte(i)}) }
+	address := func(i int) netip.Addr {
+		return netip.AddrFrom4([4]byte{byte(10 + i>>24), byte(i >> 16), byte(i >> 8), byte(i)})
+	}
 	const many = 4 * guessSets * guessWays
 	for range guessBurst {
 		g.wrong("orders", address(0), clock.now())

@@ -184,7 +184,7 @@ var presets = []Preset{
 			DeliveryID: inBody("/id"),
 			Handshake:  HandshakeDiscord,
 		},
-		Key:    "the application's public key, in hexadecimal digits as shown",
+		Key: "the application's public key, in hexadecimal digits as shown",
 		Note: "For interactions and for webhook events, which differ in what a PING is and in what they want back: Discord expects 204 with no body for a webhook event, " +
 			"so set `response.status` to 204 for those. A webhook event has no id, so that one that Discord repeats, for up to 10 minutes, becomes two FlowRuns. " +
 			"The tolerance is not Discord's, which names none.",
