@@ -10,6 +10,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -174,13 +175,11 @@ func newTokenServer(t *testing.T) *tokenServer {
 }
 
 // send returns the answer to a request, and looks into its refusal.
-func (s *tokenServer) send(t *testing.T, method, target, from string, headers http.Header, body string) *http.Response {
+func (s *tokenServer) send(t *testing.T, method, target, from string, headers http.Header, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 	r.RemoteAddr = from
-	for name, values := range headers {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, headers)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	select {
@@ -188,7 +187,7 @@ func (s *tokenServer) send(t *testing.T, method, target, from string, headers ht
 		s.inquiries.look(t.Context(), i)
 	default:
 	}
-	return w.Result()
+	return w
 }
 
 // count returns the value of a counter.
@@ -226,20 +225,20 @@ func TestWrongTokensAreLimited(t *testing.T) {
 	const guesser, other = "192.0.2.1:1000", "192.0.2.2:1000"
 	for name, tc := range map[string]struct {
 		reason       string
-		show         func(s *tokenServer, from, token string) *http.Response
+		show         func(s *tokenServer, from, token string) *httptest.ResponseRecorder
 		right        string
 		good, refuse int // answers
 		cause        signature.Cause
 	}{
 		"Handshake": {
 			reason: "Meta's verify token", right: verifyToken, good: 200, refuse: 403, cause: signature.ErrVerifyTokenWrong,
-			show: func(s *tokenServer, from, token string) *http.Response {
+			show: func(s *tokenServer, from, token string) *httptest.ResponseRecorder {
 				return s.send(t, "GET", metaQuery("meta", token), from, nil, "")
 			},
 		},
 		"Scheme": {
 			reason: "GitLab's secret token", right: tokenKey, good: 202, refuse: 401, cause: signature.ErrMismatch,
-			show: func(s *tokenServer, from, token string) *http.Response {
+			show: func(s *tokenServer, from, token string) *httptest.ResponseRecorder {
 				return s.send(t, "POST", "/hooks/shop/gitlab", from, http.Header{"X-Gitlab-Token": {token}}, "{}")
 			},
 		},
@@ -249,7 +248,7 @@ func TestWrongTokensAreLimited(t *testing.T) {
 			answers := func(from, token string, times, want int) {
 				t.Helper()
 				for i := range times {
-					if got := tc.show(s, from, token).StatusCode; got != want {
+					if got := tc.show(s, from, token).Code; got != want {
 						t.Fatalf("%s: answer %d is %d, want %d", tc.reason, i, got, want)
 					}
 				}
@@ -261,8 +260,8 @@ func TestWrongTokensAreLimited(t *testing.T) {
 			answers(guesser, "another guess", 300-guessBurst, 429)
 			// Who learns of the right one among wrong ones could go on guessing.
 			limited := tc.show(s, guesser, tc.right)
-			if seconds, err := strconv.Atoi(limited.Header.Get("Retry-After")); limited.StatusCode != 429 || err != nil || seconds < 1 || seconds > 6 {
-				t.Errorf("%s: with too many guesses before it, the right one gets %d, Retry-After %q", tc.reason, limited.StatusCode, limited.Header.Get("Retry-After"))
+			if seconds, err := strconv.Atoi(limited.Header().Get("Retry-After")); limited.Code != 429 || err != nil || seconds < 1 || seconds > 6 {
+				t.Errorf("%s: with too many guesses before it, the right one gets %d, Retry-After %q", tc.reason, limited.Code, limited.Header().Get("Retry-After"))
 			}
 			answers(other, tc.right, 100, tc.good) // others do not notice
 			s.clock.pass(guessPause)
@@ -294,7 +293,7 @@ func TestSignaturesAreNotLimited(t *testing.T) {
 	t.Parallel()
 	s := newTokenServer(t)
 	for range 3 * guessBurst {
-		if got := s.send(t, "POST", "/hooks/shop/orders", "192.0.2.1:1", http.Header{"X-Hmac-Hash": {strings.Repeat("0", 64)}}, "{}").StatusCode; got != 401 {
+		if got := s.send(t, "POST", "/hooks/shop/orders", "192.0.2.1:1", http.Header{"X-Hmac-Hash": {strings.Repeat("0", 64)}}, "{}").Code; got != 401 {
 			t.Fatalf("a wrong signature gets %d", got)
 		}
 	}
@@ -327,8 +326,8 @@ func TestHandshakesAreCounted(t *testing.T) {
 			t.Parallel()
 			s := newTokenServer(t)
 			got := s.send(t, tc.method, tc.target, "192.0.2.1:1", nil, "")
-			if got.StatusCode != tc.status {
-				t.Errorf("%s: answer is %d, want %d", tc.reason, got.StatusCode, tc.status)
+			if got.Code != tc.status {
+				t.Errorf("%s: answer is %d, want %d", tc.reason, got.Code, tc.status)
 			}
 			if n := s.count(t, "sluice_ingest_requests_total", tc.result); n != 1 {
 				t.Errorf("%s: %q is counted %d times", tc.reason, tc.result, n)
@@ -395,8 +394,8 @@ func TestDiscordEventsAreStored(t *testing.T) {
 				at := strconv.FormatInt(s.clock.now().Unix(), 10)
 				signed := hex.EncodeToString(ed25519.Sign(private, []byte(at+body)))
 				headers := http.Header{"X-Signature-Ed25519": {signed}, "X-Signature-Timestamp": {at}}
-				if got := s.send(t, "POST", "/hooks/shop/discord", "192.0.2.1:1", headers, body); got.StatusCode != tc.status {
-					t.Errorf("%s: %s gets %d, want %d", tc.reason, body, got.StatusCode, tc.status)
+				if got := s.send(t, "POST", "/hooks/shop/discord", "192.0.2.1:1", headers, body); got.Code != tc.status {
+					t.Errorf("%s: %s gets %d, want %d", tc.reason, body, got.Code, tc.status)
 				}
 			}
 			names := map[string]bool{}

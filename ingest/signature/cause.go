@@ -26,8 +26,10 @@ const (
 	ErrBodyMalformed Cause = "body malformed"     // a scheme has to read the body to find what is signed, and cannot
 	ErrMismatch      Cause = "signature mismatch" // another key, or another content
 
-	ErrVerifyTokenWrong Cause = "verify token wrong" // a handshake shows another verify token
-	ErrVerifyTokenUnset Cause = "verify token unset" // a handshake needs a verify token, and there is none
+	// ErrVerifyTokenWrong is of a handshake that shows another verify token.
+	ErrVerifyTokenWrong Cause = "verify token wrong" //nolint:gosec // the name of a cause
+	// ErrVerifyTokenUnset is of a handshake that needs a verify token, where there is none.
+	ErrVerifyTokenUnset Cause = "verify token unset" //nolint:gosec // the name of a cause
 )
 
 // Causes returns every Cause.
