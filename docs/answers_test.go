@@ -47,6 +47,8 @@ func (c creator) Create(ctx context.Context, _ ingest.NewRun) (ingest.Outcome, e
 // key is the one that the routes of a testServer check with.
 const key = "a-key-of-more-than-sixteen-bytes"
 
+const verifyToken = "a-token-of-more-than-sixteen-bytes"
+
 // newServer starts a webhook server without a cluster. It serves /hooks/default/orders, /hooks/default/suspended, which
 // is unavailable, /hooks/default/overridden with answers of its own, and a path for each provider that has a handshake.
 func newServer(t *testing.T, registerer prometheus.Registerer, create creator, change func(*ingest.Limits)) *ingest.Server {
@@ -63,11 +65,14 @@ func newServer(t *testing.T, registerer prometheus.Registerer, create creator, c
 	}
 	for _, preset := range signature.Presets() {
 		if s := preset.Scheme; s.Handshake != "" && s.Algorithm != signature.Ed25519 { // which would need a key of its own
-			routes = append(routes, &route.Route{Namespace: "default", Name: strings.ToLower(preset.Name), Flow: "import-orders", Verifier: newVerifier(t, s)})
+			verifier := newVerifier(t, s).WithVerifyToken(signature.Key{Name: "meta-webhook/verifyToken", Secret: []byte(verifyToken)})
+			routes = append(routes, &route.Route{Namespace: "default", Name: strings.ToLower(preset.Name), Flow: "import-orders", Verifier: verifier})
 		}
 	}
 	discord := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256, Handshake: signature.HandshakeDiscord})
 	routes = append(routes, &route.Route{Namespace: "default", Name: "discord", Flow: "import-orders", Verifier: discord})
+	token := newVerifier(t, signature.Scheme{Algorithm: signature.Token})
+	routes = append(routes, &route.Route{Namespace: "default", Name: "token", UID: "token", Flow: "import-orders", Verifier: token})
 	table := route.NewTable()
 	table.Replace(routes)
 	limits := ingest.DefaultLimits()
@@ -187,6 +192,11 @@ func TestAnswers(t *testing.T) {
 		return request("POST", "/hooks/default/"+provider, headers, body)
 	}
 
+	discord := func(body string) string {
+		return request("POST", "/hooks/default/discord", fmt.Sprintf("Content-Length: %d\r\nX-HMAC-HASH: %s\r\n", len(body), sign(body)), body)
+	}
+	guess := request("POST", "/hooks/default/token", length+"X-HMAC-HASH: a guess\r\n", body)
+
 	registry := prometheus.NewRegistry()
 	outcome := make(chan ingest.Outcome, 1)
 	server := newServer(t, registry, func(context.Context) (ingest.Outcome, error) {
@@ -229,6 +239,9 @@ func TestAnswers(t *testing.T) {
 	for range 8 {
 		send(t, down, good, false)
 	}
+	for range 40 { // more than twice as many as are looked at, so that some seconds more do not matter
+		send(t, server, guess, false)
+	}
 
 	answers := map[string]string{
 		"accepted":   send(t, after(ingest.Stored), good, false),
@@ -239,8 +252,11 @@ func TestAnswers(t *testing.T) {
 			`{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`), false),
 		"Zoom": send(t, server, handshake("zoom", "X-Zm-Signature", "X-Zm-Request-Timestamp",
 			`{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`), false),
-		"Discord":         send(t, server, request("POST", "/hooks/default/discord", "Content-Length: 10\r\nX-HMAC-HASH: "+sign(`{"type":1}`)+"\r\n", `{"type":1}`), false),
-		"Meta":            send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+key, "", ""), false),
+		"Discord":         send(t, server, discord(`{"application_id":"1","id":"2","token":"3","type":1,"version":1}`), false),
+		"Discord events":  send(t, server, discord(`{"application_id":"1","type":0,"version":1}`), false),
+		"Meta":            send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+verifyToken, "", ""), false),
+		"forbidden":       send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+key, "", ""), false),
+		"guesses":         send(t, server, guess, false),
 		"conflicting":     send(t, after(ingest.Conflicting), good, false),
 		"malformed":       send(t, server, request("POST", path+"%zz", length+signed, body), false),
 		"aborted":         send(t, server, request("POST", path, "Content-Length: 100\r\n"+signed, body), true),

@@ -75,20 +75,23 @@ var (
 	noCapacity       = newAnswer("no_capacity", http.StatusServiceUnavailable, "Too many requests are in flight. Send the request again later.").after(retryBusy)
 	cannotStore      = newAnswer("cannot_store", http.StatusServiceUnavailable, "Requests cannot be stored at present. Send the request again later.").after(retryBusy)
 	tooMany          = newAnswer("too_many", http.StatusTooManyRequests, "The request is genuine, but there are more than this webhook accepts. Send the request again later.").after(retryBusy)
+	tooManyGuesses   = newAnswer("too_many_guesses", http.StatusTooManyRequests, "Too many wrong tokens came from this address. This one was not looked at. Send the request again later.").after(retryBusy)
 	slowBody         = newAnswer("slow_body", http.StatusRequestTimeout, "The body took too long to arrive. Send the request again.")
 	brokenBody       = newAnswer(resultAborted, http.StatusBadRequest, "The body is incomplete or its encoding is broken.")
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
 	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
-	notStored    = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
-	conflicting  = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
-	refused      = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
-	failed       = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
+	// And one answer to every handshake that does not show the right token, whether there is one or not.
+	forbidden   = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
+	notStored   = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
+	conflicting = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
+	refused     = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
+	failed      = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
 )
 
 // results are the values of the label result, so that each exists from the start.
 var results = []string{
-	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, slowBody.result,
-	brokenBody.result, unauthorized.result, notStored.result, refused.result, failed.result,
+	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, tooManyGuesses.result, slowBody.result,
+	brokenBody.result, unauthorized.result, forbidden.result, notStored.result, refused.result, failed.result,
 }
 
 const resultTooLarge = "too_large"

@@ -63,6 +63,11 @@ func TestAnswers(t *testing.T) {
 			reason: "the trigger's own limits", answer: tooMany,
 			status: 429, title: "Too Many Requests", headers: map[string]string{"Retry-After": "1"},
 		},
+		"too_many_guesses": {
+			reason: "wrong tokens", answer: tooManyGuesses,
+			status: 429, title: "Too Many Requests", headers: map[string]string{"Retry-After": "1"},
+		},
+		"forbidden": {reason: "a handshake without the right token", answer: forbidden, status: 403, title: "Forbidden"},
 		"slow_body": {reason: "the read timeout", answer: slowBody, status: 408, title: "Request Timeout"},
 		"aborted":   {reason: "the body broke off", answer: brokenBody, status: 400, title: "Bad Request"},
 		"unauthorized": {

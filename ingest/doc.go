@@ -6,7 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 // Package ingest is the webhook server: it answers a signed request with 202 once, and only once, its FlowRun is stored.
 //
 // The order in which a request is looked at is fixed: route, method, can it serve, declared size, capacity, signature
-// header, body (bounded), signature, create, answer. Nothing of the body is parsed. Up to the create a request costs no call
+// header, body (bounded), signature, create, answer. A token, of a scheme or of a handshake, is not looked at if too many wrong ones came from its
+// address. Nothing of the body is parsed. Up to the create a request costs no call
 // to anything outside the process, so that no one without a key can make the API server work.
 //
 // The promise to senders is that a 2xx means that the FlowRun is stored, and that every verified request that is not

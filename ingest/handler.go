@@ -63,6 +63,7 @@ type handler struct {
 	buffers         sync.Pool // of *bytes.Buffer
 	draining        *atomic.Bool
 
+	guesses    *guesses
 	inquiries  *inquiries
 	refusals   *rate.Limiter
 	unreported atomic.Int64 // refusals that were not logged since the last that was
@@ -83,6 +84,7 @@ func newHandler(o Options, conns *connlimit.Limiter, bodies *memory, creates *ga
 		gate:            creates,
 		buffers:         sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		draining:        draining,
+		guesses:         newGuesses(o.Now()),
 		inquiries:       q,
 		refusals:        rate.NewLimiter(refusalLogRate, refusalLogBurst),
 	}
@@ -150,8 +152,8 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	}
 	if r.Method != http.MethodPost {
 		if r.Method == http.MethodGet && target.Verifier != nil {
-			if answer, ok := target.Verifier.Challenge(r.URL.RawQuery); ok {
-				return h.answerChallenge(w, &answer)
+			if question, ok := target.Verifier.Asked(r.URL.RawQuery); ok {
+				return h.serveHandshake(w, r, target, traced, question)
 			}
 		}
 		return reject(methodNotAllowed)
@@ -171,6 +173,9 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	parsed, err := target.Verifier.Parse(r.Header, h.now())
 	if err != nil {
 		return h.unauthorized(w, r, target, traced, nil, err)
+	}
+	if wait := h.guessesWait(r, target, target.Verifier.ComparesToken()); wait > 0 {
+		return reject(h.shed(target, guessing, wait))
 	}
 
 	if short, retryAfter := h.gate.check(target.Namespace, target.UID); short != "" {
@@ -207,12 +212,19 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 	receivedAt := h.now()
 	body := buffer.Bytes()
 
+	// Others may have come from there meanwhile.
+	if wait := h.guessesWait(r, target, target.Verifier.ComparesToken()); wait > 0 {
+		return reject(h.shed(target, guessing, wait))
+	}
 	verified, err := target.Verifier.VerifyParsed(signedRequest(r, target), &parsed, body, receivedAt)
 	if err != nil {
+		if target.Verifier.ComparesToken() && errors.Is(err, signature.ErrMismatch) {
+			h.guesses.wrong(target.UID, h.connections.ClientAddress(r), h.now())
+		}
 		return h.unauthorized(w, r, target, traced, body, err)
 	}
 	if verified.Challenge != nil {
-		return h.answerChallenge(w, verified.Challenge)
+		return h.answerChallenge(w, target, verified.Challenge)
 	}
 
 	if wait := target.Allow(receivedAt); wait > 0 {
@@ -276,8 +288,38 @@ func signedRequest(r *http.Request, target *route.Route) signature.Request {
 	return request
 }
 
+// serveHandshake answers a GET that is a handshake, unless it does not show the right token.
+func (h *handler) serveHandshake(w http.ResponseWriter, r *http.Request, target *route.Route, traced span, question signature.Question) (result string, status int) {
+	if wait := h.guessesWait(r, target, target.Verifier.Handshake().NeedsVerifyToken()); wait > 0 {
+		a := h.shed(target, guessing, wait)
+		a.write(w)
+		return a.result, a.status
+	}
+	answer, err := target.Verifier.Reply(question)
+	if err == nil {
+		return h.answerChallenge(w, target, &answer)
+	}
+	h.guesses.wrong(target.UID, h.connections.ClientAddress(r), h.now())
+	h.refused(r, target, traced, nil, err, forbidden.result)
+	forbidden.write(w)
+	return forbidden.result, forbidden.status
+}
+
+// guessesWait returns for how long a request must not be looked at because of the wrong tokens that came from where it comes from. That
+// is never the case if it shows no token.
+func (h *handler) guessesWait(r *http.Request, target *route.Route, shows bool) time.Duration {
+	if !shows {
+		return 0
+	}
+	return h.guesses.wait(target.UID, h.connections.ClientAddress(r), h.now())
+}
+
 // answerChallenge answers a handshake.
-func (h *handler) answerChallenge(w http.ResponseWriter, answer *signature.Answer) (result string, status int) {
+func (h *handler) answerChallenge(w http.ResponseWriter, target *route.Route, answer *signature.Answer) (result string, status int) {
+	h.metrics.handshakes[answer.Handshake].Inc()
+	if log := h.log.V(1); log.Enabled() {
+		log.Info("Answered a handshake", "trigger", klog.KRef(target.Namespace, target.Name), "handshake", answer.Handshake)
+	}
 	w.Header().Set("Content-Type", answer.ContentType)
 	writeBody(w, answer.Status, answer.Body)
 	return resultChallenge, answer.Status
@@ -339,14 +381,19 @@ func (h *handler) create(ctx context.Context, target *route.Route, run NewRun) (
 // unauthorized answers a request whose signature is not good, and has the reason looked into. body is nil if it was not
 // read.
 func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, target *route.Route, traced span, body []byte, err error) (result string, status int) {
+	h.refused(r, target, traced, body, err, unauthorized.result)
+	writeUnauthorized(w, target.Response)
+	return unauthorized.result, unauthorized.status
+}
+
+// refused takes note of a request that is not genuine, and has the reason looked into.
+func (h *handler) refused(r *http.Request, target *route.Route, traced span, body []byte, err error, result string) {
 	cause, _ := errors.AsType[signature.Cause](err)
 	traced.cause(string(cause))
 	h.metrics.signatureFailures[cause].Inc()
 	if !h.inquiries.offer(r, target, body, cause) {
-		h.logRefusal(target, unauthorized.result, "cause", string(cause))
+		h.logRefusal(target, result, "cause", string(cause))
 	}
-	writeUnauthorized(w, target.Response)
-	return unauthorized.result, unauthorized.status
 }
 
 // logRefusal logs that a request to a known path was refused, unless too many were lately.

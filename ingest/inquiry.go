@@ -126,12 +126,16 @@ func (q *inquiries) look(ctx context.Context, i inquiry) {
 			q.log.Error(errPanic, "Panic while looking into a refused request", "stack", stack())
 		}
 	}()
+	result := unauthorized.result
 	explanation := signature.Explanation{Hint: signature.HintNone, Cause: i.cause}
-	if i.body != nil || i.cause != signature.ErrMismatch {
+	if i.cause.OfHandshake() {
+		result = forbidden.result
+		explanation = signature.ExplainHandshake(i.cause)
+	} else if i.body != nil || i.cause != signature.ErrMismatch {
 		explanation = i.target.Verifier.Explain(i.request, i.body, i.at, i.target.Former...)
 		explanation.Cause = i.cause
 	}
-	q.log.Info("Refused a request", "trigger", klog.KRef(i.target.Namespace, i.target.Name), "why", unauthorized.result,
+	q.log.Info("Refused a request", "trigger", klog.KRef(i.target.Namespace, i.target.Name), "why", result,
 		"cause", string(i.cause), "hint", string(explanation.Hint), "explanation", explanation.String())
 	if q.reporter != nil {
 		q.reporter.ReportRefusal(ctx, i.target, explanation)

@@ -24,6 +24,7 @@ type metrics struct {
 	signatureFailures map[signature.Cause]prometheus.Counter
 	createDuration    map[Outcome]prometheus.Observer
 	shed              map[shortage]prometheus.Counter
+	handshakes        map[signature.Handshake]prometheus.Counter
 }
 
 // levels are what is read when the metrics are collected, and what it may come to.
@@ -52,7 +53,7 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	})
 	signatureFailures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_ingest_signature_failures_total",
-		Help: "Requests answered 401, by the cause.",
+		Help: "Requests answered 401, and handshakes answered 403, by the cause.",
 	}, []string{"cause"})
 	createDuration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "sluice_ingest_create_duration_seconds",
@@ -61,8 +62,12 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	}, []string{"outcome"})
 	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_ingest_shed_total",
-		Help: "Requests turned away for want of capacity, by what there was too little of.",
+		Help: "Requests turned away for want of capacity, by what there was too little of, or for too many guesses.",
 	}, []string{"short"})
+	handshakes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_ingest_handshakes_total",
+		Help: "Handshakes of providers that were answered, and not stored, by the handshake.",
+	}, []string{"handshake"})
 	m := &metrics{
 		requests:          map[string]prometheus.Counter{},
 		duration:          map[string]prometheus.Observer{},
@@ -70,6 +75,7 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 		signatureFailures: map[signature.Cause]prometheus.Counter{},
 		createDuration:    map[Outcome]prometheus.Observer{},
 		shed:              map[shortage]prometheus.Counter{},
+		handshakes:        map[signature.Handshake]prometheus.Counter{},
 	}
 	for _, r := range results {
 		m.requests[r] = requests.WithLabelValues(r)
@@ -84,11 +90,14 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	for _, short := range shortages {
 		m.shed[short] = shed.WithLabelValues(string(short))
 	}
+	for _, handshake := range signature.Handshakes() {
+		m.handshakes[handshake] = handshakes.WithLabelValues(string(handshake))
+	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	for _, c := range []prometheus.Collector{
-		requests, duration, inFlight, signatureFailures, createDuration, shed, routeCollector{table}, closedCollector{l.connections},
+		requests, duration, inFlight, signatureFailures, createDuration, shed, handshakes, routeCollector{table}, closedCollector{l.connections},
 		gauge("sluice_ingest_in_flight_bytes", "What requests in flight are taken to hold, of --max-in-flight-bytes.",
 			func() float64 { return float64(l.memory()) }),
 		gauge("sluice_ingest_max_in_flight_bytes", "What requests in flight may hold: --max-in-flight-bytes.",

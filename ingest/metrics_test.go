@@ -30,10 +30,11 @@ func TestMetricsKnowAll(t *testing.T) {
 		source []string
 		series []string
 	}{
-		"Outcome":  {values(t, ".", "Outcome"), texts(outcomes)},
-		"shortage": {values(t, ".", "shortage"), texts(shortages)},
-		"Cause":    {values(t, "signature", "Cause"), texts(signature.Causes())},
-		"answer":   {values(t, ".", "answer"), made},
+		"Outcome":   {values(t, ".", "Outcome"), texts(outcomes)},
+		"shortage":  {values(t, ".", "shortage"), texts(shortages)},
+		"Cause":     {values(t, "signature", "Cause"), texts(signature.Causes())},
+		"Handshake": {values(t, "signature", "Handshake"), texts(signature.Handshakes())},
+		"answer":    {values(t, ".", "answer"), made},
 	} {
 		slices.Sort(tc.source)
 		slices.Sort(tc.series)

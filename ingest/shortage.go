@@ -24,6 +24,8 @@ const (
 	overRate shortage = "rate"
 	// overConcurrency means that the trigger has a limit to its concurrency, and is at it.
 	overConcurrency shortage = "concurrency"
+	// guessing means that too many wrong tokens came from there.
+	guessing shortage = "guesses"
 	// queueFull means that too many requests wait for the API server already.
 	queueFull shortage = "queue"
 	// queueSlow means that the request has waited too long for the API server.
@@ -33,7 +35,7 @@ const (
 )
 
 // shortages are all of them.
-var shortages = []shortage{shortOfMemory, slowSender, overRate, overConcurrency, queueFull, queueSlow, circuitOpen}
+var shortages = []shortage{shortOfMemory, slowSender, overRate, overConcurrency, guessing, queueFull, queueSlow, circuitOpen}
 
 // Error implements error.
 func (s shortage) Error() string { return string(s) }
@@ -48,6 +50,8 @@ func (h *handler) shed(target *route.Route, short shortage, retryAfter time.Dura
 		a = cannotStore
 	case overRate, overConcurrency:
 		a = tooMany
+	case guessing:
+		a = tooManyGuesses
 	case shortOfMemory, slowSender, queueFull, queueSlow:
 	}
 	h.logRefusal(target, a.result, "short", string(short))

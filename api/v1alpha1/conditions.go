@@ -22,7 +22,7 @@ const (
 	// ConditionResolvedRefs says whether what the spec refers to exists and can be used.
 	//
 	// Reasons when True: ResolvedRefs. When False: FlowNotFound, SecretNotFound, SecretKeyNotFound, SecretKeyEmpty,
-	// SecretKeyMalformed, SecretKeyTooLong. When True while an additional key is passed over: the reason why.
+	// SecretKeyMalformed, SecretKeyTooLong. When True while an additional key or the verify token is passed over: the reason why.
 	ConditionResolvedRefs = "ResolvedRefs"
 )
 

@@ -332,7 +332,7 @@ func TestKubectlExplain(t *testing.T) {
 		},
 		"webhooktriggers.spec": {
 			"flowRef <Object> -required-", "secretRef <Object> -required-", "algorithm <string>", "provider <string>", "signature <Object>",
-			"additionalSecretRefs <[]Object>", "deduplication <Object>", "publicURL <string>", "response <Object>", "state <string>",
+			"additionalSecretRefs <[]Object>", "deduplication <Object>", "handshake <Object>", "publicURL <string>", "response <Object>", "state <string>",
 		},
 		"webhooktriggers.spec.algorithm": {
 			"FIELD: algorithm <string>", "ENUM: SHA-1 SHA-256 SHA-384 SHA-512 SHA3-256 SHA3-512 RIPEMD-128 RIPEMD-160",
@@ -345,6 +345,7 @@ func TestKubectlExplain(t *testing.T) {
 		"wht.spec.deduplication.source":        {"ENUM: Provider Header Body Signature None", "Required"},
 		"wht.spec.response.status":             {"from 200 to 299"},
 		"wht.spec.additionalSecretRefs":        {"up to 8 more keys", "key <string> -required-", "name <string> -required-"},
+		"wht.spec.handshake":                   {"verifyTokenRef <Object>", "it signs nothing", "longer than 1024 bytes"},
 		"wht.status.keys":                      {"lastMatchedTime <string>", "name <string> -required-"},
 		"fr.spec.request.deliveryID":           {"at most 256 characters", "is refused"},
 		"wht.spec.flowRef.name":                {"FIELD: name <string>", "at most 63 lower-case letters, digits and '-'", "is refused"},

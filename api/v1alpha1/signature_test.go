@@ -39,6 +39,9 @@ const (
 	bodyPointerMessage       = "bodyPointer is of use only with toleranceSeconds"
 	templateBytesMessage     = "template must be at most 512 bytes in UTF-8"
 	repeatedRefMessage       = "additionalSecretRefs must not repeat secretRef"
+	verifyTokenMessage       = "handshake.verifyTokenRef is for the provider Meta"
+	verifyTokenKeyMessage    = "handshake.verifyTokenRef must not repeat secretRef"
+	verifyTokenOtherMessage  = "handshake.verifyTokenRef must not repeat one of additionalSecretRefs"
 	publicURLMessage         = "publicURL must be an http or https URL without a query, such as https://hooks.example.com/hooks/shop/orders"
 	idForProviderMessage     = "deduplication.source Provider needs provider"
 	idNeedsHeaderMessage     = "deduplication.source Header needs deduplication.header"
@@ -574,6 +577,9 @@ func TestSchemeChoiceRefused(t *testing.T) {
 	signsID := object{"signature": scheme(object{"template": "{id}.{body}", "idHeader": "X-Id"})}
 	ids := func(source string, more object) object { return with(object{"source": source}, more) }
 	pointers := object{"bodyPointers": []any{"/id"}}
+	verifyToken := func(name, key string) object {
+		return object{"verifyTokenRef": object{"name": name, "key": key}}
+	}
 	cases := map[string]struct {
 		reason string
 		value  object // of spec
@@ -636,6 +642,41 @@ func TestSchemeChoiceRefused(t *testing.T) {
 			reason: "a key is named once",
 			value:  spec(with(hmac, object{"additionalSecretRefs": []any{object{"name": "a", "key": "b"}, object{"name": "orders-webhook", "key": "secretKey"}}})),
 			want:   []string{repeatedRefMessage},
+		},
+		"verify token for GitHub": {
+			reason: "GitHub has no handshake", value: spec(object{"provider": "GitHub", "handshake": verifyToken("meta", "token")}), want: []string{verifyTokenMessage},
+		},
+		"verify token for Dropbox": {
+			reason: "Dropbox shows none", value: spec(object{"provider": "Dropbox", "handshake": verifyToken("meta", "token")}), want: []string{verifyTokenMessage},
+		},
+		"verify token for an algorithm": {
+			reason: "there is no handshake", value: spec(with(hmac, object{"handshake": verifyToken("meta", "token")})), want: []string{verifyTokenMessage},
+		},
+		"verify token for a scheme": {
+			reason: "there is no handshake", value: spec(object{"signature": scheme(nil), "handshake": verifyToken("meta", "token")}), want: []string{verifyTokenMessage},
+		},
+		"verify token is the key": {
+			reason: "a key does not travel in URLs", value: spec(object{"provider": "Meta", "handshake": verifyToken("orders-webhook", "secretKey")}), want: []string{verifyTokenKeyMessage},
+		},
+		"verify token is an additional key": {
+			reason: "none does",
+			value: spec(object{
+				"provider": "Meta", "handshake": verifyToken("a", "b"), "additionalSecretRefs": []any{object{"name": "b", "key": "b"}, object{"name": "a", "key": "b"}},
+			}),
+			want: []string{verifyTokenOtherMessage},
+		},
+		"empty handshake": {
+			reason: "it says nothing", value: spec(object{"provider": "Meta", "handshake": object{}}), want: []string{"spec.handshake", "at least 1 properties"},
+		},
+		"verify token without an entry": {
+			reason: "which of the Secret's?", value: spec(object{"provider": "Meta", "handshake": object{"verifyTokenRef": object{"name": "a"}}}), want: []string{"spec.handshake.verifyTokenRef.key: Required value"},
+		},
+		"verify token of another namespace": {
+			reason: "references stay within the namespace", value: spec(object{"provider": "Meta", "handshake": object{"verifyTokenRef": object{"name": "a", "key": "b", "namespace": "c"}}}),
+			want: []string{`unknown field "spec.handshake.verifyTokenRef.namespace"`},
+		},
+		"verify token of a name that no Secret has": {
+			reason: "it is a mistake", value: spec(object{"provider": "Meta", "handshake": verifyToken("../a", "b")}), want: []string{"spec.handshake.verifyTokenRef.name", secretNameMessage},
 		},
 	}
 	for _, provider := range []string{"GitLab", "StandardWebhooks", "StandardWebhooksEd25519", "Svix"} {
@@ -902,6 +943,10 @@ func TestSchemeChoiceAccepted(t *testing.T) {
 		"the header of the scheme":              {"signature": signsID, "deduplication": object{"source": "Header"}},
 		"none, although the scheme has one":     {"signature": signsID, "deduplication": object{"source": "None"}},
 		"a header beside a token":               {"signature": object{"algorithm": "Token"}, "deduplication": object{"source": "Header", "header": "X-Id"}},
+		"a verify token":                        {"provider": "Meta", "handshake": object{"verifyTokenRef": object{"name": "meta", "key": "token"}}},
+		"another entry beside the key":          {"provider": "Meta", "handshake": object{"verifyTokenRef": object{"name": "orders-webhook", "key": "token"}}},
+		"the entry's name in another Secret":    {"provider": "Meta", "handshake": object{"verifyTokenRef": object{"name": "other", "key": "secretKey"}}},
+		"no verify token for Meta":              {"provider": "Meta"},
 		"a public URL that no scheme signs":     {"algorithm": "SHA-256", "publicURL": "https://hooks.example.com/"},
 	} {
 		value = spec(with(value, object{"state": "Active"}))

@@ -131,6 +131,20 @@ type TriggerLimits struct {
 	MaxBodyBytes int32 `json:"maxBodyBytes,omitempty"`
 }
 
+// Handshake is what Sluice needs in order to answer the handshake of a provider: the request by which it makes sure that somebody is
+// there, before it sends anything else.
+//
+// +kubebuilder:validation:MinProperties=1
+type Handshake struct {
+	// verifyTokenRef names the Secret, in the namespace of the trigger, and its entry that holds the verify token: the one that you
+	// enter at the provider, which shows it in its handshake. Only for the provider Meta; with others it is refused, as is the
+	// reference of a key, since a verify token travels in a URL and must be good for nothing else: it signs nothing. If it is absent,
+	// or the entry is missing, empty, blank or longer than 4096 bytes, the handshake gets 403, and the condition ResolvedRefs
+	// says so; deliveries are accepted all the same. The bytes are compared exactly as they are stored, a newline at the end included.
+	// +optional
+	VerifyTokenRef SecretKeyReference `json:"verifyTokenRef,omitzero"`
+}
+
 // WebhookTriggerSpec says how a request must be signed, and what it starts.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.algorithm), has(self.provider), has(self.signature)].filter(x, x).size() == 1",message="set exactly one of algorithm (the default scheme), provider (a preset) and signature (a scheme of your own)"
@@ -142,6 +156,9 @@ type TriggerLimits struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source != 'Signature' || !has(self.signature) || self.signature.algorithm != 'Token'",message="deduplication.source Signature is not for the algorithm Token: a token is the same in every request"
 // +kubebuilder:validation:XValidation:rule="!has(self.deduplication) || self.deduplication.source != 'Signature' || !has(self.provider) || !(self.provider in ['AdyenStandard', 'GitLabToken', 'Mailgun'])",message="deduplication.source Signature is not for this provider, which has no signature in a header"
 // +kubebuilder:validation:XValidation:rule="!has(self.additionalSecretRefs) || !self.additionalSecretRefs.exists(r, r.name == self.secretRef.name && r.key == self.secretRef.key)",message="additionalSecretRefs must not repeat secretRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.handshake) || !has(self.handshake.verifyTokenRef) || (has(self.provider) && self.provider == 'Meta')",message="handshake.verifyTokenRef is for the provider Meta: no other has a verify token in its handshake"
+// +kubebuilder:validation:XValidation:rule="!has(self.handshake) || !has(self.handshake.verifyTokenRef) || self.handshake.verifyTokenRef.name != self.secretRef.name || self.handshake.verifyTokenRef.key != self.secretRef.key",message="handshake.verifyTokenRef must not repeat secretRef: a verify token signs nothing, and travels in a URL"
+// +kubebuilder:validation:XValidation:rule="!has(self.handshake) || !has(self.handshake.verifyTokenRef) || !has(self.additionalSecretRefs) || !self.additionalSecretRefs.exists(r, r.name == self.handshake.verifyTokenRef.name && r.key == self.handshake.verifyTokenRef.key)",message="handshake.verifyTokenRef must not repeat one of additionalSecretRefs: a verify token signs nothing, and travels in a URL"
 type WebhookTriggerSpec struct {
 	// flowRef names the Flow, in the namespace of the trigger, that an accepted request starts a run of. Required. May be
 	// changed at any time: runs that exist keep the Flow they were made for. While the Flow is missing or Disabled,
@@ -156,7 +173,7 @@ type WebhookTriggerSpec struct {
 	// +optional
 	Algorithm Algorithm `json:"algorithm,omitempty"`
 
-	// provider chooses the scheme of a well-known sender, its handshake and delivery ids included. docs/providers.md lists
+	// provider chooses the scheme of a well-known sender, its handshake (see also handshake) and delivery ids included. docs/providers.md lists
 	// them. Exactly one of algorithm, provider and signature is required. Another value is refused.
 	// +optional
 	Provider Provider `json:"provider,omitempty"`
@@ -180,6 +197,10 @@ type WebhookTriggerSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	AdditionalSecretRefs []SecretKeyReference `json:"additionalSecretRefs,omitempty"`
+
+	// handshake is what the handshake of the provider needs. If it is absent, handshakes that need nothing are answered.
+	// +optional
+	Handshake Handshake `json:"handshake,omitzero"`
 
 	// publicURL is the URL that the sender posts to, as it is configured there, for schemes that sign the URL (Square, Twilio,
 	// HubSpot, or a template with {url}). If it is absent it is status.url. At most 1024 characters; http or https, without a

@@ -215,6 +215,14 @@ func choices() []choice {
 		choice{"no such state", func(spec *sluicev1alpha1.WebhookTriggerSpec) { spec.State = "Paused" }},
 		choice{"no such Flow", func(spec *sluicev1alpha1.WebhookTriggerSpec) { spec.FlowRef.Name = "other" }},
 		choice{"no such provider", func(spec *sluicev1alpha1.WebhookTriggerSpec) { spec.Algorithm, spec.Provider = "", "Nobody" }},
+		choice{"verify token", func(spec *sluicev1alpha1.WebhookTriggerSpec) {
+			spec.Algorithm, spec.Provider = "", "Meta"
+			spec.Handshake.VerifyTokenRef, spec.SecretRef.Name = spec.SecretRef, "mine"
+		}},
+		choice{"verify token of a spec that is not accepted", func(spec *sluicev1alpha1.WebhookTriggerSpec) {
+			spec.Algorithm, spec.Provider, spec.State = "", "Meta", "Paused"
+			spec.Handshake.VerifyTokenRef, spec.SecretRef.Name = spec.SecretRef, "mine"
+		}},
 		choice{"no such status", func(spec *sluicev1alpha1.WebhookTriggerSpec) { spec.Response.Status = 42 }},
 	)
 }
@@ -236,6 +244,7 @@ func observed(c choice, content []byte, additional bool) string {
 	if content != nil {
 		in.Secrets["webhook"].Data["secretKey"] = content
 	}
+	in.Secrets["mine"] = &corev1.Secret{Data: map[string][]byte{"secretKey": []byte(strings.Repeat("c0ffee0123456789", 4))}}
 	c.set(&in.Trigger.Spec)
 	if in.Trigger.Spec.FlowRef.Name != in.Flow.Name {
 		in.Flow = nil
@@ -243,7 +252,6 @@ func observed(c choice, content []byte, additional bool) string {
 	if additional {
 		in.Trigger.Spec.AdditionalSecretRefs = []sluicev1alpha1.SecretKeyReference{in.Trigger.Spec.SecretRef}
 		in.Trigger.Spec.SecretRef.Name = "mine"
-		in.Secrets["mine"] = &corev1.Secret{Data: map[string][]byte{"secretKey": []byte(strings.Repeat("c0ffee0123456789", 4))}}
 	}
 	got := Resolve(in)
 	var b strings.Builder
@@ -257,8 +265,12 @@ func observed(c choice, content []byte, additional bool) string {
 			fmt.Fprintln(&b, result, err)
 		}
 		fmt.Fprintln(&b, func() bool {
-			_, ok := v.Challenge("hub.mode=subscribe&hub.challenge=1&hub.verify_token=guess")
-			return ok
+			question, ok := v.Asked("hub.mode=subscribe&hub.challenge=1&hub.verify_token=guess")
+			if !ok {
+				return false
+			}
+			_, err := v.Reply(question)
+			return err == nil
 		}())
 	}
 	return b.String()

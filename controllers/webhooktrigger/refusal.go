@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// ReasonRequestRefused is the reason of the Event on a trigger that says why a request to it got 401.
+// ReasonRequestRefused is the reason of the Event on a trigger that says why a request to it got 401, or a handshake 403.
 const ReasonRequestRefused = "RequestRefused"
 
 // RefusalRecorder makes an Event of a refused request. Whoever calls it limits the rate.
@@ -35,6 +35,10 @@ func (r RefusalRecorder) ReportRefusal(_ context.Context, target *route.Route, e
 		TypeMeta:   metav1.TypeMeta{APIVersion: sluicev1alpha1.GroupVersion.String(), Kind: "WebhookTrigger"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name, UID: types.UID(target.UID)},
 	}
+	what := "A request got 401"
+	if explanation.Cause.OfHandshake() {
+		what = "A handshake got 403"
+	}
 	r.Recorder.Eventf(trigger, nil, corev1.EventTypeWarning, ReasonRequestRefused, string(explanation.Hint),
-		"A request got 401 (%s): %s.", string(explanation.Cause), explanation.String())
+		"%s (%s): %s.", what, string(explanation.Cause), explanation.String())
 }

@@ -103,6 +103,13 @@ func Resolve(in Inputs) Resolution {
 		accepted = &scheme
 	}
 	keys, unresolved, skipped, remarks := checkRefs(in, accepted)
+	verifyToken, unshaken, remark := checkVerifyToken(in, scheme, accepted != nil)
+	remarks = append(remarks, remark...)
+	if skipped == nil {
+		skipped = unshaken
+	} else if unshaken != nil {
+		skipped.message += " " + unshaken.message
+	}
 	if scheme.Algorithm == signature.Token {
 		remarks = append([]string{"A token is no signature: it does not protect the body, and whoever sees one request can send others."}, remarks...)
 	}
@@ -127,26 +134,29 @@ func Resolve(in Inputs) Resolution {
 			ready = &problem{sluicev1alpha1.ReasonInvalidScheme, fmt.Sprintf("Signatures cannot be checked: %v.", err)}
 		}
 		r.Verifier = verifier
+		if verifier != nil && len(verifyToken.Secret) > 0 {
+			r.Verifier = verifier.WithVerifyToken(verifyToken)
+		}
 	}
 	if ready != nil {
 		r.Unavailable = ready.reason
 	}
 
-	remark := strings.Join(remarks, " ")
+	said := strings.Join(remarks, " ")
 	resolvedReason := sluicev1alpha1.ReasonResolvedRefs
 	if skipped != nil {
 		resolvedReason = skipped.reason
-		remark = join(skipped.message, remark)
+		said = join(skipped.message, said)
 	}
 	return Resolution{
 		Route: r,
 		Conditions: []metav1.Condition{
 			condition(trigger, sluicev1alpha1.ConditionReady, ready, sluicev1alpha1.ReasonReady,
-				join("Requests with a valid signature start the Flow.", remark)),
+				join("Requests with a valid signature start the Flow.", said)),
 			condition(trigger, sluicev1alpha1.ConditionAccepted, unaccepted, sluicev1alpha1.ReasonAccepted,
 				"The spec is valid."),
 			condition(trigger, sluicev1alpha1.ConditionResolvedRefs, unresolved, resolvedReason,
-				join("The Flow and a key are there.", remark)),
+				join("The Flow and a key are there.", said)),
 		},
 	}
 }
@@ -325,7 +335,11 @@ func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, s
 // secretNames returns the names of the Secrets that the trigger refers to, each once.
 func secretNames(trigger *sluicev1alpha1.WebhookTrigger) []string {
 	var names []string
-	for _, ref := range secretRefs(trigger) {
+	refs := secretRefs(trigger)
+	if ref := trigger.Spec.Handshake.VerifyTokenRef; ref.Name != "" {
+		refs = append(refs, ref)
+	}
+	for _, ref := range refs {
 		if !slices.Contains(names, ref.Name) {
 			names = append(names, ref.Name)
 		}

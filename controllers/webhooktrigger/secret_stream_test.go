@@ -253,6 +253,15 @@ func TestWarmUpStreams(t *testing.T) {
 			},
 			want: counts{1, 2},
 		},
+		"VerifyToken": {
+			reason: "the verify token in another Secret makes two as well", triggers: many,
+			change: func(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, _ *corev1.Secret) error {
+				trigger.Spec.Algorithm, trigger.Spec.Provider = "", "Meta"
+				trigger.Spec.Handshake.VerifyTokenRef = sluicev1alpha1.SecretKeyReference{Name: "secret-4", Key: "other"}
+				return env.Client.Update(ctx, trigger)
+			},
+			want: counts{1, 2},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

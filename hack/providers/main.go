@@ -81,8 +81,9 @@ type row struct {
 
 // extras are the lines of a trigger's spec besides those that every trigger has.
 var extras = map[string]string{
-	"Meta": `  additionalSecretRefs: # for the handshake only, see the note
-    - name: meta-webhook
+	"Meta": `  handshake:
+    verifyTokenRef:
+      name: meta-webhook
       key: verifyToken
 `,
 	"Box": `  additionalSecretRefs:
@@ -110,9 +111,9 @@ var special = map[signature.Special]string{
 // handshakes says how a provider makes sure that somebody is there.
 var handshakes = map[signature.Handshake]string{
 	signature.HandshakeSlack:   "a signed POST of type `url_verification`, whose challenge is answered",
-	signature.HandshakeZoom:    "a signed POST of `endpoint.url_validation`, whose token is answered together with its HMAC",
-	signature.HandshakeDiscord: "a signed POST of a ping, which is answered with `{\"type\":1}`",
-	signature.HandshakeMeta:    "a GET with `hub.challenge`, which is answered if `hub.verify_token` is one of the trigger's keys",
+	signature.HandshakeZoom:    "a signed POST of `endpoint.url_validation`, whose token is answered together with its HMAC, if it is in letters, digits, `-`, `_`, `+` and `/`",
+	signature.HandshakeDiscord: "a signed POST of a PING: of interactions, with `type` 1, which is answered with `{\"type\":1}`, or of webhook events, with `type` 0 and no `event`, which is answered with 204. An event, which has `type` 1 and `event`, is a delivery",
+	signature.HandshakeMeta:    "a GET with `hub.challenge`, which is answered if `hub.verify_token` is the one of `handshake.verifyTokenRef`, and with 403 otherwise",
 	signature.HandshakeDropbox: "a GET with `challenge`, which is answered to whoever asks",
 }
 

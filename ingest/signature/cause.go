@@ -25,6 +25,11 @@ const (
 	ErrIDMissing     Cause = "id missing"         // the scheme signs a delivery id, and there is none
 	ErrBodyMalformed Cause = "body malformed"     // a scheme has to read the body to find what is signed, and cannot
 	ErrMismatch      Cause = "signature mismatch" // another key, or another content
+
+	// ErrVerifyTokenWrong is of a handshake that shows another verify token.
+	ErrVerifyTokenWrong Cause = "verify token wrong" //nolint:gosec // the name of a cause
+	// ErrVerifyTokenUnset is of a handshake that needs a verify token, where there is none.
+	ErrVerifyTokenUnset Cause = "verify token unset" //nolint:gosec // the name of a cause
 )
 
 // Causes returns every Cause.
@@ -33,8 +38,12 @@ func Causes() []Cause {
 		ErrHeaderMissing, ErrHeaderRepeated, ErrHeaderLength, ErrHeaderMalformed,
 		ErrTimestampMissing, ErrTimestampMalformed, ErrTimestampStale, ErrTimestampFuture,
 		ErrIDMissing, ErrBodyMalformed, ErrMismatch,
+		ErrVerifyTokenWrong, ErrVerifyTokenUnset,
 	}
 }
+
+// OfHandshake says whether it is a handshake that was refused, and no delivery.
+func (c Cause) OfHandshake() bool { return c == ErrVerifyTokenWrong || c == ErrVerifyTokenUnset }
 
 // Error makes a Cause an error.
 func (c Cause) Error() string { return string(c) }

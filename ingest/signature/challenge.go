@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -21,31 +22,44 @@ type Handshake string
 const (
 	HandshakeSlack   Handshake = "Slack"   // POST of url_verification with a challenge, signed
 	HandshakeZoom    Handshake = "Zoom"    // POST of endpoint.url_validation with a token to sign, signed itself
-	HandshakeDiscord Handshake = "Discord" // POST of a ping, signed
-	HandshakeMeta    Handshake = "Meta"    // GET with hub.challenge and the key as hub.verify_token
+	HandshakeDiscord Handshake = "Discord" // POST of a ping, of interactions or of webhook events, signed
+	HandshakeMeta    Handshake = "Meta"    // GET with hub.challenge and a verify token
 	HandshakeDropbox Handshake = "Dropbox" // GET with challenge; whoever asks is answered
 )
+
+// Handshakes returns every Handshake.
+func Handshakes() []Handshake {
+	return []Handshake{HandshakeSlack, HandshakeZoom, HandshakeDiscord, HandshakeMeta, HandshakeDropbox}
+}
 
 // Bounds of a handshake.
 const (
 	maxChallenge     = 512
 	maxHandshakeBody = 16 << 10
-	maxHandshakeURL  = 4 << 10
+	maxHandshakeURL  = 8 << 10
 )
 
 // An Answer is what a sender wants to see. It is safe to send with X-Content-Type-Options: nosniff.
 type Answer struct {
+	// Handshake is what is answered.
+	Handshake   Handshake
 	Status      int
 	ContentType string
 	Body        []byte
 }
 
-// A handshake is what there is to know of a Handshake. Both functions may be nil.
+// A Question is a GET that is a handshake as the provider describes it. Its token, if it has one, is not looked at yet.
+type Question struct{ token, challenge string }
+
+// A handshake is what there is to know of a Handshake. One of the functions is nil.
 type handshake struct {
-	// post returns the answer to a verified request, or nil if that is a delivery.
+	// post returns the answer to a verified request, or nil if that is a delivery. What is not to the last member what the provider
+	// documents is a delivery: a handshake that is stored harms nobody, and a delivery that is answered is lost.
 	post func(k *key, body []byte) *Answer
-	// get returns the answer to a GET.
-	get func(v *Verifier, query url.Values) *Answer
+	// get returns what a GET asks, if it is a handshake.
+	get func(query url.Values) (Question, bool)
+	// token says that only who shows the verify token is answered.
+	token bool
 }
 
 func (h Handshake) lookup() handshake {
@@ -57,9 +71,9 @@ func (h Handshake) lookup() handshake {
 	case HandshakeDiscord:
 		return handshake{post: answerDiscord}
 	case HandshakeMeta:
-		return handshake{get: answerMeta}
+		return handshake{get: askedByMeta, token: true}
 	case HandshakeDropbox:
-		return handshake{get: answerDropbox}
+		return handshake{get: askedByDropbox}
 	}
 	return handshake{}
 }
@@ -69,21 +83,59 @@ func (h Handshake) known() bool {
 	return l.post != nil || l.get != nil
 }
 
-// Challenge returns the answer to a GET if it is the scheme's handshake. There's nothing to be verified in a GET but Meta's
-// token. Handshakes that are POSTs are signed like any delivery: Verify finds them, see Result.Challenge.
-func (v *Verifier) Challenge(rawQuery string) (Answer, bool) {
+// NeedsVerifyToken says whether the handshake is answered only to who shows a verify token.
+func (h Handshake) NeedsVerifyToken() bool { return h.lookup().token }
+
+// WithVerifyToken returns a verifier that is the same, but answers the scheme's handshake to who shows this token. The token is good
+// for nothing else. One that is Blank is none.
+func (v *Verifier) WithVerifyToken(token Key) *Verifier {
+	with := *v
+	with.verifyToken = nil
+	if !Blank(token.Secret) {
+		digest := sha256.Sum256(token.Secret)
+		with.verifyToken = digest[:]
+	}
+	return &with
+}
+
+// Asked returns what a GET asks, if it is the scheme's handshake. Handshakes that are POSTs are signed like any delivery: Verify
+// finds them, see Result.Challenge.
+func (v *Verifier) Asked(rawQuery string) (Question, bool) {
 	if v.handshake.get == nil || len(rawQuery) > maxHandshakeURL {
-		return Answer{}, false
+		return Question{}, false
 	}
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return Answer{}, false
+		return Question{}, false
 	}
-	answer := v.handshake.get(v, query)
-	if answer == nil {
-		return Answer{}, false
+	return v.handshake.get(query)
+}
+
+// Reply answers a handshake. The error is a Cause.
+func (v *Verifier) Reply(q Question) (Answer, error) {
+	if v.handshake.token {
+		if cause := v.checkVerifyToken(q.token); cause != "" {
+			return Answer{}, cause
+		}
 	}
-	return *answer, true
+	answer := echo(q.challenge)
+	if answer == nil { // which Asked lets nobody have
+		return Answer{}, ErrVerifyTokenWrong
+	}
+	answer.Handshake = v.scheme.Handshake
+	return *answer, nil
+}
+
+// checkVerifyToken compares digests, so that the time it takes does not tell the token's length either.
+func (v *Verifier) checkVerifyToken(shown string) Cause {
+	if v.verifyToken == nil {
+		return ErrVerifyTokenUnset
+	}
+	digest := sha256.Sum256([]byte(shown))
+	if !hmac.Equal(digest[:], v.verifyToken) {
+		return ErrVerifyTokenWrong
+	}
+	return ""
 }
 
 // echo returns the answer that repeats a challenge. One that could mean something to a browser is not repeated.
@@ -107,63 +159,123 @@ func only(query url.Values, name string) string {
 	return ""
 }
 
-// answerDropbox: developers.dropbox.com, "Webhooks".
-func answerDropbox(_ *Verifier, query url.Values) *Answer { return echo(only(query, "challenge")) }
+// askedByDropbox: developers.dropbox.com, "Webhooks".
+func askedByDropbox(query url.Values) (Question, bool) {
+	q := Question{challenge: only(query, "challenge")}
+	return q, echo(q.challenge) != nil
+}
 
-// answerMeta: developers.facebook.com, "Getting started" of webhooks. The verify token is one of the keys: it is there for
-// its owner to choose.
-func answerMeta(v *Verifier, query url.Values) *Answer {
-	token := only(query, "hub.verify_token")
-	if token == "" || only(query, "hub.mode") != "subscribe" {
+// askedByMeta: developers.facebook.com, "Getting started" of webhooks. What the URL has besides is its owner's. Whether there is
+// something to answer is known before the token is looked at, so that nobody learns of a token by what is wrong with the rest.
+func askedByMeta(query url.Values) (Question, bool) {
+	q := Question{token: only(query, "hub.verify_token"), challenge: only(query, "hub.challenge")}
+	return q, q.token != "" && only(query, "hub.mode") == "subscribe" && echo(q.challenge) != nil
+}
+
+// members is a JSON object whose names stand there once each.
+type members map[string]document
+
+// membersIf returns the members of a JSON object, one of which is written just like this. It is nil for anything else.
+func membersIf(body []byte, name, value string) members {
+	doc, ok := newDocument(body)
+	if !ok {
 		return nil
 	}
-	shown := sha256.Sum256([]byte(token))
-	for _, k := range v.keys {
-		digest := sha256.Sum256(k.Secret) // lest the time it takes tell the key's length
-		if hmac.Equal(shown[:], digest[:]) {
-			return echo(only(query, "hub.challenge"))
+	// Most bodies are deliveries, and end here.
+	if found, ok := doc.find(pointer{name}); !ok || string(found) != value {
+		return nil
+	}
+	return doc.members()
+}
+
+// among says whether there are no members but these.
+func (m members) among(names ...string) bool {
+	for name := range m {
+		if !slices.Contains(names, name) {
+			return false
 		}
+	}
+	return true
+}
+
+// without says whether there is none of these members.
+func (m members) without(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return m[name] != nil })
+}
+
+// text returns a member that is a string.
+func (m members) text(name string) (string, bool) {
+	if len(m[name]) == 0 {
+		return "", false
+	}
+	return m[name].text()
+}
+
+// texts says whether all of these members are there, and strings that are not empty.
+func (m members) texts(names ...string) bool {
+	for _, name := range names {
+		if text, ok := m.text(name); !ok || text == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// integer says whether a member is a number, written in digits.
+func (m members) integer(name string) bool {
+	value := m[name]
+	return len(value) > 0 && strings.Trim(string(value), "0123456789") == ""
+}
+
+// answerSlack: api.slack.com/events/url_verification. The token is one that Slack advises against, and may go some day.
+func answerSlack(_ *key, body []byte) *Answer {
+	m := membersIf(body, "type", `"url_verification"`)
+	if !m.texts("challenge") || !m.among("type", "challenge", "token") {
+		return nil
+	}
+	challenge, _ := m.text("challenge")
+	return echo(challenge)
+}
+
+// answerDiscord: a PING is answered. Two products of Discord's, of which one app has the same key, have one each, and what is a
+// PING in one is an event in the other.
+func answerDiscord(_ *key, body []byte) *Answer {
+	switch {
+	case isInteractionsPing(membersIf(body, "type", "1")):
+		return &Answer{Status: 200, ContentType: "application/json", Body: []byte(`{"type":1}`)}
+	case isEventsPing(membersIf(body, "type", "0")):
+		return &Answer{Status: 204, ContentType: "application/json"}
 	}
 	return nil
 }
 
-// answerSlack: api.slack.com/events/url_verification.
-func answerSlack(_ *key, body []byte) *Answer {
-	doc, ok := newDocument(body)
-	if !ok {
-		return nil
-	}
-	if kind, _ := doc.scalarAt(pointer{"type"}); kind != "url_verification" {
-		return nil
-	}
-	challenge, _ := doc.scalarAt(pointer{"challenge"})
-	return echo(challenge)
+// isInteractionsPing: docs.discord.com, "Interactions overview", and the interaction structure. Discord adds members to interactions
+// now and then, PINGs included, so that the list of what a PING may have would be out of date soon. What it cannot have is what makes
+// something of an interaction, or a webhook event.
+func isInteractionsPing(m members) bool {
+	return m.texts("id", "application_id", "token") && m.integer("version") &&
+		m.without("event", "data", "message", "member", "guild", "guild_id", "channel", "channel_id")
 }
 
-// answerDiscord: discord.com/developers/docs/interactions/overview, a PING is answered with a PONG.
-func answerDiscord(_ *key, body []byte) *Answer {
-	doc, ok := newDocument(body)
-	if !ok {
-		return nil
-	}
-	if kind, ok := doc.find(pointer{"type"}); !ok || string(kind) != "1" {
-		return nil
-	}
-	return &Answer{Status: 200, ContentType: "application/json", Body: []byte(`{"type":1}`)}
+// isEventsPing: docs.discord.com, "Webhook events", payload structure.
+func isEventsPing(m members) bool {
+	return m.texts("application_id") && m.integer("version") && m.among("version", "application_id", "type")
 }
 
-// answerZoom: developers.zoom.us, "Validate your webhook endpoint". The token comes back with its HMAC. A token cannot be made
-// to look like a delivery that Zoom would sign: those begin with "v0:", and a colon is not answered.
+// answerZoom: developers.zoom.us, "Validate your webhook endpoint". The token comes back with its HMAC, so it must be nothing that
+// means something when it is signed: what Zoom signs of a delivery begins with "v0:", and what others sign has braces, or a point, colon
+// or equals sign between its parts.
 func answerZoom(k *key, body []byte) *Answer {
-	doc, ok := newDocument(body)
-	if !ok {
+	m := membersIf(body, "event", `"endpoint.url_validation"`)
+	if len(m["payload"]) == 0 || !m.among("event", "event_ts", "payload") {
 		return nil
 	}
-	if event, _ := doc.scalarAt(pointer{"event"}); event != "endpoint.url_validation" {
+	if m["event_ts"] != nil && !m.integer("event_ts") {
 		return nil
 	}
-	token, _ := doc.scalarAt(pointer{"payload", "plainToken"})
-	if echo(token) == nil || strings.Contains(token, ":") {
+	payload := m["payload"].members()
+	token, ok := payload.text("plainToken")
+	if !ok || !payload.among("plainToken") || !isRandom(token) {
 		return nil
 	}
 	s := k.acquire()
@@ -179,4 +291,16 @@ func answerZoom(k *key, body []byte) *Answer {
 		return nil
 	}
 	return &Answer{Status: 200, ContentType: "application/json", Body: answer}
+}
+
+// isRandom says whether a text looks like bytes in base64 or hexadecimal digits.
+func isRandom(text string) bool {
+	text = strings.TrimRight(text, "=")
+	for i := range len(text) {
+		c := text[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && strings.IndexByte("-_+/", c) < 0 {
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxChallenge
 }

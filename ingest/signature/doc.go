@@ -11,8 +11,8 @@ SPDX-License-Identifier: Apache-2.0
 //
 // A Verifier is a scheme with its keys, made once and used for every request. Checking has two steps: Parse needs the
 // headers alone and refuses what cannot be good before a body is read; VerifyParsed takes the whole request, and what Parse
-// has found in it. Verify is both. Challenge answers the handshakes that are a GET, Result.Challenge those that are a signed
-// POST. Explain looks for the reason of a refusal, for the owner of the key.
+// has found in it. Verify is both. Result.Challenge answers the handshakes that are a signed POST. Those that are a GET are found by Asked
+// and answered by Reply, which is where their token is looked at. Explain looks for the reason of a refusal, for the owner of the key.
 //
 // What the package holds to: every comparison of signatures is hmac.Equal, or ed25519.Verify, over decoded bytes of full
 // length; no key without content makes a Verifier; nothing of a body is interpreted before its signature is found good, but

@@ -37,6 +37,9 @@ const (
 	HintReserialised     Hint = "Reserialised"     // the body matches once white space between its tokens, or at its end, is changed
 	HintCompressed       Hint = "Compressed"       // the body is compressed, and its content may be what was signed
 	HintContent          Hint = "Content"          // something else was signed: the body alone matches
+
+	HintVerifyToken      Hint = "VerifyToken"      // a handshake shows another verify token than the stored one
+	HintVerifyTokenUnset Hint = "VerifyTokenUnset" // a handshake needs a verify token, and none is stored
 )
 
 // An Explanation is a hint with its details. It holds nothing secret: no part of a key, of a signature or of a body.
@@ -96,6 +99,10 @@ func (e Explanation) String() string {
 		return "the body is compressed; probably its content was signed before that"
 	case HintContent:
 		return "the signature is one of the body alone, but the scheme signs more than that"
+	case HintVerifyToken:
+		return "the handshake shows another verify token than the one of spec.handshake.verifyTokenRef; give the sender that one, or somebody guesses"
+	case HintVerifyTokenUnset:
+		return "the handshake is answered only to who shows a verify token, and there is none; set spec.handshake.verifyTokenRef"
 	default:
 		if e.Cause == ErrMismatch {
 			return "no usual mistake explains it; compare the key, and the bytes that the sender signs"
@@ -136,9 +143,21 @@ func (v *Verifier) Explain(r Request, body []byte, now time.Time, former ...Key)
 			x.tries = 0
 		}
 		x.explain(former, &e)
-	case ErrHeaderRepeated, ErrTimestampMalformed, ErrBodyMalformed:
+	case ErrHeaderRepeated, ErrTimestampMalformed, ErrBodyMalformed, ErrVerifyTokenWrong, ErrVerifyTokenUnset:
 	}
 	return e
+}
+
+// ExplainHandshake says why a handshake was refused. The token that it shows is not looked at: what is nearly right would help who
+// guesses and can read Events.
+func ExplainHandshake(cause Cause) Explanation {
+	switch cause { //nolint:exhaustive // the others are not of handshakes
+	case ErrVerifyTokenWrong:
+		return Explanation{Hint: HintVerifyToken, Cause: cause}
+	case ErrVerifyTokenUnset:
+		return Explanation{Hint: HintVerifyTokenUnset, Cause: cause}
+	}
+	return Explanation{Hint: HintNone, Cause: cause}
 }
 
 func (v *Verifier) missingHeader(headers map[string][]string, cause Cause) string {

@@ -11,6 +11,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -135,21 +137,105 @@ func FuzzDeliveryID(f *testing.F) {
 	})
 }
 
-// FuzzChallenge checks that nothing is repeated that could mean something to a browser.
+// FuzzChallenge checks that nothing is repeated that could mean something to a browser, and that nobody is answered who does not have
+// Meta's token.
 func FuzzChallenge(f *testing.F) {
 	f.Add("challenge=abc")
 	f.Add("challenge=%3Cscript%3E")
 	f.Add("hub.mode=subscribe&hub.verify_token=x&hub.challenge=1")
 	dropbox := newSigner(preset(f, "Dropbox"), []byte("seed")).verifier(f)
-	meta := newSigner(preset(f, "Meta"), []byte("a secret that no fuzzer finds")).verifier(f)
+	meta := newSigner(preset(f, "Meta"), []byte("seed")).verifier(f).WithVerifyToken(signature.Key{Secret: []byte("a token that no fuzzer finds")})
 	f.Fuzz(func(t *testing.T, query string) {
-		if answer, ok := dropbox.Challenge(query); ok && (len(answer.Body) > 512 || strings.ContainsAny(string(answer.Body), "<>\"'&\r\n\x00 ")) {
-			t.Errorf("%q is repeated", answer.Body)
+		if q, ok := dropbox.Asked(query); ok {
+			answer, err := dropbox.Reply(q)
+			if err != nil || len(answer.Body) > 512 || strings.ContainsAny(string(answer.Body), "<>\"'&\r\n\x00 ") {
+				t.Errorf("%q is repeated, or %v", answer.Body, err)
+			}
 		}
-		if _, ok := meta.Challenge(query); ok {
-			t.Errorf("%q is answered", query)
+		if q, ok := meta.Asked(query); ok {
+			if _, err := meta.Reply(q); !errors.Is(err, signature.ErrVerifyTokenWrong) {
+				t.Errorf("%q gets %v", query, err)
+			}
 		}
 	})
+}
+
+// FuzzHandshake checks that what is answered in place of being stored has exactly the shape that the provider documents. encoding/json
+// reads it, which has nothing in common with what is tested.
+func FuzzHandshake(f *testing.F) {
+	for _, body := range []string{
+		slackHandshake, zoomHandshake, discordInteractionsPing, discordEventsPing,
+		`{"type":1,"event":{"type":"APPLICATION_AUTHORIZED"},"version":1,"application_id":"1"}`,
+		`{"type":"url_verification","challenge":"a","type":"event_callback"}`,
+		`{"payload":{"plainToken":"a","plainToken":"b"},"event":"endpoint.url_validation"}`,
+		`{"id":"1","application_id":"2","token":"3","version":1,"type":1,"t\u0079pe":2}`,
+	} {
+		f.Add(body)
+	}
+	signers := map[string]signer{}
+	for _, name := range []string{"Slack", "Zoom", "Discord"} {
+		signers[name] = newSigner(preset(f, name), []byte("FuzzHandshake"))
+	}
+	interaction := []string{"event", "data", "message", "member", "guild", "guild_id", "channel", "channel_id"}
+	f.Fuzz(func(t *testing.T, body string) {
+		for name, s := range signers {
+			result, err := s.verifier(t).Verify(s.request(s.mac(s.content([]byte(body)))), []byte(body), s.now)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if result.Challenge == nil {
+				continue
+			}
+			got := onceEach(t, body)
+			names := slices.Sorted(maps.Keys(got))
+			good := false
+			switch {
+			case name == "Slack":
+				text, ok := got["challenge"].(string)
+				good = got["type"] == "url_verification" && ok && string(result.Challenge.Body) == text &&
+					len(slices.DeleteFunc(names, func(n string) bool { return n == "token" })) == 2
+			case name == "Zoom":
+				payload, ok := got["payload"].(map[string]any)
+				good = got["event"] == "endpoint.url_validation" && ok && len(payload) == 1 && payload["plainToken"] != nil &&
+					len(slices.DeleteFunc(names, func(n string) bool { return n == "event_ts" })) == 2
+			case result.Challenge.Status == 204:
+				good = got["type"] == json.Number("0") && slices.Equal(names, []string{"application_id", "type", "version"})
+			default:
+				good = got["type"] == json.Number("1") && got["id"] != nil && got["token"] != nil && got["application_id"] != nil &&
+					!slices.ContainsFunc(interaction, func(n string) bool { return slices.Contains(names, n) })
+			}
+			if !good {
+				t.Errorf("%s: %q is taken for a handshake", name, body)
+			}
+		}
+	})
+}
+
+// onceEach reads a JSON object, and fails if a name stands there twice.
+func onceEach(t *testing.T, body string) map[string]any {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder.UseNumber()
+	got := map[string]any{}
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		t.Fatalf("%q is no object: %v", body, err)
+	}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		name, _ := token.(string)
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		if _, twice := got[name]; twice {
+			t.Errorf("%q has %q twice", body, name)
+		}
+		got[name] = value
+	}
+	return got
 }
 
 // FuzzScheme makes schemes of whatever an owner may write. What Validate lets pass makes a verifier; that accepts what was signed as the

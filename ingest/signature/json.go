@@ -106,6 +106,29 @@ func (d document) member(name string) (value document, found presence) {
 	return value, found
 }
 
+// members returns the members of an object. It is nil if this is none, or if a name stands there twice or is not UTF-8: two readers
+// could see two values.
+func (d document) members() members {
+	if len(d) == 0 || d[0] != '{' {
+		return nil
+	}
+	found := members{}
+	for i := skipSpace(d, 1); d[i] != '}'; {
+		end := skipValue(d, i)
+		name, ok := d[i:end].text()
+		if _, twice := found[name]; !ok || twice {
+			return nil
+		}
+		i = skipSpace(d, skipSpace(d, end)+1) // over the colon
+		end = skipValue(d, i)
+		found[name] = d[i:end]
+		if i = skipSpace(d, end); d[i] == ',' {
+			i = skipSpace(d, i+1)
+		}
+	}
+	return found
+}
+
 func (d document) element(index string) (value document, found presence) {
 	n, err := strconv.Atoi(index)
 	if err != nil || n < 0 || strconv.Itoa(n) != index {

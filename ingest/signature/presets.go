@@ -184,9 +184,11 @@ var presets = []Preset{
 			DeliveryID: inBody("/id"),
 			Handshake:  HandshakeDiscord,
 		},
-		Key:    "the application's public key, in hexadecimal digits as shown",
-		Note:   "The tolerance is not Discord's, which names none.",
-		Source: "discord.com/developers, Interactions overview; npm discord-interactions",
+		Key: "the application's public key, in hexadecimal digits as shown",
+		Note: "For interactions and for webhook events, which differ in what a PING is and in what they want back: Discord expects 204 with no body for a webhook event, " +
+			"so set `response.status` to 204 for those. A webhook event has no id, so that one that Discord repeats, for up to 10 minutes, becomes two FlowRuns. " +
+			"The tolerance is not Discord's, which names none.",
+		Source: "docs.discord.com, Interactions overview, Receiving and responding, Webhook events; npm discord-interactions",
 	},
 	{
 		Name:   "DocuSign",
@@ -304,8 +306,8 @@ var presets = []Preset{
 		Name:   "Meta",
 		Scheme: Scheme{Algorithm: SHA256, Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256=", Handshake: HandshakeMeta},
 		Key:    "the app secret",
-		Note: "For Facebook, Instagram, WhatsApp. The verify token that you give to Meta must be one of the trigger's keys. As it travels in a URL, " +
-			"make one up, store it as an additional key, and remove it after the handshake.",
+		Note: "For Facebook, Instagram, WhatsApp. Make up a verify token (`openssl rand -hex 32`), store it without a newline, name it in `handshake.verifyTokenRef`, and give it to Meta. " +
+			"It signs nothing. Without it the handshake is not answered; deliveries are accepted all the same.",
 		Weak:   noTimestamp,
 		Source: "developers.facebook.com, Webhooks: Getting started",
 	},

@@ -48,7 +48,8 @@ type Result struct {
 // A Verifier checks signatures of one scheme against a set of keys. It is immutable and may be used concurrently.
 type Verifier struct {
 	*compiled
-	keys []*key
+	keys        []*key
+	verifyToken []byte // its SHA-256; nil if there is none
 }
 
 // compiled is what follows from a scheme alone. Verifiers of equal schemes share it: there may be 100,000 of them, and it takes
@@ -196,6 +197,12 @@ func normalise(s Scheme) Scheme {
 // NeedsURL says whether Verify reads Request.URL.
 func (v *Verifier) NeedsURL() bool { return v.scheme.NeedsURL() }
 
+// ComparesToken says whether requests show a secret that somebody could guess, one request at a time, in place of a signature.
+func (v *Verifier) ComparesToken() bool { return v.algorithm.kind == kindToken }
+
+// Handshake returns the scheme's handshake; empty for none.
+func (v *Verifier) Handshake() Handshake { return v.scheme.Handshake }
+
 // carried is what the headers of a request hold besides signatures. What the scheme doesn't ask for is empty.
 type carried struct{ timestamp, id string }
 
@@ -307,7 +314,9 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 	}
 	result.Signed = v.signsID && result.DeliveryID != ""
 	if v.handshake.post != nil && len(body) <= maxHandshakeBody {
-		result.Challenge = v.handshake.post(matched, body)
+		if result.Challenge = v.handshake.post(matched, body); result.Challenge != nil {
+			result.Challenge.Handshake = v.scheme.Handshake
+		}
 	}
 	return result, nil
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -463,7 +464,10 @@ func TestRefusalIsExplained(t *testing.T) {
 func TestResponses(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
-	env.Create(t, makeFlow(namespace), makeSecret(namespace, keyText))
+	const verifyToken = "a verify token that signs nothing"
+	token := makeSecret(namespace, keyText)
+	token.Name, token.Data = "meta", map[string][]byte{"verifyToken": []byte(verifyToken)}
+	env.Create(t, makeFlow(namespace), makeSecret(namespace, keyText), token)
 	for name, change := range map[string]func(*sluicev1alpha1.WebhookTriggerSpec){
 		"empty-200": func(s *sluicev1alpha1.WebhookTriggerSpec) {
 			s.Response = sluicev1alpha1.Response{Status: 200, UnauthorizedBody: sluicev1alpha1.UnauthorizedEmpty}
@@ -472,8 +476,12 @@ func TestResponses(t *testing.T) {
 		"text": func(s *sluicev1alpha1.WebhookTriggerSpec) {
 			s.Response = sluicev1alpha1.Response{Body: `<ok/>`, ContentType: "application/xml"}
 		},
-		"meta":    func(s *sluicev1alpha1.WebhookTriggerSpec) { s.Algorithm, s.Provider = "", "Meta" },
-		"dropbox": func(s *sluicev1alpha1.WebhookTriggerSpec) { s.Algorithm, s.Provider = "", "Dropbox" },
+		"meta": func(s *sluicev1alpha1.WebhookTriggerSpec) {
+			s.Algorithm, s.Provider = "", "Meta"
+			s.Handshake.VerifyTokenRef = sluicev1alpha1.SecretKeyReference{Name: "meta", Key: "verifyToken"}
+		},
+		"meta-of-old": func(s *sluicev1alpha1.WebhookTriggerSpec) { s.Algorithm, s.Provider = "", "Meta" },
+		"dropbox":     func(s *sluicev1alpha1.WebhookTriggerSpec) { s.Algorithm, s.Provider = "", "Dropbox" },
 	} {
 		trigger := makeTrigger(namespace)
 		trigger.Name = name
@@ -482,6 +490,11 @@ func TestResponses(t *testing.T) {
 	}
 	o := startOperator(t, namespace)
 	signed := []string{contentLength(2), "X-HMAC-HASH: " + sign(keyText, "{}")}
+	metaSigned := func(key string) []string {
+		return []string{contentLength(2), "X-Hub-Signature-256: sha256=" + sign(key, "{}")}
+	}
+	const problem = "application/problem+json"
+	const forbidden = `{"title":"Forbidden","status":403,"detail":"The verify token is not the one of this webhook."}` + "\n"
 	cases := map[string]struct {
 		reason      string
 		method      string
@@ -496,8 +509,13 @@ func TestResponses(t *testing.T) {
 		"Empty401":       {"on this too", "POST", "empty-200", []string{contentLength(2)}, 401, "", "", 0},
 		"NoContent":      {"an answer that cannot have a body", "POST", "no-content", signed, 204, "", "", 1},
 		"Text":           {"a body of the user's own", "POST", "text", signed, 202, "application/xml", "<ok/>", 1},
-		"MetaGood":       {"the verify token is the key", "GET", "meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=" + keyText, nil, 200, "text/plain; charset=utf-8", "1158201444", 0},
-		"MetaWrongToken": {"another token is a GET like any other", "GET", "meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=x", nil, 405, "", "", 0},
+		"MetaGood":       {"the verify token", "GET", "meta?" + metaQuery(verifyToken), nil, 200, "text/plain; charset=utf-8", "1158201444", 0},
+		"MetaKey":        {"a key is for signing", "GET", "meta?" + metaQuery(keyText), nil, 403, problem, forbidden, 0},
+		"MetaWrongToken": {"somebody guesses", "GET", "meta?" + metaQuery("x"), nil, 403, problem, forbidden, 0},
+		"MetaOfOld":      {"a trigger from before there was a verify token", "GET", "meta-of-old?" + metaQuery(keyText), nil, 403, problem, forbidden, 0},
+		"MetaDelivery":   {"which takes deliveries all the same", "POST", "meta-of-old", metaSigned(keyText), 202, "", "", 1},
+		"MetaForged":     {"a verify token signs nothing", "POST", "meta", metaSigned(verifyToken), 401, "", "", 0},
+		"MetaNoQuery":    {"a GET like any other", "GET", "meta", nil, 405, "", "", 0},
 		"DropboxGood":    {"whoever asks is answered", "GET", "dropbox?challenge=abc", nil, 200, "text/plain; charset=utf-8", "abc", 0},
 		"DropboxScript":  {"but not with what a browser could run", "GET", "dropbox?challenge=%3Cscript%3E", nil, 405, "", "", 0},
 	}
@@ -515,11 +533,49 @@ func TestResponses(t *testing.T) {
 		if r.status != tc.status {
 			t.Errorf("%s (%s): answer is %d, want %d", name, tc.reason, r.status, tc.status)
 		}
-		if r.status != http.StatusMethodNotAllowed && (r.body != tc.body || r.header.Get("Content-Type") != tc.contentType) {
+		ours := r.status == http.StatusMethodNotAllowed || strings.HasPrefix(name, "Meta") && tc.method == "POST" // which others look at
+		if !ours && (r.body != tc.body || r.header.Get("Content-Type") != tc.contentType) {
 			t.Errorf("%s (%s): answer is %q of type %q, want %q of type %q", name, tc.reason, r.body, r.header.Get("Content-Type"), tc.body, tc.contentType)
 		}
 		if n := countRuns(t, namespace) - before; n != tc.runs {
 			t.Errorf("%s (%s): %d runs were made, want %d", name, tc.reason, n, tc.runs)
 		}
 	}
+
+	t.Log("the owners are told of wrong tokens, of each trigger once")
+	for name, want := range map[string]string{"meta": "A handshake got 403 (verify token wrong)", "meta-of-old": "A handshake got 403 (verify token unset)"} {
+		testenv.Eventually(t, patience, func() error {
+			stdout, stderr, err := env.Kubectl(t, "", "get", "events", "-n", namespace, "--field-selector", "involvedObject.name="+name+",reason=RequestRefused",
+				"-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
+			if err != nil || strings.Count(stdout, want) != 1 {
+				return fmt.Errorf("%s: %w: the Events are %q%s, want one of %q", name, err, stdout, stderr, want)
+			}
+			return nil
+		})
+	}
+
+	t.Log("another verify token counts as soon as it is stored, and none when it is gone")
+	answered := func(token string, want int) {
+		t.Helper()
+		testenv.Eventually(t, patience, func() error {
+			connection := dial(t, o)
+			if _, err := connection.Write([]byte(rawRequest("GET", "/hooks/"+namespace+"/meta?"+metaQuery(token), nil, ""))); err != nil {
+				return err
+			}
+			if r := readReply(t, connection, "GET"); r.status != want {
+				return fmt.Errorf("the answer is %d, want %d", r.status, want)
+			}
+			return nil
+		})
+	}
+	update(t, token, func(s *corev1.Secret) { s.Data["verifyToken"] = []byte("another") })
+	answered("another", 200)
+	answered(verifyToken, 403)
+	remove(t, token)
+	answered("another", 403)
+}
+
+// metaQuery is the query of Meta's handshake.
+func metaQuery(token string) string {
+	return url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {"1158201444"}, "hub.verify_token": {token}}.Encode()
 }

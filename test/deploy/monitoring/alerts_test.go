@@ -44,10 +44,10 @@ var healthy = func() map[string]string {
 		series[of(`sluice_ingest_requests_total{result="accepted"}`)] = "0+60x480"
 		series[of(`sluice_ingest_requests_total{result="duplicate"}`)] = "0+1x480"
 		series[of(`sluice_ingest_requests_total{result="unauthorized"}`)] = "0+1x480"
-		for _, result := range []string{"conflicting", "unavailable", "no_capacity", "cannot_store", "not_stored", "refused", "failed"} {
+		for _, result := range []string{"conflicting", "unavailable", "no_capacity", "cannot_store", "not_stored", "refused", "failed", "forbidden", "too_many_guesses"} {
 			series[of(`sluice_ingest_requests_total{result="`+result+`"}`)] = never
 		}
-		for _, short := range []string{"memory", "slow_sender", "rate", "concurrency", "queue", "wait", "circuit"} {
+		for _, short := range []string{"memory", "slow_sender", "rate", "concurrency", "queue", "wait", "circuit", "guesses"} {
 			series[of(`sluice_ingest_shed_total{short="`+short+`"}`)] = never
 		}
 		series[of("sluice_ingest_circuit_open")] = never
@@ -317,6 +317,18 @@ func TestAlerts(t *testing.T) {
 		"UnauthorizedSurge": {
 			reason: "one signature in a hundred was wrong, and suddenly all are",
 			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="unauthorized"}`: "0+1x400 460+60x70"},
+			at:     7 * time.Hour,
+			want:   []string{"SluiceUnauthorizedSurge"},
+		},
+		"GuessedTokens": {
+			reason: "somebody tries tokens, most of which are not looked at",
+			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="too_many_guesses"}`: "0x400 0+60x70"},
+			at:     7 * time.Hour,
+			want:   []string{"SluiceUnauthorizedSurge"},
+		},
+		"GuessedVerifyTokens": {
+			reason: "somebody tries tokens from many addresses",
+			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="forbidden"}`: "0x400 0+60x70"},
 			at:     7 * time.Hour,
 			want:   []string{"SluiceUnauthorizedSurge"},
 		},
