@@ -80,14 +80,13 @@ var (
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
 	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
 	notStored    = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
-	conflicting  = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
 	refused      = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
 	failed       = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
 )
 
 // results are the values of the label result, so that each exists from the start.
 var results = []string{
-	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, slowBody.result,
+	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, slowBody.result,
 	brokenBody.result, unauthorized.result, notStored.result, refused.result, failed.result,
 }
 

@@ -73,9 +73,6 @@ func TestAnswers(t *testing.T) {
 			reason: "the API server is down, throttles or is out of quota", answer: notStored,
 			status: 503, title: "Service Unavailable", headers: map[string]string{"Retry-After": "5"},
 		},
-		"conflicting": {
-			reason: "the same delivery id, other bytes", answer: conflicting, status: 409, title: "Conflict",
-		},
 		"refused":   {reason: "refused for good", answer: refused, status: 422, title: "Unprocessable Entity"},
 		"failed":    {reason: "a bug", answer: failed, status: 500, title: "Internal Server Error", headers: map[string]string{"Retry-After": "5"}},
 		"too_large": {reason: "over the limit", answer: newTooLarge(1 << 20), status: 413, title: "Request Entity Too Large", limit: 1048576},
@@ -138,7 +135,7 @@ func TestAnswers(t *testing.T) {
 // TestUnauthorizedIsOneAnswer sees that nothing but the one answer has that status, and that it holds nothing of a cause.
 func TestUnauthorizedIsOneAnswer(t *testing.T) {
 	for _, a := range []answer{
-		unknownPath, methodNotAllowed, unavailable, noCapacity, cannotStore, tooMany, slowBody, brokenBody, notStored, conflicting, refused, failed, newTooLarge(1),
+		unknownPath, methodNotAllowed, unavailable, noCapacity, cannotStore, tooMany, slowBody, brokenBody, notStored, refused, failed, newTooLarge(1),
 	} {
 		if a.status == http.StatusUnauthorized {
 			t.Errorf("%q is another answer with status 401", a.result)

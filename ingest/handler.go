@@ -237,9 +237,6 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		return resultAccepted, writeAccepted(w, target.Response, run.Namespace, run.Name, false)
 	case Duplicate:
 		return resultDuplicate, writeAccepted(w, target.Response, run.Namespace, run.Name, true)
-	case Conflicting:
-		h.logRefusal(target, conflicting.result, "flowRun", klog.KRef(run.Namespace, run.Name))
-		return reject(conflicting)
 	case Refused:
 		return reject(refused)
 	default:
