@@ -191,7 +191,7 @@ func TestAnswers(t *testing.T) {
 	outcome := make(chan ingest.Outcome, 1)
 	server := newServer(t, registry, func(context.Context) (ingest.Outcome, error) {
 		switch o := <-outcome; o {
-		case ingest.Stored, ingest.Duplicate, ingest.Conflicting:
+		case ingest.Stored, ingest.Duplicate:
 			return o, nil
 		case ingest.NotStored, ingest.Refused:
 			return o, &ingest.CreateError{}
@@ -241,7 +241,6 @@ func TestAnswers(t *testing.T) {
 			`{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`), false),
 		"Discord":         send(t, server, request("POST", "/hooks/default/discord", "Content-Length: 10\r\nX-HMAC-HASH: "+sign(`{"type":1}`)+"\r\n", `{"type":1}`), false),
 		"Meta":            send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+key, "", ""), false),
-		"conflicting":     send(t, after(ingest.Conflicting), good, false),
 		"malformed":       send(t, server, request("POST", path+"%zz", length+signed, body), false),
 		"aborted":         send(t, server, request("POST", path, "Content-Length: 100\r\n"+signed, body), true),
 		"unauthorized":    send(t, server, request("POST", path, length+signed, strings.ToUpper(body)), false),
