@@ -20,7 +20,7 @@ type answer struct {
 	result     string // the metric label
 	status     int
 	body       []byte  // application/problem+json
-	fields     []field // all headers but Retry-After
+	fields     []field // all headers but Retry-After and those that every answer has
 	retryAfter time.Duration
 }
 
@@ -31,11 +31,14 @@ type field struct {
 	value []string
 }
 
-// The headers that all answers have.
-var (
-	noStore = field{"Cache-Control", []string{"no-store"}}
-	noSniff = field{"X-Content-Type-Options", []string{"nosniff"}}
-)
+// ofEveryAnswer are the headers that every answer has, whoever writes it. Some of a body can be a tenant's, and other tenants share the
+// host; a form on any web page can have a browser fetch it, where the signature is in the body. So nothing in it may run or load
+// anything, be it taken for markup (CSP) or guessed to be (nosniff).
+var ofEveryAnswer = []field{
+	{"Cache-Control", []string{"no-store"}},
+	{"Content-Security-Policy", []string{"default-src 'none'; sandbox"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+}
 
 func (f field) set(header http.Header) { header[f.name] = f.value }
 
@@ -114,7 +117,6 @@ func encodeAnswer(result string, p problem) answer {
 	fields := []field{
 		{"Content-Type", []string{"application/problem+json"}},
 		{"Content-Length", []string{strconv.Itoa(len(body))}},
-		noStore, noSniff,
 	}
 	switch p.Status {
 	case http.StatusUnauthorized:
@@ -203,8 +205,6 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	if status != http.StatusNoContent {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	noStore.set(header)
-	noSniff.set(header)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what is written comes with a type and nosniff
+	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what every answer has keeps browsers from running what is written
 }

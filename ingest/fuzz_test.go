@@ -133,6 +133,9 @@ func FuzzRequest(f *testing.F) {
 		if strings.Contains(answered, right) || strings.Contains(answered, fuzzKey) {
 			t.Errorf("the answer holds a secret: %q", answered)
 		}
+		if h := recorder.Header(); h.Get("Content-Security-Policy") != "default-src 'none'; sandbox" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("a browser could do something with the answer to %q, whose headers are %q", signed, h)
+		}
 		switch {
 		case genuine:
 			if run := decode(t, k.kept[0].Object); !bytes.Equal(bodyOf(t, run.Spec.Payload), body) || run.Namespace != "shop" || run.Spec.TriggerRef.Name != "orders" {

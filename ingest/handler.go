@@ -89,6 +89,9 @@ func newHandler(o Options, bodies *memory, creates *gate, m *metrics, q *inquiri
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := h.now()
 	h.metrics.inFlight.Inc()
+	for _, f := range ofEveryAnswer {
+		f.set(w.Header())
+	}
 	result := failed.result
 	unread := r.ContentLength != 0
 	defer func() {
