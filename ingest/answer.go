@@ -20,7 +20,7 @@ type answer struct {
 	result     string // the metric label
 	status     int
 	body       []byte  // application/problem+json
-	fields     []field // all headers but Retry-After
+	fields     []field // all headers but Retry-After and those that every answer has
 	retryAfter time.Duration
 }
 
@@ -31,11 +31,14 @@ type field struct {
 	value []string
 }
 
-// The headers that all answers have.
-var (
-	noStore = field{"Cache-Control", []string{"no-store"}}
-	noSniff = field{"X-Content-Type-Options", []string{"nosniff"}}
-)
+// ofEveryAnswer are the headers that every answer has, whoever writes it. Some of a body can be a tenant's, and other tenants share the
+// host; a form on any web page can have a browser fetch it, where the signature is in the body. So nothing in it may run or load
+// anything, be it taken for markup (CSP) or guessed to be (nosniff).
+var ofEveryAnswer = []field{
+	{"Cache-Control", []string{"no-store"}},
+	{"Content-Security-Policy", []string{"default-src 'none'; sandbox"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+}
 
 func (f field) set(header http.Header) { header[f.name] = f.value }
 
@@ -81,16 +84,15 @@ var (
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
 	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
 	// And one answer to every handshake that does not show the right token, whether there is one or not.
-	forbidden   = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
-	notStored   = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
-	conflicting = newAnswer("conflicting", http.StatusConflict, "A delivery of this id was received before, with another body.")
-	refused     = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
-	failed      = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
+	forbidden = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
+	notStored = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
+	refused   = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
+	failed    = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
 )
 
 // results are the values of the label result, so that each exists from the start.
 var results = []string{
-	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, conflicting.result, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, tooManyGuesses.result, slowBody.result,
+	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, tooManyGuesses.result, slowBody.result,
 	brokenBody.result, unauthorized.result, forbidden.result, notStored.result, refused.result, failed.result,
 }
 
@@ -118,7 +120,6 @@ func encodeAnswer(result string, p problem) answer {
 	fields := []field{
 		{"Content-Type", []string{"application/problem+json"}},
 		{"Content-Length", []string{strconv.Itoa(len(body))}},
-		noStore, noSniff,
 	}
 	switch p.Status {
 	case http.StatusUnauthorized:
@@ -207,8 +208,6 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	if status != http.StatusNoContent {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	noStore.set(header)
-	noSniff.set(header)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what is written comes with a type and nosniff
+	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what every answer has keeps browsers from running what is written
 }

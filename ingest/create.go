@@ -38,10 +38,8 @@ type Outcome string
 const (
 	// Stored means that the FlowRun is in etcd.
 	Stored Outcome = "stored"
-	// Duplicate means that a FlowRun of the same delivery with the same payload was there before.
+	// Duplicate means that a FlowRun of the same delivery was there before.
 	Duplicate Outcome = "duplicate"
-	// Conflicting means that a FlowRun of the same delivery was there before, with another payload.
-	Conflicting Outcome = "conflicting"
 	// NotStored means that it is not known to be, and that it may help to send the request again later.
 	NotStored Outcome = "not_stored"
 	// Refused means that the API server will not have it, however often it is sent.
@@ -49,7 +47,7 @@ const (
 )
 
 // outcomes are all of them.
-var outcomes = []Outcome{Stored, Duplicate, Conflicting, NotStored, Refused}
+var outcomes = []Outcome{Stored, Duplicate, NotStored, Refused}
 
 // A CreateError says why a FlowRun is not known to be stored. Its text is fit for logs: it holds nothing of the FlowRun
 // but its name.
@@ -70,10 +68,8 @@ type NewRun struct {
 	Namespace, Name string
 	// Object is the FlowRun as JSON for the API server.
 	Object []byte
-	// Digest is the SHA-256 of its payload in hexadecimal.
-	Digest string
-	// OfDelivery says that the name was made from the id of the delivery, so that a FlowRun of that name is one of the
-	// same delivery. Otherwise no one else can have chosen the name.
+	// OfDelivery says that the name was made from what tells the delivery from others, so that a FlowRun of that name is one of
+	// the same delivery. Otherwise no one else can have chosen the name.
 	OfDelivery bool
 }
 
@@ -135,7 +131,7 @@ func NewCreator(config *rest.Config, connections int) (*Creator, error) {
 // dialTimeout is how long a connection may take to be made. What waits for one does not wait as long, see Create.
 const dialTimeout = 30 * time.Second
 
-// To get one is to tell a repeated delivery from another one under the same id.
+// To get one is to see whether it can be counted on.
 //
 // +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=create;get,roleName=sluice-ingest
 
@@ -144,6 +140,9 @@ const dialTimeout = 30 * time.Second
 // An attempt whose outcome is unclear (a connection that broke, a timeout inside the API server) is repeated under the
 // same name until ctx ends, and AlreadyExists then means that an earlier attempt had arrived. If ctx ends first, the
 // FlowRun may be stored or not, and the outcome is NotStored.
+//
+// A FlowRun that is there counts only if it will stay, and has its payload or had it for long enough, see record. Otherwise the outcome
+// is NotStored, until somebody has deleted it.
 func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 	unclear := false // whether an earlier attempt may have stored it
 	pause := firstPause
@@ -151,17 +150,14 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 		err := c.post(ctx, run)
 		exists := apierrors.IsAlreadyExists(err) && admission.Denial(err.Error()) == "" // a webhook can say so too
 		if exists {
-			if !run.OfDelivery {
-				if unclear {
-					return Stored, nil
-				}
+			if !run.OfDelivery && !unclear {
 				return outcomeOf(err)
 			}
-			var digest string
-			digest, err = c.storedDigest(ctx, run)
+			var found record
+			found, err = c.read(ctx, run)
 			switch {
-			case err == nil && digest != run.Digest:
-				return Conflicting, nil
+			case err == nil && found.useless() != "":
+				return NotStored, &CreateError{outcome: NotStored, health: answering, cause: "the FlowRun of the same delivery " + found.useless()}
 			case err == nil && unclear:
 				return Stored, nil // it may as well be a copy's that came at the same time; there is one FlowRun
 			case err == nil:
@@ -189,9 +185,9 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 
 var errDeletedMeanwhile = errors.New("the FlowRun of the same delivery was deleted meanwhile")
 
-// errNotConfirmed is for an answer of 2xx that is not the API server's to this create: something between, a proxy that asks for a
+// errNotConfirmed is for an answer of 2xx that is not the API server's about this FlowRun: something between, a proxy that asks for a
 // login for instance, has answered.
-var errNotConfirmed = errors.New("the answer does not say that the FlowRun was created")
+var errNotConfirmed = errors.New("the answer does not say that the FlowRun is stored")
 
 // post makes one attempt. It returns nil only if the API server has confirmed that it has created the FlowRun.
 func (c *Creator) post(ctx context.Context, run NewRun) error {
@@ -202,10 +198,7 @@ func (c *Creator) post(ctx context.Context, run NewRun) error {
 	defer finish(response)
 	switch {
 	case response.StatusCode == http.StatusCreated:
-		if !names(response.Body, run.Name) {
-			return errNotConfirmed
-		}
-		return nil
+		return understand(response.Body, run, nil)
 	case response.StatusCode < http.StatusBadRequest:
 		return errNotConfirmed
 	default:
@@ -213,22 +206,49 @@ func (c *Creator) post(ctx context.Context, run NewRun) error {
 	}
 }
 
-// names says whether an answer has that name in it, as the metadata of the FlowRun have.
-func names(answer io.Reader, name string) bool {
-	buffer := answers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
-	defer func() {
-		buffer.Reset()
-		answers.Put(buffer)
-	}()
-	_, _ = io.CopyN(buffer, answer, maxNamed) // what has come counts
-	return bytes.Contains(buffer.Bytes(), []byte(`"`+name+`"`))
+// A confirmation is what an answer has to say for it to be the API server's, and about a FlowRun that is stored. The last two members
+// are those that only the API server can give: a request that is sent back has neither, nor has a dry run a version.
+type confirmation struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+	Metadata   struct {
+		Namespace       string `json:"namespace"`
+		Name            string `json:"name"`
+		UID             string `json:"uid"`
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
 }
 
-// answers has the buffers for answers to creates.
-var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+func (c *confirmation) confirms(run NewRun) bool {
+	return c.Kind == "PartialObjectMetadata" && c.APIVersion == "meta.k8s.io/v1" &&
+		c.Metadata.Namespace == run.Namespace && c.Metadata.Name == run.Name &&
+		c.Metadata.UID != "" && c.Metadata.ResourceVersion != ""
+}
 
-// maxNamed is within how many bytes of an answer the name has to be. Metadata begin with it.
-const maxNamed = 16 << 10
+// understand returns an error unless the answer confirms the run, and reads the record from it if there is to be one.
+func understand(answer io.Reader, run NewRun, into *record) error {
+	buffer := answers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
+	defer func() {
+		if buffer.Cap() <= maxPooledBuffer {
+			buffer.Reset()
+			answers.Put(buffer)
+		}
+	}()
+	if _, err := buffer.ReadFrom(io.LimitReader(answer, maxExchange)); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	var c confirmation
+	if json.Unmarshal(buffer.Bytes(), &c) != nil || !c.confirms(run) { // an error could quote the answer
+		return errNotConfirmed
+	}
+	if into != nil && json.Unmarshal(buffer.Bytes(), into) != nil {
+		return errNotConfirmed
+	}
+	return nil
+}
+
+// answers has the buffers for answers about FlowRuns.
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // createQuery asks to record who has set the fields, and not to drop a field in silence that the installed CustomResourceDefinition does
 // not know.
@@ -237,21 +257,63 @@ var createQuery = url.Values{
 	"fieldValidation": {metav1.FieldValidationStrict},
 }.Encode()
 
-// storedDigest returns the digest that the FlowRun of that name carries.
-func (c *Creator) storedDigest(ctx context.Context, run NewRun) (string, error) {
+// A record is what the metadata of a FlowRun tell of whether a delivery can be said to be stored because of it. Metadata alone are read,
+// as the payload can be a megabyte; they do not have the state of the payload, but say who has set it.
+type record struct {
+	Metadata struct {
+		DeletionTimestamp string `json:"deletionTimestamp"`
+		ManagedFields     []struct {
+			Manager     string `json:"manager"`
+			Subresource string `json:"subresource"`
+			Fields      struct {
+				Spec struct {
+					Payload struct {
+						State *struct{} `json:"f:state"`
+					} `json:"f:payload"`
+				} `json:"f:spec"`
+			} `json:"fieldsV1"`
+		} `json:"managedFields"`
+	} `json:"metadata"`
+}
+
+// useless returns why the FlowRun is nothing to count on; empty if it can be counted on. One that is being deleted will be gone. One
+// whose payload was dropped before anybody had acted on it, by somebody other than the history, which keeps it as the memory of its
+// delivery, can come to nothing any more. That somebody has acted on it is known by its having a status.
+func (r *record) useless() string {
+	if r.Metadata.DeletionTimestamp != "" {
+		return "is being deleted"
+	}
+	dropped := false
+	for i := range r.Metadata.ManagedFields {
+		m := &r.Metadata.ManagedFields[i]
+		if m.Subresource == "status" {
+			return ""
+		}
+		if m.Fields.Spec.Payload.State != nil {
+			if m.Manager == sluicev1alpha1.FieldManagerHistory {
+				return ""
+			}
+			dropped = true
+		}
+	}
+	if dropped {
+		return "has lost its payload before anybody acted on it; delete it, and the delivery can be stored"
+	}
+	return ""
+}
+
+// read reads the record of the FlowRun of that name.
+func (c *Creator) read(ctx context.Context, run NewRun) (record, error) {
+	var found record
 	response, err := c.send(ctx, http.MethodGet, run.Namespace, run.Name, "", nil)
 	if err != nil {
-		return "", err
+		return found, err
 	}
 	defer finish(response)
 	if response.StatusCode != http.StatusOK {
-		return "", refusal(response, http.MethodGet, run.Name)
+		return found, refusal(response, http.MethodGet, run.Name)
 	}
-	var stored metav1.PartialObjectMetadata
-	if err := json.NewDecoder(response.Body).Decode(&stored); err != nil {
-		return "", fmt.Errorf("read the metadata of the stored FlowRun: %w", err)
-	}
-	return stored.Annotations[sluicev1alpha1.AnnotationPayloadSHA256], nil
+	return found, understand(response.Body, run, &found)
 }
 
 // send sends one request about the FlowRun of that name, or a new one, and returns the beginning of the answer, which has to be

@@ -18,6 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
+
+	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
 // newTestCreator returns a Creator for a server that answers in place of the API server what that would hardly ever.
@@ -40,12 +42,14 @@ func TestCreateAnswers(t *testing.T) {
 	const (
 		enough  = 3 // attempts
 		exists  = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"AlreadyExists","code":409}`
-		created = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop"}}`
+		created = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop","uid":"0b8c","resourceVersion":"7"}}` + "\n"
+		deleted = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop","uid":"0b8c","resourceVersion":"7","deletionTimestamp":"2026-01-31T12:00:00Z"}}`
 		// As a validating webhook may deny.
 		saidByWebhook = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"AlreadyExists","code":409,"message":"admission webhook \"w.example.com\" denied the request: exists"}`
 		full          = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"exceeded quota"}`
 		throttle      = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}`
 	)
+	object := newRun(testRoute(), signature.Result{Key: "a/b"}, "", "", testTime, []byte("{}")).Object
 	type made struct {
 		Outcome    Outcome
 		Health     health
@@ -55,18 +59,31 @@ func TestCreateAnswers(t *testing.T) {
 		reason   string
 		statuses []int // of one attempt after the other; the last one goes on
 		body     string
+		found    string // the answer to a GET
 		header   http.Header
 		want     made
 	}{
 		"Created":          {reason: "the API server's own", statuses: []int{201}, body: created, want: made{Outcome: Stored}},
 		"CreatedWordless":  {reason: "the API server says what it has created", statuses: []int{201}, want: made{Outcome: NotStored, Health: failing}},
-		"CreatedOther":     {reason: "the answer to another request", statuses: []int{201}, body: `{"metadata":{"name":"orders-11"}}`, want: made{Outcome: NotStored, Health: failing}},
-		"LongWindedly":     {reason: "more than is read", statuses: []int{201}, body: created + strings.Repeat("x", 4*maxAnswer), want: made{Outcome: Stored}},
+		"CreatedOther":     {reason: "the answer to another request", statuses: []int{201}, body: strings.Replace(created, "orders-1", "orders-11", 1), want: made{Outcome: NotStored, Health: failing}},
+		"CreatedElsewhere": {reason: "the answer to another tenant's request", statuses: []int{201}, body: strings.Replace(created, "shop", "shop-2", 1), want: made{Outcome: NotStored, Health: failing}},
+		"CreatedWhat":      {reason: "there was another question", statuses: []int{201}, body: strings.Replace(created, "PartialObjectMetadata", "FlowRun", 1), want: made{Outcome: NotStored, Health: failing}},
+		"CreatedOfWhat":    {reason: "there was another question", statuses: []int{201}, body: strings.Replace(created, "meta.k8s.io/v1", "sluice.dev/v1alpha1", 1), want: made{Outcome: NotStored, Health: failing}},
+		"NoUID":            {reason: "only the API server can give one", statuses: []int{201}, body: strings.Replace(created, "0b8c", "", 1), want: made{Outcome: NotStored, Health: failing}},
+		"NoVersion":        {reason: "so it is in etcd under none, as after a dry run", statuses: []int{201}, body: strings.Replace(created, `,"resourceVersion":"7"`, "", 1), want: made{Outcome: NotStored, Health: failing}},
+		"Echo":             {reason: "what was sent", statuses: []int{201}, body: string(object), want: made{Outcome: NotStored, Health: failing}},
+		"LoginPage":        {reason: "no JSON at all, whatever it names", statuses: []int{201}, body: `<title>"orders-1"</title>`, want: made{Outcome: NotStored, Health: failing}},
+		"Truncated":        {reason: "half an answer", statuses: []int{201}, body: created[:len(created)-3], want: made{Outcome: NotStored, Health: failing}},
+		"TwoAnswers":       {reason: "one of them is to something else", statuses: []int{201}, body: created + created, want: made{Outcome: NotStored, Health: failing}},
+		"LongWindedly":     {reason: "no metadata are as long", statuses: []int{201}, body: strings.Replace(created, "{", `{"x":"`+strings.Repeat("x", maxExchange)+`",`, 1), want: made{Outcome: NotStored, Health: failing}},
+		"Annotated":        {reason: "a webhook may have added as many annotations as there may be", statuses: []int{201}, body: strings.Replace(created, `{"name`, `{"annotations":{"a":"`+strings.Repeat("x", 256<<10)+`"},"name`, 1), want: made{Outcome: Stored}},
 		"NotCreated":       {reason: "a create is answered with 201", statuses: []int{200}, body: `{}`, want: made{Outcome: NotStored, Health: failing}},
 		"Accepted":         {reason: "accepted is not stored", statuses: []int{202}, want: made{Outcome: NotStored, Health: failing}},
 		"Login":            {reason: "a redirection is not followed", statuses: []int{302}, header: http.Header{"Location": {"/login"}}, want: made{Outcome: NotStored, Health: failing}},
 		"Exists":           {reason: "nobody else can have chosen the name, so something is wrong", statuses: []int{409}, body: exists, want: made{Outcome: NotStored, Health: answering}},
-		"ExistsAfterAll":   {reason: "the first attempt had arrived", statuses: []int{500, 409}, body: exists, want: made{Outcome: Stored}},
+		"ExistsAfterAll":   {reason: "the first attempt had arrived", statuses: []int{500, 409}, body: exists, found: created, want: made{Outcome: Stored}},
+		"ExistsNoLonger":   {reason: "it had arrived, and somebody deletes it", statuses: []int{500, 409}, body: exists, found: deleted, want: made{Outcome: NotStored, Health: answering}},
+		"ExistsByHearsay":  {reason: "what says that it exists knows nothing of it", statuses: []int{500, 409}, body: exists, found: "{}", want: made{Outcome: NotStored, Health: failing}},
 		"ExistsSaysOther":  {reason: "a webhook's words are no news of an earlier attempt", statuses: []int{500, 409}, body: saidByWebhook, want: made{Outcome: Refused, Health: refusing}},
 		"ConflictOfOthers": {reason: "the API server would have said what is in conflict", statuses: []int{500, 409}, body: "conflict", want: made{Outcome: NotStored, Health: failing}},
 		"StatusOfOthers":   {reason: "what it says is not what it is", statuses: []int{404}, body: exists, want: made{Outcome: NotStored, Health: refusing}},
@@ -85,6 +102,10 @@ func TestCreateAnswers(t *testing.T) {
 			defer cancel()
 			attempt := 0
 			c := newTestCreator(t, 1, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet && tc.found != "" {
+					_, _ = w.Write([]byte(tc.found))
+					return
+				}
 				if r.Method != http.MethodPost || r.URL.Path != "/below/apis/sluice.dev/v1alpha1/namespaces/shop/flowruns" || r.ProtoMajor != 1 {
 					t.Errorf("there was a %s of %s by %s", r.Method, r.URL.Path, r.Proto)
 				}
@@ -110,6 +131,62 @@ func TestCreateAnswers(t *testing.T) {
 	}
 }
 
+// TestRecords shows which FlowRuns are the record of a delivery, by what the API server tells of them.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	const state, other = `{"f:spec":{"f:payload":{"f:state":{}}}}`, `{"f:metadata":{"f:labels":{}},"f:spec":{".":{},"f:payload":{".":{},"f:text":{}}},"f:status":{}}`
+	managed := func(manager, fields string) string {
+		return `{"manager":"` + manager + `","operation":"Update","apiVersion":"sluice.dev/v1alpha1","time":"2026-01-31T12:00:00Z","fieldsType":"FieldsV1","fieldsV1":` + fields + `}`
+	}
+	status := strings.Replace(managed("an-executor", `{"f:status":{"f:startTime":{}}}`), "{", `{"subresource":"status",`, 1)
+	ours := managed("sluice-ingest", other)
+	tests := map[string]struct {
+		reason  string
+		members string // of its metadata
+		want    string // why it does not count
+	}{
+		"Stored":          {reason: "the usual one", members: `"managedFields":[` + ours + `]`},
+		"NobodySays":      {reason: "somebody has removed it; there is nothing to go by", members: `"labels":{}`},
+		"Null":            {reason: "the same", members: `"managedFields":null`},
+		"Deleted":         {reason: "it will go", members: `"deletionTimestamp":"2026-01-31T12:00:00Z","managedFields":[` + ours + `]`, want: "is being deleted"},
+		"DeletedActedOn":  {reason: "it will go all the same", members: `"deletionTimestamp":"2026-01-31T12:00:00Z","managedFields":[` + status + `]`, want: "is being deleted"},
+		"ByHand":          {reason: "nobody can act on it", members: `"managedFields":[` + ours + `,` + managed("kubectl-patch", state) + `]`, want: "has lost its payload"},
+		"ByHandActedOn":   {reason: "somebody has", members: `"managedFields":[` + managed("kubectl-patch", state) + `,` + status + `]`},
+		"ByHistory":       {reason: "it is kept as the memory", members: `"managedFields":[` + ours + `,` + managed("sluice-history", state) + `]`},
+		"ByBoth":          {reason: "the history has dropped it, and somebody says so too", members: `"managedFields":[` + managed("kubectl", state) + `,` + managed("sluice-history", state) + `]`},
+		"HistoryElsewise": {reason: "the history did something else", members: `"managedFields":[` + managed("sluice-history", other) + `,` + managed("kubectl", state) + `]`, want: "has lost its payload"},
+		"OtherState":      {reason: "it is another field of that name", members: `"managedFields":[` + managed("kubectl", `{"f:spec":{"f:state":{}},"f:state":{}}`) + `]`},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var found record
+			run := NewRun{Namespace: "shop", Name: "orders-1"}
+			answer := `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop","uid":"0b8c","resourceVersion":"7",` + tc.members + `}}`
+			if err := understand(strings.NewReader(answer), run, &found); err != nil {
+				t.Fatal(err)
+			}
+			if got := found.useless(); !strings.HasPrefix(got, tc.want) || (got == "") != (tc.want == "") {
+				t.Errorf("%s: it %q, want that it %q", tc.reason, got, tc.want)
+			}
+		})
+	}
+}
+
+// BenchmarkUnderstand reads what kube-apiserver answers to a create.
+func BenchmarkUnderstand(b *testing.B) {
+	const answer = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-06h2d7866v8giddaed2s","namespace":"shop","uid":"7450296e-b735-46e7-9f0b-2c8532882df1","resourceVersion":"123456","generation":1,"creationTimestamp":"2026-01-31T12:00:00Z","labels":{"sluice.dev/flow":"import-orders","sluice.dev/trigger":"orders"},"annotations":{"sluice.dev/payload-sha256":"bd97e9921fca182698ea037fba4492e784b4565a7e54dc7103b8bde76609478f","sluice.dev/signed-by":"orders-webhook/secretKey"},"managedFields":[{"manager":"sluice-ingest","operation":"Update","apiVersion":"sluice.dev/v1alpha1","time":"2026-01-31T12:00:00Z","fieldsType":"FieldsV1","fieldsV1":{"f:metadata":{"f:annotations":{".":{},"f:sluice.dev/payload-sha256":{},"f:sluice.dev/signed-by":{}},"f:labels":{".":{},"f:sluice.dev/flow":{},"f:sluice.dev/trigger":{}}},"f:spec":{".":{},"f:flowRef":{".":{},"f:name":{}},"f:payload":{".":{},"f:contentType":{},"f:sha256":{},"f:size":{},"f:text":{}},"f:request":{".":{},"f:receivedAt":{},"f:signedBy":{}},"f:triggerRef":{".":{},"f:name":{},"f:uid":{}}}}}]}}` + "\n"
+	run := NewRun{Namespace: "shop", Name: "orders-06h2d7866v8giddaed2s"}
+	reader := strings.NewReader(answer)
+	b.ReportAllocs()
+	for b.Loop() {
+		reader.Reset(answer)
+		if err := understand(reader, run, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // TestCreatorKeepsConnections makes two bursts of creates. The second one finds the connections of the first.
 func TestCreatorKeepsConnections(t *testing.T) {
 	t.Parallel()
@@ -121,7 +198,7 @@ func TestCreatorKeepsConnections(t *testing.T) {
 		arrived.Done()
 		arrived.Wait() // so that each needs a connection of its own
 		w.WriteHeader(http.StatusCreated)
-		_, _ = w.Write([]byte(`{"metadata":{"name":"orders-1"}}`))
+		_, _ = w.Write([]byte(`{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop","uid":"0b8c","resourceVersion":"7"}}`))
 	})
 	for range 2 {
 		arrived.Add(burst)

@@ -46,13 +46,34 @@ func uniqueName(trigger string, now time.Time) string {
 }
 
 // deliveryName returns the name that every request of a delivery has: the trigger's, cut if need be, and a suffix of 100
-// bits of the SHA-256 of the trigger's UID and the delivery id. A trigger that is made anew begins anew.
-func deliveryName(trigger, uid, deliveryID string) string {
+// bits of the SHA-256 of the trigger's UID and the delivery id, and of the digest of the body in between if that is to be the same
+// too. A trigger that is made anew begins anew.
+func deliveryName(trigger, uid, deliveryID string, body *[sha256.Size]byte) string {
 	h := sha256.New()
 	h.Write([]byte(uid))
-	h.Write([]byte{0}) // no UID has one, so that no two pairs run together to the same
+	// No UID has one of these bytes, so nothing runs together to the same, neither of one form nor of both.
+	if body == nil {
+		h.Write([]byte{0})
+	} else {
+		h.Write([]byte{1})
+		h.Write(body[:])
+	}
 	h.Write([]byte(deliveryID))
 	return runName(trigger, h.Sum(nil))
+}
+
+// matchesBody says whether two requests of one delivery id are one delivery only if their bodies are the same too. An id that is not
+// signed can be anybody's: who has seen a request can send it ahead under the id of a delivery to come. That one must not be taken for
+// a repetition. With a signed id it must: some senders count their attempts in the body.
+func matchesBody(match route.Match, signed bool) bool {
+	switch match {
+	case route.MatchID:
+		return false
+	case route.MatchIDAndBody:
+		return true
+	default:
+		return !signed
+	}
 }
 
 func runName(trigger string, raw []byte) string {
@@ -70,13 +91,16 @@ func runName(trigger string, raw []byte) string {
 // has to go through boundedText, which makes UTF-8 of it. The tests compare it with the API's type.
 func newRun(r *route.Route, result signature.Result, contentType, traceparent string, receivedAt time.Time, body []byte) NewRun {
 	made := NewRun{Namespace: r.Namespace, OfDelivery: r.Deduplicate && result.DeliveryID != ""}
-	if made.OfDelivery {
-		made.Name = deliveryName(r.Name, r.UID, result.DeliveryID)
-	} else {
+	sum := sha256.Sum256(body)
+	digest := hex.EncodeToString(sum[:])
+	switch {
+	case !made.OfDelivery:
 		made.Name = uniqueName(r.Name, receivedAt)
+	case matchesBody(r.Match, result.Signed):
+		made.Name = deliveryName(r.Name, r.UID, result.DeliveryID, &sum)
+	default:
+		made.Name = deliveryName(r.Name, r.UID, result.DeliveryID, nil)
 	}
-	digest := sha256.Sum256(body)
-	made.Digest = hex.EncodeToString(digest[:])
 
 	o := newObject(len(body)/2*3 + 2048)
 	o.text("apiVersion", apiVersion)
@@ -89,7 +113,7 @@ func newRun(r *route.Route, result signature.Result, contentType, traceparent st
 	o.text(sluicev1alpha1.LabelFlow, r.Flow)
 	o.end()
 	o.begin("annotations")
-	o.text(sluicev1alpha1.AnnotationPayloadSHA256, made.Digest)
+	o.text(sluicev1alpha1.AnnotationPayloadSHA256, digest)
 	o.text(sluicev1alpha1.AnnotationSignedBy, result.Key)
 	if made.OfDelivery && r.Window > 0 {
 		o.text(sluicev1alpha1.AnnotationRetainUntil, retainUntil(receivedAt, r.Window))
@@ -113,7 +137,7 @@ func newRun(r *route.Route, result signature.Result, contentType, traceparent st
 		o.base64("binary", body)
 	}
 	o.number("size", int64(len(body)))
-	o.text("sha256", made.Digest)
+	o.text("sha256", digest)
 	o.end()
 	o.begin("request")
 	o.text("receivedAt", receivedAt.UTC().Format(metav1.RFC3339Micro))

@@ -157,28 +157,37 @@ func TestDeliveryName(t *testing.T) {
 	const uid = "0b8c2c2c-7f4a-4f1e-9f43-2f9a9c1f7d11"
 	// Worked out apart from this code. It must stay what it is: otherwise a new version takes what an old one has stored for
 	// something else.
-	if diff := cmp.Diff("orders-5dh25as5tc7r7c046ag6", deliveryName("orders", uid, "evt_1000")); diff != "" {
+	if diff := cmp.Diff("orders-5dh25as5tc7r7c046ag6", deliveryName("orders", uid, "evt_1000", nil)); diff != "" {
 		t.Errorf("the name of a delivery (-want +got):\n%s", diff)
 	}
-	type delivery struct{ trigger, uid, id string }
+	if diff := cmp.Diff("orders-q5bkd55hdjfvq3khan16", deliveryName("orders", uid, "evt_1000", bodyDigest([]byte("the body")))); diff != "" {
+		t.Errorf("the name of a delivery with its body (-want +got):\n%s", diff)
+	}
+	type delivery struct{ trigger, uid, id, body string }
 	long := strings.Repeat("x", 63)
 	deliveries := []delivery{
-		{"orders", uid, "evt_1000"}, {"orders", uid, "evt_1001"}, {"orders", uid, "EVT_1000"}, {"orders", uid, "evt_1000 "}, {"orders", uid, ""},
-		{"orders", uid, "\x00"}, {"orders", uid, "\x00evt_1000"}, {"orders", uid, strings.Repeat("i", 256)},
-		{"orders", uid[:35], "evt_1000"}, {"orders", uid[:35], "1evt_1000"}, {"orders", uid + "e", "vt_1000"}, {"orders", "", uid + "evt_1000"},
-		{"refunds", uid, "evt_1000"}, {long, uid, "evt_1000"}, {"a" + strings.Repeat("-", 61) + "z", uid, "evt_1000"},
+		{trigger: "orders", uid: uid, id: "evt_1000"}, {trigger: "orders", uid: uid, id: "evt_1001"}, {trigger: "orders", uid: uid, id: "EVT_1000"},
+		{trigger: "orders", uid: uid, id: "evt_1000 "}, {trigger: "orders", uid: uid},
+		{trigger: "orders", uid: uid, id: "\x00"}, {trigger: "orders", uid: uid, id: "\x00evt_1000"}, {trigger: "orders", uid: uid, id: strings.Repeat("i", 256)},
+		{trigger: "orders", uid: uid[:35], id: "evt_1000"}, {trigger: "orders", uid: uid[:35], id: "1evt_1000"},
+		{trigger: "orders", uid: uid + "e", id: "vt_1000"}, {trigger: "orders", id: uid + "evt_1000"},
+		{trigger: "refunds", uid: uid, id: "evt_1000"}, {trigger: long, uid: uid, id: "evt_1000"}, {trigger: "a" + strings.Repeat("-", 61) + "z", uid: uid, id: "evt_1000"},
+		{trigger: "orders", uid: uid, id: "evt_1000", body: "a"}, {trigger: "orders", uid: uid, id: "evt_1000", body: "b"},
+		{trigger: "orders", uid: uid, id: "evt_1001", body: "a"}, {trigger: "orders", uid: uid[:35], id: "evt_1000", body: "a"},
+		// What is hashed of the last but three, if the form did not matter.
+		{trigger: "orders", uid: uid, id: string(bodyDigest([]byte("a"))[:]) + "evt_1000"}, {trigger: "orders", uid: uid, id: "\x01" + string(bodyDigest([]byte("a"))[:]) + "evt_1000"},
 	}
 	seen := map[string]delivery{}
 	for _, d := range deliveries {
-		name := deliveryName(d.trigger, d.uid, d.id)
-		if again := deliveryName(d.trigger, d.uid, d.id); again != name {
+		name := deliveryName(d.trigger, d.uid, d.id, bodyDigest([]byte(d.body)))
+		if again := deliveryName(d.trigger, d.uid, d.id, bodyDigest([]byte(d.body))); again != name {
 			t.Errorf("%q is named %q and %q", d, name, again)
 		}
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 			t.Errorf("%q is named %q: %v", d, name, problems)
 		}
 		suffix := suffixOf(t, name)
-		if other, ok := seen[suffix]; ok && (other.uid != d.uid || other.id != d.id) {
+		if other, ok := seen[suffix]; ok && (other.uid != d.uid || other.id != d.id || other.body != d.body) {
 			t.Errorf("%q and %q have the same suffix %q", d, other, suffix)
 		}
 		seen[suffix] = d
@@ -207,7 +216,7 @@ func TestNewRunOfDelivery(t *testing.T) {
 			if tc.deduplicate {
 				r.Window = 90 * time.Minute
 			}
-			result := signature.Result{Key: "a/b", DeliveryID: tc.id}
+			result := signature.Result{Key: "a/b", DeliveryID: tc.id, Signed: true}
 			body := []byte("the body")
 			first := newRun(r, result, "text/plain", "", testTime, body)
 			second := newRun(r, result, "text/html", "", testTime.Add(time.Hour), []byte("another"))
@@ -215,15 +224,15 @@ func TestNewRunOfDelivery(t *testing.T) {
 				t.Errorf("%s: of a delivery %t, named %q and %q when it is repeated", tc.reason, first.OfDelivery, first.Name, second.Name)
 			}
 			digest := sha256.Sum256(body)
-			if want := hex.EncodeToString(digest[:]); first.Digest != want || first.Namespace != "shop" {
-				t.Errorf("%s: digest %s, want %s; namespace %q, want shop", tc.reason, first.Digest, want, first.Namespace)
+			if first.Namespace != "shop" {
+				t.Errorf("%s: namespace %q, want shop", tc.reason, first.Namespace)
 			}
 			run := decode(t, first.Object)
 			if run.Name != first.Name || run.Namespace != "shop" || run.Spec.Request.DeliveryID != tc.id {
 				t.Errorf("%s: %s/%s of %q, want shop/%s of %q", tc.reason, run.Namespace, run.Name, run.Spec.Request.DeliveryID, first.Name, tc.id)
 			}
-			if diff := cmp.Diff(first.Digest, run.Annotations[sluicev1alpha1.AnnotationPayloadSHA256]); diff != "" {
-				t.Errorf("%s: the annotation that a repetition is compared with (-want +got):\n%s", tc.reason, diff)
+			if diff := cmp.Diff(hex.EncodeToString(digest[:]), run.Annotations[sluicev1alpha1.AnnotationPayloadSHA256]); diff != "" {
+				t.Errorf("%s: the digest for those who read metadata alone (-want +got):\n%s", tc.reason, diff)
 			}
 			until, remembered := run.Annotations[sluicev1alpha1.AnnotationRetainUntil]
 			if remembered != tc.ofDelivery {
@@ -231,6 +240,41 @@ func TestNewRunOfDelivery(t *testing.T) {
 			}
 			if want := retainUntil(testTime, r.Window); remembered && until != want {
 				t.Errorf("%s: it is kept until %q, want %q", tc.reason, until, want)
+			}
+		})
+	}
+}
+
+// TestMatch shows what two requests of one delivery must have in common.
+func TestMatch(t *testing.T) {
+	tests := map[string]struct {
+		reason    string
+		match     route.Match
+		signed    bool
+		otherBody bool // whether another body under the same id is the same delivery
+	}{
+		"Signed":           {reason: "it is the sender's word; some count attempts in the body", signed: true, otherBody: true},
+		"NotSigned":        {reason: "anybody who has seen a request can send it under another delivery's id"},
+		"SignedWithBody":   {reason: "the owner wants both", match: route.MatchIDAndBody, signed: true},
+		"NotSignedButAlso": {reason: "the owner has chosen so", match: route.MatchID, otherBody: true},
+		"Unknown":          {reason: "what is not known is as by default", match: 7},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := testRoute()
+			r.Deduplicate, r.Match = true, tc.match
+			run := func(id, body string) string {
+				return newRun(r, signature.Result{Key: "a/b", DeliveryID: id, Signed: tc.signed}, "", "", testTime, []byte(body)).Name
+			}
+			first := run("1", "a")
+			if first != run("1", "a") {
+				t.Errorf("%s: the same request is another delivery", tc.reason)
+			}
+			if first == run("2", "a") {
+				t.Errorf("%s: another id is the same delivery", tc.reason)
+			}
+			if got := first == run("1", "b"); got != tc.otherBody {
+				t.Errorf("%s: another body under the same id is the same delivery: %t, want %t", tc.reason, got, tc.otherBody)
 			}
 		})
 	}
@@ -663,7 +707,9 @@ func FuzzNewRun(f *testing.F) {
 		r := &route.Route{Namespace: "shop", Name: trigger, UID: uid, Flow: flow, Deduplicate: deduplicate, Window: time.Duration(window)}
 		result := signature.Result{Key: key, DeliveryID: id}
 		made := newRun(r, result, contentType, traceparent, testTime, body)
-		annotations := map[string]string{sluicev1alpha1.AnnotationSignedBy: key, sluicev1alpha1.AnnotationPayloadSHA256: made.Digest}
+		sum := sha256.Sum256(body)
+		digest := hex.EncodeToString(sum[:])
+		annotations := map[string]string{sluicev1alpha1.AnnotationSignedBy: key, sluicev1alpha1.AnnotationPayloadSHA256: digest}
 		if deduplicate && id != "" && window > 0 {
 			annotations[sluicev1alpha1.AnnotationRetainUntil] = retainUntil(testTime, time.Duration(window))
 		}
@@ -680,7 +726,7 @@ func FuzzNewRun(f *testing.F) {
 			Spec: sluicev1alpha1.FlowRunSpec{
 				FlowRef:    sluicev1alpha1.FlowReference{Name: flow},
 				TriggerRef: sluicev1alpha1.TriggerReference{Name: trigger, UID: uid},
-				Payload:    sluicev1alpha1.Payload{ContentType: boundedText(contentType, 256), Size: &size, SHA256: made.Digest},
+				Payload:    sluicev1alpha1.Payload{ContentType: boundedText(contentType, 256), Size: &size, SHA256: digest},
 				Request:    sluicev1alpha1.Request{ReceivedAt: &metav1.MicroTime{Time: testTime}, DeliveryID: boundedText(id, signature.MaxDeliveryID), SignedBy: key},
 			},
 		}

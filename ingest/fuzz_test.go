@@ -135,6 +135,9 @@ func FuzzRequest(f *testing.F) {
 		if strings.Contains(answered, right) || strings.Contains(answered, fuzzKey) {
 			t.Errorf("the answer holds a secret: %q", answered)
 		}
+		if h := recorder.Header(); h.Get("Content-Security-Policy") != "default-src 'none'; sandbox" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("a browser could do something with the answer to %q, whose headers are %q", signed, h)
+		}
 		switch {
 		case genuine:
 			if run := decode(t, k.kept[0].Object); !bytes.Equal(bodyOf(t, run.Spec.Payload), body) || run.Namespace != "shop" || run.Spec.TriggerRef.Name != "orders" {
@@ -155,25 +158,36 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzDeliveryName makes names of delivery ids: valid ones, and different ones of different deliveries.
+// bodyDigest returns what of a body is in the name of its delivery; nil if there is none, which stands for an id that counts alone.
+func bodyDigest(body []byte) *[sha256.Size]byte {
+	if len(body) == 0 {
+		return nil
+	}
+	digest := sha256.Sum256(body)
+	return &digest
+}
+
+// FuzzDeliveryName makes names of delivery ids and bodies: valid ones, and different ones of different deliveries.
 func FuzzDeliveryName(f *testing.F) {
-	f.Add("orders", "uid-1", "id-1", "uid-1", "id-2")
-	f.Add("o", "uid-1", "id-1", "uid-2", "id-1")
-	f.Add(strings.Repeat("a-", 31)+"b", "u", "", "u", "\x00")
-	f.Add("orders", "u1", "d", "u", "1d")
-	f.Add("orders", "u", "\xff\xfe", "u", "\xff")
-	f.Fuzz(func(t *testing.T, trigger, uid, id, otherUID, otherID string) {
-		if len(validation.IsDNS1123Label(trigger)) > 0 || strings.ContainsRune(uid+otherUID, 0) {
+	f.Add("orders", "uid-1", "id-1", []byte(nil), "uid-1", "id-2", []byte(nil))
+	f.Add("o", "uid-1", "id-1", []byte("a"), "uid-2", "id-1", []byte("a"))
+	f.Add(strings.Repeat("a-", 31)+"b", "u", "", []byte(nil), "u", "\x00", []byte(nil))
+	f.Add("orders", "u1", "d", []byte("a"), "u", "1d", []byte("b"))
+	f.Add("orders", "u", "\xff\xfe", []byte(nil), "u", "\xff", []byte("a"))
+	digest := sha256.Sum256([]byte("a"))
+	f.Add("orders", "u", "d", []byte("a"), "u", "\x01"+string(digest[:])+"d", []byte(nil))
+	f.Fuzz(func(t *testing.T, trigger, uid, id string, body []byte, otherUID, otherID string, otherBody []byte) {
+		if len(validation.IsDNS1123Label(trigger)) > 0 || strings.ContainsAny(uid+otherUID, "\x00\x01") {
 			return // which the API server lets nobody have
 		}
-		name, other := deliveryName(trigger, uid, id), deliveryName(trigger, otherUID, otherID)
+		name, other := deliveryName(trigger, uid, id, bodyDigest(body)), deliveryName(trigger, otherUID, otherID, bodyDigest(otherBody))
 		if wrong := validation.IsDNS1123Label(name); len(wrong) > 0 {
 			t.Errorf("%q is no name: %q", name, wrong)
 		}
-		if again := deliveryName(trigger, uid, id); again != name {
+		if again := deliveryName(trigger, uid, id, bodyDigest(body)); again != name {
 			t.Errorf("one delivery has the names %q and %q", name, again)
 		}
-		if same := uid == otherUID && id == otherID; same != (name == other) {
+		if same := uid == otherUID && id == otherID && bytes.Equal(body, otherBody); same != (name == other) {
 			t.Errorf("the deliveries %q of %q and %q of %q are the same %t, and have the names %q and %q", id, uid, otherID, otherUID, same, name, other)
 		}
 	})

@@ -94,6 +94,9 @@ func newHandler(o Options, conns *connlimit.Limiter, bodies *memory, creates *ga
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := h.now()
 	h.metrics.inFlight.Inc()
+	for _, f := range ofEveryAnswer {
+		f.set(w.Header())
+	}
 	result := failed.result
 	unread := r.ContentLength != 0
 	defer func() {
@@ -265,9 +268,6 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 		return resultAccepted, writeAccepted(w, target.Response, run.Namespace, run.Name, false)
 	case Duplicate:
 		return resultDuplicate, writeAccepted(w, target.Response, run.Namespace, run.Name, true)
-	case Conflicting:
-		h.logRefusal(target, conflicting.result, "flowRun", klog.KRef(run.Namespace, run.Name))
-		return reject(conflicting)
 	case Refused:
 		return reject(refused)
 	default:

@@ -16,8 +16,8 @@ const (
 	// LabelFlow is the label of a FlowRun that holds the name of its Flow.
 	LabelFlow = "sluice.dev/flow"
 
-	// AnnotationPayloadSHA256 is the annotation of a FlowRun that holds the SHA-256 of its payload in hexadecimal, so that
-	// copies of a delivery can be told from forgeries without reading the payload.
+	// AnnotationPayloadSHA256 is the annotation of a FlowRun that holds the SHA-256 of its payload in hexadecimal, for those who
+	// read metadata alone.
 	AnnotationPayloadSHA256 = "sluice.dev/payload-sha256"
 	// AnnotationSignedBy is the annotation of a FlowRun that holds the name of the key it was signed with.
 	AnnotationSignedBy = "sluice.dev/signed-by"
@@ -30,3 +30,7 @@ const (
 	// Sluice traces requests.
 	AnnotationTraceparent = "sluice.dev/traceparent"
 )
+
+// FieldManagerHistory is the name under which the API server records in managedFields that Sluice's own history has dropped the
+// payload of a FlowRun. Such a run still stands for its delivery; one whose payload somebody else dropped may not.
+const FieldManagerHistory = "sluice-history"

@@ -54,7 +54,8 @@ const (
 	headerSourceMessage      = "header is for source Header"
 	pointersSourceMessage    = "set bodyPointers if, and only if, source is Body"
 	contentTypeBodyMessage   = "contentType needs body"
-	contentTypeMessage       = "contentType must be a media type, such as text/plain"
+	contentTypeMessage       = "contentType must be one that browsers do not run: text/plain, application/json or another type"
+	matchSourceMessage       = "match is not for source None, which compares nothing"
 	noContentMessage         = "an answer of status 204 or 205 has no body"
 
 	printable = "must be printable ASCII characters, without a line break"
@@ -799,6 +800,9 @@ func TestTriggerFieldsRefused(t *testing.T) {
 			"window without deduplication": {
 				reason: "it would do nothing", field: "spec.deduplication", value: object{"source": "None", "windowSeconds": int64(60)}, want: []string{windowSourceMessage},
 			},
+			"match without deduplication": {
+				reason: "it would do nothing", field: "spec.deduplication", value: object{"source": "None", "match": "ID"}, want: []string{matchSourceMessage},
+			},
 			"response empty": {
 				reason: "nothing is overridden", field: "spec.response", value: object{}, want: []string{"spec.response: Invalid value", "at least 1 properties"},
 			},
@@ -813,6 +817,7 @@ func TestTriggerFieldsRefused(t *testing.T) {
 		},
 		badEnums("spec.algorithm", "SHA-256", hashes),
 		notObjects("spec.deduplication"),
+		badEnums("spec.deduplication.match", "ID", `supported values: "ID", "IDAndBody"`),
 		badEnums("spec.deduplication.source", "Header", `supported values: "Provider", "Header", "Body", "Signature", "None"`),
 		notHeaders("spec.deduplication.header"),
 		notNumbers("spec.deduplication.windowSeconds", 1, 2592000),
@@ -849,18 +854,18 @@ func TestTriggerFieldsRefused(t *testing.T) {
 	})
 }
 
-// notMediaTypes are values that no Content-Type can be; a line break would begin another header.
+// notMediaTypes are values that no Content-Type can be, as a line break would begin another header, and types that a browser may run.
 func notMediaTypes(field string) map[string]badField {
 	cases := hostile(field, contentTypeMessage)
-	for _, fine := range []string{"slash", "parent folder"} { // a/b and ../a have the form of one
-		delete(cases, field+" with "+fine)
-	}
 	for name, value := range map[string]string{
 		"another header": "text/plain\r\nX-A: b", "parameters alone": "; charset=utf-8", "one word": "json", "another list": "text/plain, text/html",
+		"HTML": "text/html", "HTML in capitals": "Text/HTML; charset=utf-8", "XHTML": "application/xhtml+xml", "SVG": "image/svg+xml", "script": "text/javascript",
+		"another type in a parameter": "text/plain;,text/html", "another type in quotation marks": "text/plain; a=\",text/html", "a type that nobody knows": "a/b",
+		"lower case that is none": "application/j\u017fon", "parameter without value": "text/plain; a", "quoted parameter": `text/plain; a="b"`,
 		"parameter with line break": "text/plain; a=\n", "parameter of other script": "text/plain; a=ä",
 	} {
 		cases[field+" with "+name] = badField{
-			reason: "it is no media type", field: field, value: value, want: []string{field + ": Invalid value", contentTypeMessage},
+			reason: "it is no media type, or one that a browser may run", field: field, value: value, want: []string{field + ": Invalid value", contentTypeMessage},
 		}
 	}
 	return cases
@@ -910,6 +915,7 @@ func TestTriggerFieldsAccepted(t *testing.T) {
 	add("spec.deduplication",
 		object{"source": "Header", "header": "X-Id"}, object{"source": "Body", "bodyPointers": []any{"/id"}}, object{"source": "Signature"}, object{"source": "None"},
 		object{"source": "Signature", "windowSeconds": int64(1)}, object{"source": "Header", "header": "X-Id", "windowSeconds": int64(2592000)},
+		object{"source": "Signature", "match": "ID"}, object{"source": "Header", "header": "X-Id", "match": "IDAndBody"},
 		object{"source": "Body", "bodyPointers": []any{"/a", "/b/c", "/~0~1", "/" + letters(255)}})
 	add("spec.limits",
 		object{"rate": object{"requests": int64(1), "period": "Minute"}}, object{"rate": object{"requests": int64(1_000_000), "period": "Hour", "burst": int64(1_000_000)}},
@@ -918,7 +924,8 @@ func TestTriggerFieldsAccepted(t *testing.T) {
 		object{"status": int64(200)}, object{"status": int64(299)}, object{"status": int64(204)}, object{"status": int64(205)}, object{"body": "ok"},
 		object{"body": strings.Repeat("ä", 1024), "contentType": "text/plain; charset=utf-8"}, object{"unauthorizedBody": "Problem"},
 		object{"status": int64(200), "unauthorizedBody": "Empty"}, object{"body": "{\"ok\": true}\n", "contentType": "application/vnd.example+json"},
-		object{"body": "\x00\x1b", "contentType": "a/b;c"})
+		object{"body": "\x00\x1b", "contentType": "application/octet-stream"}, object{"body": "<Response/>", "contentType": "Text/XML; charset=UTF-8"},
+		object{"body": "<Response/>", "contentType": "application/xml"}, object{"body": "ok=1", "contentType": "application/x-www-form-urlencoded"})
 	for algorithm := range strings.SplitSeq(strings.ReplaceAll(strings.TrimPrefix(hashes, "supported values: "), `"`, ""), ", ") {
 		add("spec.algorithm", algorithm)
 		cases["spec.algorithm "+algorithm] = cases["spec.algorithm 0"]

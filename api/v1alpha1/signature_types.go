@@ -212,12 +212,25 @@ const (
 	DeduplicateNone DeduplicationSource = "None"
 )
 
+// DeduplicationMatch says what two requests must have in common to be one delivery.
+//
+// +kubebuilder:validation:Enum=ID;IDAndBody
+type DeduplicationMatch string
+
+const (
+	// MatchID is the delivery id alone.
+	MatchID DeduplicationMatch = "ID"
+	// MatchIDAndBody is the delivery id and every byte of the body.
+	MatchIDAndBody DeduplicationMatch = "IDAndBody"
+)
+
 // Deduplication says what makes two requests one delivery, of which only the first becomes a FlowRun. It holds for as
 // long as that FlowRun exists, which is for windowSeconds at least.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.header) || self.source == 'Header'",message="header is for source Header"
 // +kubebuilder:validation:XValidation:rule="(self.source == 'Body') == has(self.bodyPointers)",message="set bodyPointers if, and only if, source is Body"
 // +kubebuilder:validation:XValidation:rule="!has(self.windowSeconds) || self.source != 'None'",message="windowSeconds is not for source None, which remembers no delivery"
+// +kubebuilder:validation:XValidation:rule="!has(self.match) || self.source != 'None'",message="match is not for source None, which compares nothing"
 type Deduplication struct {
 	// source is what tells one delivery from another: Provider (the id that the provider's preset knows), Header, Body (of a
 	// JSON body, after its signature was found good), Signature (safe against replay, but a retry that is signed anew counts
@@ -238,6 +251,13 @@ type Deduplication struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
 	BodyPointers []JSONPointer `json:"bodyPointers,omitempty"`
+
+	// match is what two requests must have in common to be one delivery: ID (the id alone) or IDAndBody (the id and every byte of
+	// the body). If it is absent, it is ID where the id is under the signature, since senders may count their attempts in the body,
+	// and IDAndBody where it is not: anybody who has seen a request could send it under the id of a delivery to come, which would
+	// be taken for a repetition and lost. ID for an id that is not signed is reported in the condition Ready. Another value is refused.
+	// +optional
+	Match DeduplicationMatch `json:"match,omitempty"`
 
 	// windowSeconds is how long a FlowRun is kept at least, from when its request was received, so that a repetition of the
 	// delivery is recognised: from 1 to 2592000 (30 days). Anything else is refused. If it is absent, it is as long as the
@@ -279,11 +299,17 @@ type Response struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Body string `json:"body,omitempty"`
 
-	// contentType of the body: text/plain if absent. At most 128 printable characters.
+	// A browser takes what comes after a comma for the type, so there is none. XML is there for TwiML; that a browser runs nothing in
+	// it is left to the Content-Security-Policy that every answer has.
+
+	// contentType of the body: text/plain if absent. It must be one that browsers do not run: text/plain, application/json or another
+	// type that ends in +json, text/xml, application/xml, application/x-www-form-urlencoded or application/octet-stream, perhaps with
+	// parameters such as charset=utf-8; at most 128 characters. Anything else is refused. A trigger that has another one from before is
+	// served as text/plain, which the condition Ready reports.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[-!#$&^_.+0-9A-Za-z]+/[-!#$&^_.+0-9A-Za-z]+( *;[ -~]*)?$')",message="contentType must be a media type, such as text/plain"
+	// +kubebuilder:validation:XValidation:rule="self.lowerAscii().matches('^(text/(plain|xml)|application/(([-!#$&^_.+0-9a-z]+[+])?json|xml|x-www-form-urlencoded|octet-stream))( *; *[-_.0-9a-z]+=[-_.0-9a-z]+)*$')",message="contentType must be one that browsers do not run: text/plain, application/json or another type that ends in +json, text/xml, application/xml, application/x-www-form-urlencoded or application/octet-stream, perhaps with parameters such as charset=utf-8"
 	ContentType string `json:"contentType,omitempty"`
 
 	// unauthorizedBody is the body of the answer to a request whose signature is not good: Problem (the default, an

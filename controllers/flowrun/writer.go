@@ -31,8 +31,6 @@ const (
 	// leastInFlight is how many writes are under way at a time as long as that is enough, and mostInFlight how many it can become.
 	leastInFlight = 4
 	mostInFlight  = 32
-	// fieldManager is the name under which the API server records who dropped a payload.
-	fieldManager = "sluice-history"
 
 	// maxFailures is how many writes in a row may fail in a namespace before it is left alone, for shortAside at first, and
 	// for longAside at last.
@@ -164,7 +162,7 @@ func (w *writer) dropPayload(ctx context.Context, r *run) error {
 		Namespace(r.namespace).
 		Resource("flowruns").
 		Name(r.name).
-		Param("fieldManager", fieldManager).
+		Param("fieldManager", sluicev1alpha1.FieldManagerHistory).
 		Param("fieldValidation", metav1.FieldValidationStrict).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json").
 		MaxRetries(0).

@@ -86,17 +86,19 @@ func Resolve(in Inputs) Resolution {
 		Flow:      trigger.Spec.FlowRef.Name,
 		PublicURL: publicURL(in),
 		Limits:    limits(trigger.Spec.Limits),
-		Response:  response(trigger.Spec.Response),
 		Revision:  in.revision(),
 	}
 
+	var anotherType string
+	r.Response, anotherType = response(trigger.Spec.Response)
 	scheme, unaccepted := checkScheme(trigger, r.PublicURL)
 	if p := checkSpec(trigger); p != nil {
 		unaccepted = p
 	}
-	var outOfWindow string
+	var outOfWindow, unsafe string
 	if r.Deduplicate = deduplicates(trigger, scheme); r.Deduplicate {
 		r.Window, outOfWindow = window(trigger, scheme)
+		r.Match, unsafe = match(trigger.Spec.Deduplication, scheme)
 	}
 	var accepted *signature.Scheme
 	if unaccepted == nil {
@@ -117,8 +119,10 @@ func Resolve(in Inputs) Resolution {
 	if trigger.Spec.Deduplication.Source == sluicev1alpha1.DeduplicateByProvider && !r.Deduplicate {
 		remarks = append(remarks, fmt.Sprintf("Requests are not deduplicated: deliveries of %s have no id.", trigger.Spec.Provider))
 	}
-	if outOfWindow != "" {
-		remarks = append(remarks, outOfWindow)
+	for _, remark := range []string{outOfWindow, unsafe, anotherType} {
+		if remark != "" {
+			remarks = append(remarks, remark)
+		}
 	}
 
 	ready := unaccepted

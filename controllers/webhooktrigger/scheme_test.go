@@ -12,6 +12,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,10 +24,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/testenv"
 )
 
 const testURL = "https://hooks.example.com/hooks/shop/orders"
@@ -532,6 +536,7 @@ func TestResponse(t *testing.T) {
 		reason string
 		given  sluicev1alpha1.Response
 		want   route.Response
+		remark bool
 	}{
 		"Absent":  {reason: "the answer of all"},
 		"Problem": {reason: "the default, spelt out", given: sluicev1alpha1.Response{UnauthorizedBody: sluicev1alpha1.UnauthorizedProblem}},
@@ -548,17 +553,123 @@ func TestResponse(t *testing.T) {
 			reason: "as it is given", given: sluicev1alpha1.Response{Status: 201, Body: "{}", ContentType: "application/json", UnauthorizedBody: sluicev1alpha1.UnauthorizedEmpty},
 			want: route.Response{Override: true, Status: 201, Body: []byte("{}"), ContentType: "application/json", EmptyUnauthorized: true},
 		},
+		"HTML": {
+			reason: "stored before it was refused: the sender gets what it always got, and a browser gets text", remark: true,
+			given: sluicev1alpha1.Response{Status: 201, Body: "<script>alert(1)</script>", ContentType: "text/html"},
+			want:  route.Response{Override: true, Status: 201, Body: []byte("<script>alert(1)</script>"), ContentType: "text/plain; charset=utf-8"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tc.want, response(tc.given)); diff != "" {
-				t.Errorf("%s: the response (-want +got):\n%s", tc.reason, diff)
-			}
 			in := testInputs()
 			in.Trigger.Spec.Response = tc.given
-			if diff := cmp.Diff(tc.want, Resolve(in).Route.Response); diff != "" {
+			got := Resolve(in)
+			if diff := cmp.Diff(tc.want, got.Route.Response); diff != "" {
 				t.Errorf("%s: the response of the route (-want +got):\n%s", tc.reason, diff)
+			}
+			checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
+			if message := messageOf(got, sluicev1alpha1.ConditionReady); strings.Contains(message, "spec.response.contentType") != tc.remark {
+				t.Errorf("%s: the message is %q", tc.reason, message)
+			}
+		})
+	}
+}
+
+// TestInertTypes shows which content types a body can have: none in which a browser would run something, whatever it makes of the text.
+func TestInertTypes(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{
+		"text/plain", "Text/Plain", "text/plain; charset=utf-8", "text/plain;charset=UTF-8", "application/json", "application/json ; version=1; a_b=c.d",
+		"application/vnd.example+json", "application/problem+json", "text/xml", "application/xml", "application/x-www-form-urlencoded", "application/octet-stream",
+	} {
+		if !inert(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{
+		"text/html", "TEXT/HTML", "text/html; charset=utf-8", "application/xhtml+xml", "image/svg+xml", "application/rss+xml", "application/mathml+xml", "text/xsl",
+		"text/javascript", "application/javascript", "text/css", "application/pdf", "multipart/form-data", "multipart/x-mixed-replace", "message/rfc822", "image/png",
+		"a/b", "text/plain, text/html", "text/plain;,text/html", "text/plain; a=\",text/html", "text/plain; a=b,text/html", "text/plain\r\nX-A: b", "text/plain\n",
+		" text/plain", "text/plain ", "text/plain;", "text/plain; a", "text/plain; a=", `text/plain; a="b"`, "application/+json", "application/json+xml",
+		"application/j\u017fon", "te\u212at/plain", "application/\u212a+json", "+json", "json", "*/*", "application/unknown",
+	} {
+		if inert(bad) {
+			t.Errorf("%q is good enough", bad)
+		}
+	}
+
+	t.Log("and the API has the same expression")
+	raw, err := os.ReadFile(filepath.Join(testenv.Root(), "config", "crd", "bases", "sluice.dev_webhooktriggers.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var definition any
+	if err := yaml.Unmarshal(raw, &definition); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(texts(definition), "self.lowerAscii().matches('"+inertType.String()+"')") {
+		t.Errorf("the CustomResourceDefinition has another one than %s", inertType)
+	}
+}
+
+// texts returns all texts in a value that was decoded from YAML.
+func texts(value any) (found []string) {
+	switch v := value.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		for _, element := range v {
+			found = append(found, texts(element)...)
+		}
+	case map[string]any:
+		for _, member := range v {
+			found = append(found, texts(member)...)
+		}
+	}
+	return found
+}
+
+// TestMatch shows what two requests of one delivery have in common, and when the user is told that this is not safe.
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	byHeader := func(match sluicev1alpha1.DeduplicationMatch) sluicev1alpha1.Deduplication {
+		return sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Id", Match: match}
+	}
+	ofProviders := func(match sluicev1alpha1.DeduplicationMatch) sluicev1alpha1.Deduplication {
+		return sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateByProvider, Match: match}
+	}
+	byEvent := sluicev1alpha1.Deduplication{
+		Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/event-data/id"}, Match: sluicev1alpha1.MatchID,
+	}
+	cases := map[string]struct {
+		reason string
+		spec   sluicev1alpha1.WebhookTriggerSpec
+		want   route.Match
+		remark bool
+	}{
+		"Default":         {reason: "by whether the id is signed", spec: ofProvider("GitHub", ofProviders(""))},
+		"Absent":          {reason: "the same", spec: ofProvider("GitHub", sluicev1alpha1.Deduplication{})},
+		"ID":              {reason: "the id is signed", spec: ofProvider("Svix", ofProviders("ID")), want: route.MatchID},
+		"IDAndBody":       {reason: "the user wants both", spec: ofProvider("Svix", ofProviders("IDAndBody")), want: route.MatchIDAndBody},
+		"Unsigned":        {reason: "the user wants it so", spec: ofProvider("GitHub", ofProviders("ID")), want: route.MatchID, remark: true},
+		"UnsignedAnyway":  {reason: "that is the default", spec: ofProvider("GitHub", ofProviders("IDAndBody")), want: route.MatchIDAndBody},
+		"UnsignedInBody":  {reason: "that is not in the part of the body that is signed", spec: ofProvider("Mailgun", byEvent), want: route.MatchID, remark: true},
+		"Unknown":         {reason: "stored under another definition", spec: ofProvider("GitHub", ofProviders("Body"))},
+		"NotDeduplicated": {reason: "nothing is compared", spec: ofProvider("GitHub", sluicev1alpha1.Deduplication{Source: "None", Match: "ID"})},
+		"OwnUnsigned":     {reason: "the default scheme signs no header", spec: ofSignature(sluicev1alpha1.SignatureScheme{Algorithm: "SHA-256"}, byHeader("ID")), want: route.MatchID, remark: true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := testInputs()
+			in.Trigger.Spec = tc.spec
+			got := Resolve(in)
+			if got.Route.Match != tc.want {
+				t.Errorf("%s: match is %d, want %d", tc.reason, got.Route.Match, tc.want)
+			}
+			if message := messageOf(got, sluicev1alpha1.ConditionReady); strings.Contains(message, "spec.deduplication.match") != tc.remark {
+				t.Errorf("%s: the message is %q", tc.reason, message)
 			}
 		})
 	}

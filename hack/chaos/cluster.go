@@ -225,6 +225,13 @@ func makeTrigger(t *trigger, flow string) *sluicev1alpha1.WebhookTrigger {
 	if t.deduplicates {
 		made.Spec.Deduplication = sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateByHeader, Header: deliveryHeader}
 	}
+	if t.signsID {
+		made.Spec.Algorithm, made.Spec.Deduplication.Header = "", ""
+		made.Spec.Signature = sluicev1alpha1.SignatureScheme{
+			Algorithm: sluicev1alpha1.SignatureAlgorithm(sluicev1alpha1.AlgorithmSHA256), Headers: []sluicev1alpha1.HeaderName{signatureHeader},
+			Template: "{id}.{body}", IDHeader: deliveryHeader,
+		}
+	}
 	return made
 }
 

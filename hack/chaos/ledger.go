@@ -24,7 +24,8 @@ type sort int
 const (
 	// genuine is one that must be stored in the end.
 	genuine sort = iota
-	// rival is one of several bodies under one delivery id: one of them must be stored in the end, and no other.
+	// rival is one of several bodies under one delivery id that is signed: one of them must be stored in the end, and no other. The
+	// others are taken for repetitions of it.
 	rival
 	// single is one that is sent once, whatever the answer is.
 	single
@@ -42,6 +43,7 @@ type delivery struct {
 	kind    string // for people
 	trigger string // as namespace/name
 	id      string // the delivery id; empty if it has none
+	signsID bool   // the delivery id is signed, and tells the delivery from others without the body
 	digest  digest
 	sort    sort
 
@@ -176,12 +178,20 @@ func (l *ledger) note(d *delivery, a answer, where string) {
 		}
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusRequestTimeout:
 		d.unclear++
-	case http.StatusUnauthorized, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+	case http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		d.refused = a.status
 	default:
 		d.unclear++
 		l.violatedLocked(ruleAnswer, "%s: %d by %s", d, a.status, where)
 	}
+}
+
+// identity is what one FlowRun must have in common with all requests that answers named it to.
+func (d *delivery) identity() string {
+	if d.signsID {
+		return d.trigger + " " + d.id
+	}
+	return fmt.Sprintf("%s %s %x", d.trigger, d.id, d.digest)
 }
 
 // String describes a delivery for people. It says nothing of its body.
@@ -215,10 +225,10 @@ func (l *ledger) compare(runs []storedRun) []violation {
 	byID := map[string][]storedRun{}
 	for _, run := range runs {
 		byDigest[run.digest] = append(byDigest[run.digest], run)
-		if run.id != "" {
-			byID[run.trigger+" "+run.id] = append(byID[run.trigger+" "+run.id], run)
-		}
 		d, known := l.deliveries[run.digest]
+		if known && run.id != "" {
+			byID[d.identity()] = append(byID[d.identity()], run)
+		}
 		switch {
 		case run.digest != run.said:
 			violated(ruleDigest, "FlowRun %s says it has another body than it has", run.name)
@@ -248,27 +258,27 @@ func (l *ledger) compare(runs []storedRun) []violation {
 			violated(ruleOften, "%s: %d FlowRuns, %d named, %d answers unclear", d, len(stored), len(d.runs), d.unclear)
 		}
 		for _, name := range d.runs {
+			if d.sort == rival {
+				stored = byID[d.identity()]
+			}
 			if !slices.ContainsFunc(stored, func(run storedRun) bool { return run.name == name }) {
 				violated(ruleStored, "%s, as %s", d, name)
 			}
 			if d.id == "" {
 				continue
 			}
-			if other, ok := named[d.trigger+" "+d.id]; ok && other != name {
+			if other, ok := named[d.identity()]; ok && other != name {
 				violated(ruleNames, "%s: %s and %s", d, other, name)
 			}
-			named[d.trigger+" "+d.id] = name
+			named[d.identity()] = name
 		}
 	}
 	for _, d := range l.sorted() {
 		switch {
-		case (d.sort == genuine || d.sort == single) && d.refused != 0 && d.refused != http.StatusUnprocessableEntity:
+		case (d.sort == genuine || d.sort == rival || d.sort == single) && d.refused != 0 && d.refused != http.StatusUnprocessableEntity:
 			violated(ruleWrongly, "%s: %d", d, d.refused)
-		case d.sort == genuine && d.refused == 0 && len(d.runs) == 0,
-			d.sort == rival && named[d.trigger+" "+d.id] == "" && d.refused != http.StatusUnprocessableEntity:
+		case (d.sort == genuine || d.sort == rival) && d.refused == 0 && len(d.runs) == 0:
 			violated(ruleSettled, "%s after %d requests", d, d.sent)
-		case d.sort == rival && d.refused != 0 && d.refused != http.StatusConflict && d.refused != http.StatusUnprocessableEntity:
-			violated(ruleWrongly, "%s: %d", d, d.refused)
 		}
 	}
 	return append(found, l.broken...)
@@ -291,9 +301,9 @@ type totals struct {
 	Genuine    int `json:"genuine"`
 	Accepted   int `json:"acknowledged"`
 	Refused    int `json:"refusedByPolicy"`
-	// Conflicting is how many were answered 409, because another body was stored under their delivery id.
-	Conflicting int `json:"conflicting"`
-	Forged      int `json:"forged"`
+	// Repeating is how many were taken for repetitions, because another body was stored under their delivery id, which is signed.
+	Repeating int `json:"takenForRepetitions"`
+	Forged    int `json:"forged"`
 	// Again is how many deliveries without an id were stored more than once, because an answer was lost.
 	Again int `json:"storedAgainWithoutId"`
 	// Untold is how many were stored although their senders were never told so, or gave up.
@@ -322,11 +332,11 @@ func (l *ledger) add(runs []storedRun) totals {
 		if len(d.runs) > 0 {
 			t.Accepted++
 		}
-		switch d.refused {
-		case http.StatusUnprocessableEntity:
+		if d.refused == http.StatusUnprocessableEntity {
 			t.Refused++
-		case http.StatusConflict:
-			t.Conflicting++
+		}
+		if d.sort == rival && len(d.runs) > 0 && times[d.digest] == 0 {
+			t.Repeating++
 		}
 		if d.id == "" && times[d.digest] > 1 {
 			t.Again++

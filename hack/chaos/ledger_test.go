@@ -17,7 +17,13 @@ import (
 const testTrigger = "chaos/orders"
 
 func testDelivery(body, id string, s sort) *delivery {
-	return &delivery{number: 1, kind: "test", trigger: testTrigger, id: id, digest: sha256.Sum256([]byte(body)), sort: s}
+	return &delivery{number: 1, kind: "test", trigger: testTrigger, id: id, signsID: id != "", digest: sha256.Sum256([]byte(body)), sort: s}
+}
+
+// unsigned makes the delivery one whose id is not signed.
+func unsigned(d *delivery) *delivery {
+	d.signsID = false
+	return d
 }
 
 func testRun(name, body, id string) storedRun {
@@ -75,9 +81,17 @@ func TestCompare(t *testing.T) {
 			reason: "of two bodies under one id, one is stored",
 			sent: []sentDelivery{
 				{testDelivery("a", "1", rival), []answer{ok(202, "chaos/a")}},
-				{testDelivery("b", "1", rival), []answer{ok(409, "")}},
+				{testDelivery("b", "1", rival), []answer{ok(200, "chaos/a")}},
 			},
 			runs: []storedRun{testRun("chaos/a", "a", "1")},
+		},
+		"TwoBodiesUnsigned": {
+			reason: "an id that is not signed is not the delivery's alone",
+			sent: []sentDelivery{
+				{unsigned(testDelivery("a", "1", genuine)), []answer{ok(202, "chaos/a")}},
+				{unsigned(testDelivery("b", "1", genuine)), []answer{ok(202, "chaos/b"), ok(200, "chaos/b")}},
+			},
+			runs: []storedRun{testRun("chaos/a", "a", "1"), testRun("chaos/b", "b", "1")},
 		},
 		"RefusedByPolicy": {
 			reason: "422 is the owner's will",
@@ -132,7 +146,7 @@ func TestCompare(t *testing.T) {
 		"NeitherRival": {
 			reason: "one of them has to be stored",
 			sent: []sentDelivery{
-				{testDelivery("a", "1", rival), []answer{ok(409, "")}},
+				{testDelivery("a", "1", rival), []answer{ok(503, "")}},
 				{testDelivery("b", "1", rival), []answer{ok(503, "")}},
 			},
 			want: []string{ruleSettled, ruleSettled},
@@ -204,10 +218,26 @@ func TestCompare(t *testing.T) {
 			sent:   []sentDelivery{{testDelivery("a", "1", genuine), []answer{ok(401, "")}}},
 			want:   []string{ruleWrongly},
 		},
-		"WronglyConflicting": {
-			reason: "there is no other body of this id",
-			sent:   []sentDelivery{{testDelivery("a", "1", genuine), []answer{ok(409, "")}}},
-			want:   []string{ruleWrongly},
+		"Conflict": {
+			reason: "no delivery is refused for its id",
+			sent:   []sentDelivery{{testDelivery("a", "1", rival), []answer{ok(409, ""), ok(202, "chaos/a")}}},
+			runs:   []storedRun{testRun("chaos/a", "a", "1")},
+			want:   []string{ruleAnswer},
+		},
+		"TwiceUnsigned": {
+			reason: "with the same body it is the same delivery",
+			sent:   []sentDelivery{{unsigned(testDelivery("a", "1", genuine)), []answer{ok(202, "chaos/a"), ok(202, "chaos/b")}}},
+			runs:   []storedRun{testRun("chaos/a", "a", "1"), testRun("chaos/b", "a", "1")},
+			want:   []string{ruleOnce, ruleNames},
+		},
+		"OtherForBodyUnsigned": {
+			reason: "what is stored is another delivery",
+			sent: []sentDelivery{
+				{unsigned(testDelivery("a", "1", genuine)), []answer{ok(202, "chaos/a")}},
+				{unsigned(testDelivery("b", "1", genuine)), []answer{ok(200, "chaos/a")}},
+			},
+			runs: []storedRun{testRun("chaos/a", "a", "1")},
+			want: []string{ruleStored},
 		},
 		"ServerError": {
 			reason: "500 is no answer to count on",
@@ -263,7 +293,8 @@ func TestTotals(t *testing.T) {
 		{testDelivery("c", "", genuine), []answer{ok(http.StatusServiceUnavailable, ""), ok(http.StatusAccepted, "chaos/c2")}},
 		{testDelivery("d", "", forged), []answer{ok(http.StatusUnauthorized, "")}},
 		{testDelivery("e", "5", genuine), []answer{ok(http.StatusUnprocessableEntity, "")}},
-		{testDelivery("f", "6", rival), []answer{ok(http.StatusConflict, "")}},
+		{testDelivery("f", "6", rival), []answer{ok(http.StatusOK, "chaos/f2")}},
+		{testDelivery("f2", "6", rival), []answer{ok(http.StatusAccepted, "chaos/f2")}},
 		{testDelivery("g", "", unwanted), []answer{{fate: abandoned}}},
 	} {
 		l.expect(s.delivery)
@@ -272,10 +303,10 @@ func TestTotals(t *testing.T) {
 			l.note(s.delivery, a, "test")
 		}
 	}
-	runs := []storedRun{testRun("chaos/a", "a", "1"), testRun("chaos/b", "b", ""), testRun("chaos/c1", "c", ""), testRun("chaos/c2", "c", "")}
+	runs := []storedRun{testRun("chaos/a", "a", "1"), testRun("chaos/b", "b", ""), testRun("chaos/c1", "c", ""), testRun("chaos/c2", "c", ""), testRun("chaos/f2", "f2", "6")}
 	want := totals{
-		Deliveries: 7, Requests: 9, Answered: 7, Cut: 1, Abandoned: 1, Genuine: 5, Accepted: 2, Refused: 1, Conflicting: 1, Forged: 1,
-		Again: 1, Untold: 1, Stored: 4,
+		Deliveries: 8, Requests: 10, Answered: 8, Cut: 1, Abandoned: 1, Genuine: 6, Accepted: 4, Refused: 1, Repeating: 1, Forged: 1,
+		Again: 1, Untold: 1, Stored: 5,
 	}
 	if diff := cmp.Diff(want, l.add(runs)); diff != "" {
 		t.Errorf("the totals (-want +got):\n%s", diff)

@@ -89,7 +89,11 @@ func (l *load) serve(ctx context.Context, a *arrival) {
 		wait(ctx, later)
 		l.deliver(ctx, t, d, a, 0, nil)
 	case kindRivals:
-		first, second := l.open(a, t, 0, rival), l.open(a, t, 1, rival)
+		s := genuine // with another body, an id that is not signed is another delivery
+		if t.signsID {
+			s = rival
+		}
+		first, second := l.open(a, t, 0, s), l.open(a, t, 1, s)
 		var other sync.WaitGroup
 		other.Go(func() { l.deliver(ctx, t, second, a, 1, nil) })
 		l.deliver(ctx, t, first, a, 0, nil)
@@ -110,7 +114,7 @@ func (l *load) serve(ctx context.Context, a *arrival) {
 
 // open opens a page of the ledger for a body of the arrival.
 func (l *load) open(a *arrival, t *trigger, index int, s sort) *delivery {
-	d := &delivery{number: a.number, kind: string(a.kind), trigger: t.String(), digest: sha256.Sum256(a.body(l.seed, index)), sort: s}
+	d := &delivery{number: a.number, kind: string(a.kind), trigger: t.String(), digest: sha256.Sum256(a.body(l.seed, index)), sort: s, signsID: t.signsID}
 	if t.deduplicates {
 		d.id = a.id()
 	}
@@ -121,7 +125,7 @@ func (l *load) open(a *arrival, t *trigger, index int, s sort) *delivery {
 // message signs a body, and changes the headers if it is told how.
 func (l *load) message(a *arrival, t *trigger, body, key []byte, signature func(string) string) *message {
 	m := &message{body: body, pace: paceOf(a.kind, l.slow), chunked: a.kind == kindTooLongPart}
-	value := sign(key, body)
+	value := t.sign(key, a, body)
 	if signature != nil {
 		value = signature(value)
 	}
@@ -179,7 +183,7 @@ func (l *load) forge(ctx context.Context, a *arrival, t *trigger) {
 	var change func(string) string
 	switch a.kind {
 	case kindAltered:
-		signed := sign(key, body)
+		signed := t.sign(key, a, body)
 		change = func(string) string { return signed }
 		body[a.random.IntN(len(body))] ^= 1 << a.random.IntN(8)
 	case kindOtherKey:

@@ -177,7 +177,7 @@ func (r *report) markdown() string {
 		{"genuine deliveries", t.Genuine},
 		{"acknowledged", t.Accepted},
 		{"refused by the admission policy", t.Refused},
-		{"answered 409, as another body was stored under their id", t.Conflicting},
+		{"taken for a repetition, as another body was stored under their signed id", t.Repeating},
 		{"forged deliveries", t.Forged},
 		{"FlowRuns that etcd has held", t.Stored},
 		{"stored, and the sender was told that it is not known", t.Untold},

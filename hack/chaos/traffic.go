@@ -29,8 +29,8 @@ const maxBody = 1 << 20
 // A trigger is what senders know of a WebhookTrigger.
 type trigger struct {
 	namespace, name string
-	// deduplicates says whether deliveries have an id, in deliveryHeader.
-	deduplicates bool
+	// deduplicates says whether deliveries have an id, in deliveryHeader, and signsID whether it is signed.
+	deduplicates, signsID bool
 
 	mu     sync.Mutex
 	secret string // the name of the Secret with its key
@@ -43,7 +43,7 @@ type trigger struct {
 // The triggers. Those of the tenant are in a namespace of their own.
 const (
 	triggerPlain    = "plain"    // no delivery ids
-	triggerOrders   = "orders"   // delivery ids
+	triggerOrders   = "orders"   // delivery ids, signed; those of the others are not
 	triggerRotating = "rotating" // its key is replaced now and then
 	triggerPoliced  = "policed"  // an admission policy refuses its FlowRuns now and then
 	triggerTenant   = "tenant"   // its namespace's quota is used up now and then
@@ -61,6 +61,7 @@ func newTriggers(seed uint64) map[string]*trigger {
 	triggers := map[string]*trigger{}
 	for _, name := range []string{triggerPlain, triggerOrders, triggerRotating, triggerPoliced, triggerTenant, triggerCalm, triggerProbe} {
 		t := &trigger{namespace: mainNamespace, name: name, deduplicates: name != triggerPlain && name != triggerCalm && name != triggerProbe, using: map[string]int{}}
+		t.signsID = name == triggerOrders
 		if name == triggerTenant {
 			t.namespace = tenantNamespace
 		}
@@ -95,6 +96,14 @@ func (t *trigger) use(number uint64) (key []byte, over func()) {
 		defer t.mu.Unlock()
 		t.using[name]--
 	}
+}
+
+// sign signs a body of an arrival.
+func (t *trigger) sign(key []byte, a *arrival, body []byte) string {
+	if t.signsID {
+		body = append([]byte(a.id()+"."), body...)
+	}
+	return sign(key, body)
 }
 
 // inUse returns how many requests are under way that are signed with the key.
@@ -133,7 +142,7 @@ const (
 	kindIdentified  kind = "signed, with an id"                 // stored once
 	kindTwins       kind = "twice at the same time"             // stored once, by two replicas
 	kindRepeated    kind = "repeated later"                     // stored once
-	kindRivals      kind = "one id, two bodies"                 // one of them stored, the other 409
+	kindRivals      kind = "one id, two bodies"                 // stored once, or each of them where the id is not signed
 	kindPreceded    kind = "a forgery under its id first"       // the forgery refused, the genuine stored
 	kindLarge       kind = "large"                              // stored
 	kindTrickled    kind = "slow"                               // stored

@@ -41,8 +41,9 @@ type Route struct {
 	Former []signature.Key
 	// PublicURL is the URL that senders post to, without a query, for schemes that sign it.
 	PublicURL string
-	// Deduplicate says that requests of one delivery id become one FlowRun.
+	// Deduplicate says that requests of one delivery become one FlowRun, and Match what tells one delivery from another.
 	Deduplicate bool
+	Match       Match
 	// Limits are the trigger's own, beside those of the server.
 	Limits Limits
 	// Window is how long that FlowRun is kept at least, so that repetitions are recognised. It is 0 if Deduplicate is false.
@@ -54,6 +55,18 @@ type Route struct {
 
 	rate *rate.Limiter // set by the Table; nil for no bound
 }
+
+// A Match is what two requests of one delivery have in common.
+type Match int
+
+const (
+	// MatchDefault is MatchID where the delivery id is signed, and otherwise MatchIDAndBody.
+	MatchDefault Match = iota
+	// MatchID is the delivery id.
+	MatchID
+	// MatchIDAndBody is the delivery id and every byte of the body.
+	MatchIDAndBody
+)
 
 // A Response is how the answers of a trigger differ from those of others.
 type Response struct {

@@ -5,7 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 
 package signature
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // maxAdyenItems is far more than Adyen sends: one, in JSON.
 const maxAdyenItems = 64
@@ -14,6 +17,12 @@ const maxAdyenItems = 64
 var adyenFields = []pointer{
 	{"pspReference"}, {"originalReference"}, {"merchantAccountCode"}, {"merchantReference"},
 	{"amount", "value"}, {"amount", "currency"}, {"eventCode"}, {"success"},
+}
+
+// adyenSigns says whether a pointer leads to one of them, in whatever item.
+func adyenSigns(p pointer) bool {
+	return len(p) > 3 && p[0] == "notificationItems" && p[2] == "NotificationRequestItem" &&
+		slices.ContainsFunc(adyenFields, func(signed pointer) bool { return slices.Equal(signed, p[3:]) })
 }
 
 // findAdyen: each item carries a signature of eight of its fields; the rest of the body is not signed. That is the scheme of

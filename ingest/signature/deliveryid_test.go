@@ -86,3 +86,52 @@ func TestSignatureAsDeliveryID(t *testing.T) {
 		t.Errorf("got %q and %q", lower.DeliveryID, upper.DeliveryID)
 	}
 }
+
+// TestSignsDeliveryID shows which ids are taken for signed. One that is not may be anybody's, and what is taken for a repetition because
+// of it is lost.
+func TestSignsDeliveryID(t *testing.T) {
+	const item = "/notificationItems/0/NotificationRequestItem"
+	tests := map[string]struct {
+		reason   string
+		provider string
+		id       signature.DeliveryID // empty for the preset's own
+		want     bool
+	}{
+		"GitHub":              {reason: "a header that is not signed", provider: "GitHub"},
+		"Svix":                {reason: "a header that is", provider: "Svix", want: true},
+		"Stripe":              {reason: "the whole body is", provider: "Stripe", id: signature.DeliveryID{BodyPointers: []string{"/anything"}}, want: true},
+		"GitLabToken":         {reason: "a token signs nothing", provider: "GitLabToken", id: signature.DeliveryID{BodyPointers: []string{"/anything"}}},
+		"Adyen":               {reason: "these fields are signed", provider: "AdyenStandard", want: true},
+		"AdyenAmount":         {reason: "so is this one", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{item + "/amount/value"}}, want: true},
+		"AdyenOtherItem":      {reason: "and that of each item", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{"/notificationItems/12/NotificationRequestItem/success"}}, want: true},
+		"AdyenEventDate":      {reason: "this one is not", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{item + "/eventDate"}}},
+		"AdyenOneIsNot":       {reason: "who can change a part of the id can change the id", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{item + "/pspReference", "/live"}}},
+		"AdyenElsewhere":      {reason: "it has that name only", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{"/pspReference"}}},
+		"AdyenBeside":         {reason: "it is beside the item", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{"/notificationItems/0/x/pspReference"}}},
+		"AdyenDeeper":         {reason: "what is signed is a value, and nothing is below it", provider: "AdyenStandard", id: signature.DeliveryID{BodyPointers: []string{item + "/pspReference/0"}}},
+		"Mailgun":             {reason: "the token is signed", provider: "Mailgun", want: true},
+		"MailgunTimestamp":    {reason: "so is the time", provider: "Mailgun", id: signature.DeliveryID{BodyPointers: []string{"/signature/timestamp"}}, want: true},
+		"MailgunEvent":        {reason: "the event is not", provider: "Mailgun", id: signature.DeliveryID{BodyPointers: []string{"/event-data/id"}}},
+		"MailgunTokenAndMore": {reason: "who can change a part of the id can change the id", provider: "Mailgun", id: signature.DeliveryID{BodyPointers: []string{"/signature/token", "/event-data/id"}}},
+		"HubSpot":             {reason: "the whole body is", provider: "HubSpot", id: signature.DeliveryID{BodyPointers: []string{"/0/eventId"}}, want: true},
+		"TwilioBody":          {reason: "the body may be signed by a digest in the URL or as parameters; nobody vouches for JSON in it", provider: "Twilio", id: signature.DeliveryID{BodyPointers: []string{"/sid"}}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			preset, ok := signature.PresetByName(tc.provider)
+			if !ok {
+				t.Fatal("there is no such preset")
+			}
+			scheme := preset.Scheme
+			if len(tc.id.BodyPointers) > 0 {
+				scheme.DeliveryID = tc.id
+			}
+			if err := scheme.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			if got := scheme.SignsDeliveryID(); got != tc.want {
+				t.Errorf("%s: signed %t, want %t", tc.reason, got, tc.want)
+			}
+		})
+	}
+}

@@ -5,6 +5,13 @@ SPDX-License-Identifier: Apache-2.0
 
 package signature
 
+import "slices"
+
+// mailgunSigns says whether a pointer leads to the timestamp or the token.
+func mailgunSigns(p pointer) bool {
+	return slices.Equal(p, pointer{"signature", "timestamp"}) || slices.Equal(p, pointer{"signature", "token"})
+}
+
 // findMailgun: the body has an object signature with a timestamp, a token and the signature of the two, one behind the other.
 // The rest of the body is not signed. (documentation.mailgun.com, "Securing webhooks")
 func findMailgun(_ Request, _ carried, body []byte) ([]message, Cause) {

@@ -350,7 +350,7 @@ func (s Scheme) SignsDeliveryID() bool {
 	case len(s.DeliveryID.Headers) > 0:
 		return s.signs(partID)
 	case len(s.DeliveryID.BodyPointers) > 0:
-		return s.Special == "" || s.Special.lookup().signsDeliveryID
+		return s.Special == "" || s.Special.signsPointers(s.DeliveryID.BodyPointers)
 	default:
 		return s.DeliveryID.Signature
 	}

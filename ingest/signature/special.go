@@ -5,6 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 package signature
 
+import "slices"
+
 // Special names a function that finds what is signed, where no Template can say it.
 type Special string
 
@@ -23,10 +25,11 @@ type special struct {
 	// has vouched for yet, so it is bounded by maxUnverified and never panics.
 	find func(r Request, c carried, body []byte) ([]message, Cause)
 
-	inBody          bool // the signatures are in the body
-	signsTimestamp  bool // that of the headers
-	signsURL        bool
-	signsDeliveryID bool // what a pointer into the body leads to; pointers that leave what is signed make a lie of it
+	inBody         bool // the signatures are in the body
+	signsTimestamp bool // that of the headers
+	signsURL       bool
+	// signsPointer says whether what a pointer into the body leads to is signed; nil if nothing is.
+	signsPointer func(pointer) bool
 }
 
 // A message is something that is signed.
@@ -45,18 +48,30 @@ func (s Special) lookup() special {
 	case SpecialTwilio:
 		return special{find: findTwilio, signsURL: true}
 	case SpecialAdyen:
-		return special{find: findAdyen, inBody: true, signsDeliveryID: true}
+		return special{find: findAdyen, inBody: true, signsPointer: adyenSigns}
 	case SpecialMailgun:
-		return special{find: findMailgun, inBody: true, signsDeliveryID: true}
+		return special{find: findMailgun, inBody: true, signsPointer: mailgunSigns}
 	case SpecialContentful:
-		return special{find: findContentful, signsTimestamp: true, signsURL: true, signsDeliveryID: true}
+		return special{find: findContentful, signsTimestamp: true, signsURL: true, signsPointer: wholeBody}
 	case SpecialHubSpot:
-		return special{find: findHubSpot, signsTimestamp: true, signsURL: true, signsDeliveryID: true}
+		return special{find: findHubSpot, signsTimestamp: true, signsURL: true, signsPointer: wholeBody}
 	}
 	return special{}
 }
 
+// wholeBody is for schemes that sign every byte of it.
+func wholeBody(pointer) bool { return true }
+
 func (s Special) inBody() bool { return s.lookup().inBody }
+
+// signsPointers says whether all that is at these JSON pointers is signed.
+func (s Special) signsPointers(texts []string) bool {
+	signs := s.lookup().signsPointer
+	return signs != nil && !slices.ContainsFunc(texts, func(text string) bool {
+		p, err := parsePointer(text)
+		return err != nil || !signs(p)
+	})
+}
 
 // one returns a single message with a signature in the headers.
 func one(contents ...[]byte) []message { return []message{{contents: contents}} }

@@ -385,7 +385,7 @@ func checkAnswer(t *testing.T, name, method string, r reply, limit int64) {
 	if got := r.header.Get("Content-Type"); got != want {
 		t.Errorf("%s: content type is %q, want %q", name, got, want)
 	}
-	if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" {
+	if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" || r.header.Get("Content-Security-Policy") != "default-src 'none'; sandbox" {
 		t.Errorf("%s: headers are %v", name, r.header)
 	}
 	for header, statuses := range map[string][]int{"Allow": {405}, "Www-Authenticate": {401}, "Retry-After": {429, 503}} {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -194,8 +195,12 @@ func TestDeduplication(t *testing.T) {
 	namespace := env.Namespace(t)
 	env.Create(t, makeFlow(namespace), makeSecret(namespace, keyText))
 	for name, d := range map[string]sluicev1alpha1.Deduplication{
-		"by-header":    {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Delivery"},
-		"by-body":      {Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/event/id", "/attempt"}},
+		"by-header":       {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Delivery"},
+		"by-body":         {Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/event/id", "/attempt"}},
+		"by-header-alone": {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Delivery", Match: sluicev1alpha1.MatchID},
+		"by-body-and-all": {
+			Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/event/id", "/attempt"}, Match: sluicev1alpha1.MatchIDAndBody,
+		},
 		"by-signature": {Source: sluicev1alpha1.DeduplicateBySignature},
 		"none":         {Source: sluicev1alpha1.DeduplicateNone},
 		"unset":        {},
@@ -221,11 +226,14 @@ func TestDeduplication(t *testing.T) {
 	}{
 		"HeaderSame":      {"the same delivery", "by-header", "d1", one, 200, true, false},
 		"HeaderOther":     {"another delivery of the same content", "by-header", "d2", one, 202, false, true},
-		"HeaderConflict":  {"a seen id with other content", "by-header", "d1", other, 409, false, false},
+		"HeaderContent":   {"a seen id with other content: it is not signed, so this can be another delivery", "by-header", "d1", other, 202, false, true},
+		"HeaderIDAlone":   {"the owner has chosen so", "by-header-alone", "d1", other, 200, true, false},
 		"HeaderMissing":   {"without an id there is nothing to go by, and nothing must be lost", "by-header", "", one, 202, false, true},
 		"BodySame":        {"the same delivery under another header", "by-body", "d2", one, 200, true, false},
 		"BodyOther":       {"another event", "by-body", "d1", other, 202, false, true},
-		"BodyConflict":    {"a seen id with other content", "by-body", "d1", same, 409, false, false},
+		"BodyContent":     {"a seen id with other content, and the id is signed: some senders count their attempts", "by-body", "d1", same, 200, true, false},
+		"BodyAndContent":  {"the owner has chosen so", "by-body-and-all", "d1", same, 202, false, true},
+		"BodyAndSame":     {"the same delivery", "by-body-and-all", "d1", one, 200, true, false},
 		"BodyNoJSON":      {"a body that has no id is no reason to lose it", "by-body", "d1", `no json`, 202, false, true},
 		"BodyHalfAnID":    {"one of two parts is not the id", "by-body", "d1", `{"event": {"id": "e1"}}`, 202, false, true},
 		"SignatureSame":   {"a replay with the header changed", "by-signature", "d2", one, 200, true, false},
@@ -235,7 +243,7 @@ func TestDeduplication(t *testing.T) {
 		"HeaderUpperCase": {"ids have case", "by-header", "D1", one, 202, false, true},
 	}
 	first := map[string]reply{}
-	for _, trigger := range []string{"by-header", "by-body", "by-signature", "none", "unset"} {
+	for _, trigger := range []string{"by-header", "by-header-alone", "by-body", "by-body-and-all", "by-signature", "none", "unset"} {
 		first[trigger] = send(trigger, "d1", one)
 		acceptedRun(t, namespace, first[trigger])
 	}
@@ -488,6 +496,14 @@ func TestResponses(t *testing.T) {
 		change(&trigger.Spec)
 		env.Create(t, trigger)
 	}
+	// One that the API server lets nobody store any more.
+	old := makeTrigger(namespace)
+	old.Name = "html"
+	old.Spec.Response = sluicev1alpha1.Response{Status: 200, Body: `<script>alert(1)</script>`, ContentType: "text/html"}
+	if err := env.Client.Create(t.Context(), old.DeepCopy()); !apierrors.IsInvalid(err) {
+		t.Errorf("a trigger that answers with HTML is stored: %v", err)
+	}
+	env.Store(t, "webhooktriggers", poison(t, old, "WebhookTrigger", old.Name))
 	o := startOperator(t, namespace)
 	signed := []string{contentLength(2), "X-HMAC-HASH: " + sign(keyText, "{}")}
 	metaSigned := func(key string) []string {
@@ -509,6 +525,7 @@ func TestResponses(t *testing.T) {
 		"Empty401":       {"on this too", "POST", "empty-200", []string{contentLength(2)}, 401, "", "", 0},
 		"NoContent":      {"an answer that cannot have a body", "POST", "no-content", signed, 204, "", "", 1},
 		"Text":           {"a body of the user's own", "POST", "text", signed, 202, "application/xml", "<ok/>", 1},
+		"HTML":           {"a type from before, in which a browser could run something", "POST", "html", signed, 200, "text/plain; charset=utf-8", "<script>alert(1)</script>", 1},
 		"MetaGood":       {"the verify token", "GET", "meta?" + metaQuery(verifyToken), nil, 200, "text/plain; charset=utf-8", "1158201444", 0},
 		"MetaKey":        {"a key is for signing", "GET", "meta?" + metaQuery(keyText), nil, 403, problem, forbidden, 0},
 		"MetaWrongToken": {"somebody guesses", "GET", "meta?" + metaQuery("x"), nil, 403, problem, forbidden, 0},
@@ -540,7 +557,18 @@ func TestResponses(t *testing.T) {
 		if n := countRuns(t, namespace) - before; n != tc.runs {
 			t.Errorf("%s (%s): %d runs were made, want %d", name, tc.reason, n, tc.runs)
 		}
+		if policy := r.header.Get("Content-Security-Policy"); policy != "default-src 'none'; sandbox" {
+			t.Errorf("%s (%s): the policy is %q", name, tc.reason, policy)
+		}
 	}
+
+	testenv.Eventually(t, patience, func() error { // the owner is told
+		stdout, stderr, err := env.Kubectl(t, "", "get", "webhooktrigger", "html", "-n", namespace, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")]}`)
+		if err != nil || !strings.Contains(stdout, `"status":"True"`) || !strings.Contains(stdout, "is sent as text/plain") {
+			return fmt.Errorf("the condition Ready is %s: %w %s", stdout, err, stderr)
+		}
+		return nil
+	})
 
 	t.Log("the owners are told of wrong tokens, of each trigger once")
 	for name, want := range map[string]string{"meta": "A handshake got 403 (verify token wrong)", "meta-of-old": "A handshake got 403 (verify token unset)"} {

@@ -44,7 +44,7 @@ var healthy = func() map[string]string {
 		series[of(`sluice_ingest_requests_total{result="accepted"}`)] = "0+60x480"
 		series[of(`sluice_ingest_requests_total{result="duplicate"}`)] = "0+1x480"
 		series[of(`sluice_ingest_requests_total{result="unauthorized"}`)] = "0+1x480"
-		for _, result := range []string{"conflicting", "unavailable", "no_capacity", "cannot_store", "not_stored", "refused", "failed", "forbidden", "too_many_guesses"} {
+		for _, result := range []string{"unavailable", "no_capacity", "cannot_store", "not_stored", "refused", "failed", "forbidden", "too_many_guesses"} {
 			series[of(`sluice_ingest_requests_total{result="`+result+`"}`)] = never
 		}
 		for _, short := range []string{"memory", "slow_sender", "rate", "concurrency", "queue", "wait", "circuit", "guesses"} {
@@ -266,16 +266,6 @@ func TestAlerts(t *testing.T) {
 			reason: "it was more than 15 minutes ago",
 			change: map[string]string{`ingest-0 sluice_ingest_requests_total{result="refused"}`: "0x100 1x300"},
 			nearly: []string{"SluiceRefusedForGood"},
-		},
-		"Conflicting": {
-			reason: "two bodies have one delivery id",
-			change: map[string]string{`ingest-1 sluice_ingest_requests_total{result="conflicting"}`: "0x110 1x300"},
-			want:   []string{"SluiceConflictingDeliveries"},
-		},
-		"ConflictingBefore": {
-			reason: "it was more than 15 minutes ago",
-			change: map[string]string{`ingest-1 sluice_ingest_requests_total{result="conflicting"}`: "0x100 1x300"},
-			nearly: []string{"SluiceConflictingDeliveries"},
 		},
 		"UnavailableTriggers": {
 			reason: "somebody sends to a trigger that cannot accept, for more than half an hour",
