@@ -25,6 +25,9 @@ const (
 	ErrIDMissing     Cause = "id missing"         // the scheme signs a delivery id, and there is none
 	ErrBodyMalformed Cause = "body malformed"     // a scheme has to read the body to find what is signed, and cannot
 	ErrMismatch      Cause = "signature mismatch" // another key, or another content
+
+	ErrQueryMismatch  Cause = "query mismatch"  // not the query that the trigger states
+	ErrQueryAmbiguous Cause = "query ambiguous" // the signature is good, and the same bytes could be of another query and body
 )
 
 // Causes returns every Cause.
@@ -32,7 +35,7 @@ func Causes() []Cause {
 	return []Cause{
 		ErrHeaderMissing, ErrHeaderRepeated, ErrHeaderLength, ErrHeaderMalformed,
 		ErrTimestampMissing, ErrTimestampMalformed, ErrTimestampStale, ErrTimestampFuture,
-		ErrIDMissing, ErrBodyMalformed, ErrMismatch,
+		ErrIDMissing, ErrBodyMalformed, ErrMismatch, ErrQueryMismatch, ErrQueryAmbiguous,
 	}
 }
 

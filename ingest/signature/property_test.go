@@ -172,10 +172,10 @@ func TestAnySchemeSignsAndVerifies(t *testing.T) {
 		for name := range maps.Clone(good.Headers) {
 			headers := http.Header(good.Headers).Clone()
 			delete(headers, name)
-			check("without "+name, signature.Request{Method: good.Method, URL: good.URL, Headers: headers}, body, s.now, false)
+			check("without "+name, signature.Request{Method: good.Method, URL: good.URL, Query: good.Query, Headers: headers}, body, s.now, false)
 			headers = http.Header(good.Headers).Clone()
 			headers[name] = append(headers[name], headers[name][0])
-			check("twice "+name, signature.Request{Method: good.Method, URL: good.URL, Headers: headers}, body, s.now, false)
+			check("twice "+name, signature.Request{Method: good.Method, URL: good.URL, Query: good.Query, Headers: headers}, body, s.now, false)
 		}
 	}
 }

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package signature_test
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,6 +47,8 @@ func TestContentful(t *testing.T) {
 		reason string
 		change func(h http.Header)
 		url    string
+		query  string
+		method string
 		want   error
 	}{
 		"Good":           {reason: "as signed"},
@@ -70,7 +73,7 @@ func TestContentful(t *testing.T) {
 			if tc.url == "" {
 				tc.url = address
 			}
-			_, err := v.Verify(signature.Request{Method: http.MethodPost, URL: tc.url, Headers: headers}, []byte(body), time.Unix(1767225601, 0))
+			_, err := v.Verify(signature.Request{Method: cmp.Or(tc.method, http.MethodPost), URL: tc.url, Query: tc.query, Headers: headers}, []byte(body), time.Unix(1767225601, 0))
 			if err != tc.want { //nolint:errorlint // It is returned as it is.
 				t.Errorf("%s: got %v, want %v", tc.reason, err, tc.want)
 			}
