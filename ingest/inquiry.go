@@ -127,7 +127,10 @@ func (q *inquiries) look(ctx context.Context, i inquiry) {
 		}
 	}()
 	explanation := signature.Explanation{Hint: signature.HintNone, Cause: i.cause}
-	if i.body != nil || i.cause != signature.ErrMismatch {
+	switch {
+	case i.cause == signature.ErrQueryAmbiguous: // the cause says it all, and the body may be missing
+		explanation.Hint = signature.HintStateQuery
+	case i.body != nil || i.cause != signature.ErrMismatch:
 		explanation = i.target.Verifier.Explain(i.request, i.body, i.at, i.target.Former...)
 		explanation.Cause = i.cause
 	}

@@ -405,6 +405,7 @@ func FuzzExplain(f *testing.F) {
 		`|the timestamp is [0-9]+ seconds (further ahead|older) than the tolerance allows|the timestamp is in another unit than expected` +
 		`|the request was signed with the former key "former"|the body has other white space than what was signed: it was written anew on its way, or the sender signed a newline that it does not send` +
 		`|the body is compressed; probably its content was signed before that|the signature is one of the body alone, but the scheme signs more than that` +
+		`|the request has another query than spec\.publicURL, or none` +
 		`|no usual mistake explains it; compare the key, and the bytes that the sender signs|nothing more is known)$`)
 	f.Fuzz(func(t *testing.T, value, timestamp, contentEncoding string, body, secret []byte, choice uint8) {
 		scheme := signature.Scheme{Algorithm: signature.SHA256}

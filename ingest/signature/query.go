@@ -67,12 +67,11 @@ func onlyInQuery(text string) bool {
 	return true
 }
 
-// A urlEnd is what stands behind the URL in what is signed. The zero value is what leaves no query that is not stated: anything
-// that a query may have, or a URL behind the body.
+// A urlEnd is what stands behind the URL in what is signed, if it can tell where a query ends. The zero value cannot: a method, digits,
+// or nothing, as where the URL stands behind the body, which could have the like of it at its end.
 type urlEnd struct {
-	text   string // between the URL and what comes next
-	body   bool   // the body comes next
-	behind bool   // the URL stands behind the body
+	text string // between the URL and what comes next
+	body bool   // the body comes next
 }
 
 // determined says whether it follows from what is signed where the URL ends. A query ends before the first byte that no query
@@ -82,8 +81,8 @@ func (e urlEnd) determined(q query, body []byte) bool {
 	case q.stated:
 		return true
 	case q.text == "": // and there could be one, if what follows looked like it
-		return e.behind || e.text != "" || !e.body || len(body) == 0 || body[0] != '?'
-	case e.behind, strings.HasPrefix(e.text, "?"), !onlyInQuery(q.text):
+		return e.text != "" || !e.body || len(body) == 0 || body[0] != '?'
+	case strings.HasPrefix(e.text, "?"), !onlyInQuery(q.text):
 		return false
 	case !onlyInQuery(e.text):
 		return true

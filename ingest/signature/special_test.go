@@ -60,9 +60,16 @@ func TestContentful(t *testing.T) {
 		"TimestampUnlisted": {reason: "it could be set to now", change: func(h http.Header) {
 			h.Set("X-Contentful-Signed-Headers", "x-contentful-signed-headers")
 		}, want: signature.ErrHeaderMalformed},
-		"OtherPath": {reason: "the path is signed", url: "https://hooks.example.com/hooks/shop/other", want: signature.ErrMismatch},
-		"Query":     {reason: "it would not be signed as it is", url: address + "?a=1", want: signature.ErrMismatch},
-		"NoURL":     {reason: "a URL that cannot be read is no URL", url: ":", want: signature.ErrMismatch},
+		"OtherPath":   {reason: "the path is signed", url: "https://hooks.example.com/hooks/shop/other", want: signature.ErrMismatch},
+		"Query":       {reason: "it would not be signed as it is", query: "a=1", want: signature.ErrMismatch},
+		"StatedQuery": {reason: "nor as the trigger states it", url: address + "?a=1", query: "a=1", want: signature.ErrMismatch},
+		"OtherQuery":  {reason: "it is not what the trigger states", url: address + "?a=1", query: "a=2", want: signature.ErrQueryMismatch},
+		"OtherMethod": {reason: "it is no method", method: "POST\n/hooks", want: signature.ErrMismatch},
+		"OddName":     {reason: "no header has such a name", change: func(h http.Header) { h.Set("X-Contentful-Signed-Headers", list+",a;b:c") }, want: signature.ErrHeaderMalformed},
+		"PairInValue": {reason: "it could be a header of its own", change: func(h http.Header) {
+			h.Set("Content-Type", "application/json;x-contentful-timestamp:1767225600001")
+		}, want: signature.ErrHeaderMalformed},
+		"NoURL": {reason: "a URL that cannot be read is no URL", url: ":", want: signature.ErrMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			headers := good()

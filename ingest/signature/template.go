@@ -139,7 +139,7 @@ func (t template) fixesDigits() bool {
 func (t template) urlEnd() urlEnd {
 	i := t.index(partURL)
 	if i < 0 || i > t.index(partBody) {
-		return urlEnd{behind: true}
+		return urlEnd{}
 	}
 	next := t[i+1] // there is one: the body follows
 	if next.part == partText {

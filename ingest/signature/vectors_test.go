@@ -42,6 +42,8 @@ type vector struct {
 	Expect string `json:"expect"`
 	Level  string `json:"level"`
 	Why    string `json:"why"`
+
+	stated bool // the trigger states the query
 }
 
 func (v vector) body(t testing.TB) []byte {
@@ -73,6 +75,9 @@ func (v vector) request() signature.Request {
 		header.Set(name, value)
 	}
 	address, query, _ := strings.Cut(v.URL, "?")
+	if v.stated {
+		address = v.URL
+	}
 	return signature.Request{Method: v.Method, URL: address, Query: query, Headers: header}
 }
 
@@ -162,6 +167,10 @@ func TestProviderVectors(t *testing.T) {
 		counts[v.Level]++
 		if got := v.verify(t, schemeOf(t, v.Provider)); got != want {
 			t.Errorf("%s: got %s, want %s (%s: %s)", v.ID, got, want, v.Level, v.Why)
+		}
+		v.stated = true
+		if got := v.verify(t, schemeOf(t, v.Provider)); got != want {
+			t.Errorf("%s, with the query stated: got %s, want %s (%s: %s)", v.ID, got, want, v.Level, v.Why)
 		}
 	}
 	for id := range deviations {
