@@ -130,6 +130,8 @@ func (q *inquiries) look(ctx context.Context, i inquiry) {
 	switch {
 	case i.cause == signature.ErrQueryAmbiguous: // the cause says it all, and the body may be missing
 		explanation.Hint = signature.HintStateQuery
+	case i.cause == signature.ErrIDAmbiguous:
+		explanation.Hint = signature.HintIDInBody
 	case i.body != nil || i.cause != signature.ErrMismatch:
 		explanation = i.target.Verifier.Explain(i.request, i.body, i.at, i.target.Former...)
 		explanation.Cause = i.cause

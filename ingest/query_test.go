@@ -40,6 +40,7 @@ func TestQueryDoesNotBecomeBody(t *testing.T) {
 	}{
 		"JSON":       {reason: "its first byte is in no query", query: "?tenant=1", body: `{"event_id":"1"}`, genuine: http.StatusAccepted},
 		"NoQuery":    {reason: "there is none", body: `{"event_id":"1"}`, genuine: http.StatusAccepted},
+		"NoBody":     {reason: "it could have been a form", query: "?tenant=1", genuine: http.StatusUnauthorized},
 		"Form":       {reason: "it could have been the query", query: "?tenant=1", body: "&a=1", genuine: http.StatusUnauthorized},
 		"FormStated": {reason: "the trigger says what the query is", stated: "?tenant=1", query: "?tenant=1", body: "&a=1", genuine: http.StatusAccepted},
 		"JSONStated": {reason: "the same with JSON", stated: "?tenant=1", query: "?tenant=1", body: `{"event_id":"1"}`, genuine: http.StatusAccepted},

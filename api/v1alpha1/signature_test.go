@@ -424,6 +424,10 @@ func TestSchemeCombinationsRefused(t *testing.T) {
 		"template with the URL twice": {
 			reason: "each placeholder stands there once", value: scheme(object{"template": "{url}{body}{url}"}), want: []string{onceMessage},
 		},
+		"template with a question mark behind the URL": {
+			reason: "what follows could be the query", value: scheme(object{"template": "{url}?{body}"}),
+			want: []string{"template has ? behind {url}: put another text there, or it could pass for the beginning of a query"},
+		},
 		"template of text": {reason: "the body is not signed", value: scheme(object{"template": "body"}), want: []string{noBodyMessage}},
 		"template with BODY": {
 			reason: "placeholders have a case", value: scheme(object{"template": "{BODY}"}), want: []string{noBodyMessage, bracesMessage},

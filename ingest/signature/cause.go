@@ -28,6 +28,7 @@ const (
 
 	ErrQueryMismatch  Cause = "query mismatch"  // not the query that the trigger states
 	ErrQueryAmbiguous Cause = "query ambiguous" // the signature is good, and the same bytes could be of another query and body
+	ErrIDAmbiguous    Cause = "id ambiguous"    // the signature is good, and the same bytes could be of another id and body
 )
 
 // Causes returns every Cause.
@@ -35,7 +36,7 @@ func Causes() []Cause {
 	return []Cause{
 		ErrHeaderMissing, ErrHeaderRepeated, ErrHeaderLength, ErrHeaderMalformed,
 		ErrTimestampMissing, ErrTimestampMalformed, ErrTimestampStale, ErrTimestampFuture,
-		ErrIDMissing, ErrBodyMalformed, ErrMismatch, ErrQueryMismatch, ErrQueryAmbiguous,
+		ErrIDMissing, ErrBodyMalformed, ErrMismatch, ErrQueryMismatch, ErrQueryAmbiguous, ErrIDAmbiguous,
 	}
 }
 

@@ -38,6 +38,7 @@ const (
 	HintCompressed       Hint = "Compressed"       // the body is compressed, and its content may be what was signed
 	HintContent          Hint = "Content"          // something else was signed: the body alone matches
 	HintStateQuery       Hint = "StateQuery"       // the signature is good, but not for this query and body alone: the trigger has to state the query
+	HintIDInBody         Hint = "IDInBody"         // the signature is good, but the body begins or ends like more of the id
 	HintOtherQuery       Hint = "OtherQuery"       // the request has another query than the trigger states, or none
 )
 
@@ -98,6 +99,8 @@ func (e Explanation) String() string {
 		return "the body is compressed; probably its content was signed before that"
 	case HintStateQuery:
 		return "the signature is good, but a part of the query could have been signed as a part of the body, or the other way round; set spec.publicURL to the URL that the sender posts to, with its query"
+	case HintIDInBody:
+		return "the signature is good, but a part of the body could have been signed as a part of the delivery id; that the template separates them by a text that neither has would help"
 	case HintOtherQuery:
 		return "the request has another query than spec.publicURL, or none"
 	case HintContent:
@@ -144,6 +147,8 @@ func (v *Verifier) Explain(r Request, body []byte, now time.Time, former ...Key)
 		x.explain(former, &e)
 	case ErrQueryAmbiguous:
 		e.Hint = HintStateQuery
+	case ErrIDAmbiguous:
+		e.Hint = HintIDInBody
 	case ErrQueryMismatch:
 		e.Hint = HintOtherQuery
 	case ErrHeaderRepeated, ErrTimestampMalformed, ErrBodyMalformed:

@@ -6,12 +6,14 @@ SPDX-License-Identifier: Apache-2.0
 package signature
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 )
 
-// What is signed is one text, and a request is accepted only if no other one could be made of it: where one part ends and the
-// next begins has to follow from the text and the scheme. Nothing has to be looked at for most parts:
+// What is signed is one text, and a request is accepted only if its sender can have sent no other one with that text: where one
+// part ends and the next begins has to follow from the text and the scheme. That the one that was sent is refused is not enough. Nothing
+// has to be looked at for most parts:
 //
 //   - Each placeholder stands in a template at most once, the body always. So what stands before the body is read from the
 //     beginning, what stands behind it from the end, and the body is what is left.
@@ -19,9 +21,8 @@ import (
 //   - No method begins or ends with another one.
 //   - A timestamp of RFC 3339 ends with its zone and begins with its year. One of digits ends at what is no digit; where
 //     nothing of that kind stands beside it, it has as many digits as any time of now.
-//   - An id has text beside it, which it must not contain.
 //
-// What is left is a query that the trigger does not state.
+// What is left are a query that the trigger does not state, and an id.
 
 // methods are all that may be signed. None begins or ends with another.
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
@@ -52,9 +53,12 @@ func (r Request) resolve(special Special) (string, query, Cause) {
 	return r.URL, query{}, ""
 }
 
-// inQuery says whether a query may have the byte (RFC 3986, section 3.4).
+// queryChars are what a query may have beside letters and digits (RFC 3986, section 3.4).
+const queryChars = "-._~!$&'()*+,;=:@/?%"
+
+// inQuery says whether a query may have the byte.
 func inQuery(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=:@/?%", c) >= 0
+	return isAlphanumeric(c) || strings.IndexByte(queryChars, c) >= 0
 }
 
 // onlyInQuery says whether a query may be the text.
@@ -75,17 +79,65 @@ type urlEnd struct {
 }
 
 // determined says whether it follows from what is signed where the URL ends. A query ends before the first byte that no query
-// may have; that has to stand in the text behind it, or right behind that.
+// may have. That stands in the text behind it, or it is the first of the body; of that, only JSON will do: of another body, which began
+// with what a query may have, this could be the end.
 func (e urlEnd) determined(q query, body []byte) bool {
 	switch {
 	case q.stated:
 		return true
 	case q.text == "": // and there could be one, if what follows looked like it
 		return e.text != "" || !e.body || len(body) == 0 || body[0] != '?'
-	case strings.HasPrefix(e.text, "?"), !onlyInQuery(q.text):
+	case !onlyInQuery(q.text):
 		return false
 	case !onlyInQuery(e.text):
 		return true
 	}
-	return e.body && (len(body) == 0 || !inQuery(body[0]))
+	return e.body && len(body) > 0 && !inQuery(body[0]) && json.Valid(body)
+}
+
+// An idEnd is what stands between an id and the body. A text beside the id that no id has tells where that ends.
+type idEnd struct {
+	text   string // that is nearest to the body, on the side of the id; empty if there is nothing to see to
+	chars  string // of all that stands in between
+	behind bool   // the id stands behind the body
+}
+
+// idChars are what ids are made of, beside letters and digits.
+const idChars = "-_.:/+~@|"
+
+// determined says whether the body could begin, or end where the id stands behind it, with more of an id and all that follows that.
+func (e idEnd) determined(body []byte) bool {
+	if e.text == "" {
+		return true
+	}
+	run := 0
+	if e.behind {
+		for run < len(body) && e.has(body[len(body)-1-run]) {
+			run++
+		}
+		return !strings.Contains(string(body[len(body)-run:])+e.text[:len(e.text)-1], e.text)
+	}
+	for run < len(body) && e.has(body[run]) {
+		run++
+	}
+	return !strings.Contains(e.text[1:]+string(body[:run]), e.text)
+}
+
+// has says whether the byte is one of an id, or of what stands between it and the body.
+func (e idEnd) has(c byte) bool {
+	return isAlphanumeric(c) || strings.IndexByte(idChars, c) >= 0 || strings.IndexByte(e.chars, c) >= 0
+}
+
+// onlyInID says whether an id may be the text.
+func onlyInID(text string) bool {
+	for i := range len(text) {
+		if !(idEnd{}).has(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return isDigit(c) || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

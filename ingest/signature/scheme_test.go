@@ -142,6 +142,11 @@ func TestSchemeValidate(t *testing.T) {
 			scheme: signature.Scheme{Algorithm: signature.SHA256, Template: "{url}{body}{url}"},
 			want:   []string{"template has {url} more than once"},
 		},
+		"QuestionMarkBehindURL": {
+			reason: "what follows could be the query",
+			scheme: signature.Scheme{Algorithm: signature.SHA256, Template: "{url}?{body}"},
+			want:   []string{"template has ? behind {url}"},
+		},
 		"IDBehindTimestamp": {
 			reason: "the same at its other side",
 			scheme: signature.Scheme{

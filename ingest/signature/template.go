@@ -95,6 +95,9 @@ func parseTemplate(s string) (template, error) {
 			return nil, fmt.Errorf("template has {%s} more than once: leave all but one out, or a part of one could pass for a part of the other", name)
 		}
 	}
+	if i := t.index(partURL); i >= 0 && i+1 < len(t) && strings.HasPrefix(t[i+1].text, "?") {
+		return nil, errors.New("template has ? behind {url}: put another text there, or it could pass for the beginning of a query")
+	}
 	return t, nil
 }
 
@@ -146,6 +149,33 @@ func (t template) urlEnd() urlEnd {
 		return urlEnd{text: next.text, body: t[i+2].part == partBody}
 	}
 	return urlEnd{body: next.part == partBody}
+}
+
+// idEnd returns what stands between the id and the body.
+func (t template) idEnd() (end idEnd) {
+	id, body := t.index(partID), t.index(partBody)
+	if id < 0 {
+		return idEnd{}
+	}
+	end.behind = id > body
+	between := t[min(id, body)+1 : max(id, body)]
+	beside := between[0].text // of the id: there is one
+	if end.behind {
+		beside = between[len(between)-1].text
+	}
+	if !onlyInID(beside) {
+		return idEnd{}
+	}
+	for _, piece := range between {
+		end.chars += piece.text
+		if piece.text != "" && (!end.behind || end.text == "") {
+			end.text = piece.text
+		}
+	}
+	if t.index(partURL) >= 0 {
+		end.chars += queryChars
+	}
+	return end
 }
 
 // index returns where the part stands first, or -1.

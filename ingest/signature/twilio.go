@@ -120,7 +120,7 @@ func twilioParameters(r Request, body []byte) (string, Cause) {
 func twilioName(name string) bool {
 	for i := range len(name) {
 		c := name[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !isDigit(c) && strings.IndexByte("_-.[]", c) < 0 {
+		if !isAlphanumeric(c) && strings.IndexByte("_-.[]", c) < 0 {
 			return false
 		}
 	}

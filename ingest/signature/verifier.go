@@ -72,6 +72,7 @@ type compiled struct {
 	signsMethod      bool
 	digits           int    // that a timestamp in the headers must have; 0 if its end is told by what stands there
 	urlEnd           urlEnd // of the template
+	idEnd            idEnd  // of the template
 	single           bool   // there is one signature at most: one header has it, and nothing else
 }
 
@@ -152,7 +153,7 @@ func compile(scheme Scheme) (*compiled, error) {
 	fixesDigits := c.special.fixesDigits
 	if scheme.Special == "" {
 		c.template, _ = parseTemplate(c.scheme.Template) // as Validate did
-		c.urlEnd, fixesDigits = c.template.urlEnd(), c.template.fixesDigits()
+		c.urlEnd, c.idEnd, fixesDigits = c.template.urlEnd(), c.template.idEnd(), c.template.fixesDigits()
 	}
 	if fixesDigits {
 		c.digits = c.scheme.Timestamp.Unit.digits()
@@ -350,8 +351,11 @@ func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, stri
 	}
 	for _, k := range v.keys {
 		if id, ok := v.matchKey(k, r, p, body, messages); ok {
-			if v.signsURL && v.ambiguous(q, body, messages) {
+			switch {
+			case v.signsURL && v.ambiguous(q, body, messages):
 				return nil, "", ErrQueryAmbiguous
+			case v.needsID && !v.idEnd.determined(body):
+				return nil, "", ErrIDAmbiguous
 			}
 			return k, id, ""
 		}

@@ -256,6 +256,7 @@ func TestCauses(t *testing.T) {
 		signature.ErrHeaderMissing, signature.ErrHeaderRepeated, signature.ErrHeaderLength, signature.ErrHeaderMalformed,
 		signature.ErrTimestampMissing, signature.ErrTimestampMalformed, signature.ErrTimestampStale, signature.ErrTimestampFuture,
 		signature.ErrIDMissing, signature.ErrBodyMalformed, signature.ErrMismatch, signature.ErrQueryMismatch, signature.ErrQueryAmbiguous,
+		signature.ErrIDAmbiguous,
 	}
 	if diff := cmp.Diff(want, signature.Causes()); diff != "" {
 		t.Errorf("causes (-want +got):\n%s", diff)
