@@ -100,6 +100,9 @@ func TestAnySchemeSignsAndVerifies(t *testing.T) {
 		for i := range body {
 			body[i] = byte(r.Uint32())
 		}
+		if strings.Contains(scheme.Template, "{id}") { // beside an id only what no id has is sure to be told from it
+			body[0], body[len(body)-1] = '{', '}'
+		}
 		mac := s.mac(s.content(body))
 		good := s.request(mac)
 

@@ -79,8 +79,8 @@ type urlEnd struct {
 }
 
 // determined says whether it follows from what is signed where the URL ends. A query ends before the first byte that no query
-// may have. That stands in the text behind it, or it is the first of the body; of that, only JSON will do: of another body, which began
-// with what a query may have, this could be the end.
+// may have. That stands in the text behind it, or it is the first of the body; of that, only an object or array of JSON will do: of another
+// body, which began with what a query may have, this could be the end.
 func (e urlEnd) determined(q query, body []byte) bool {
 	switch {
 	case q.stated:
@@ -92,7 +92,7 @@ func (e urlEnd) determined(q query, body []byte) bool {
 	case !onlyInQuery(e.text):
 		return true
 	}
-	return e.body && len(body) > 0 && !inQuery(body[0]) && json.Valid(body)
+	return e.body && len(body) > 0 && (body[0] == '{' || body[0] == '[') && json.Valid(body)
 }
 
 // An idEnd is what stands between an id and the body. A text beside the id that no id has tells where that ends.

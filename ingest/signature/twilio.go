@@ -19,8 +19,9 @@ import (
 // maxFormParameters is far more than Twilio sends.
 const maxFormParameters = 1000
 
-// twilioFirst are the parameters of which one sorts first in what Twilio sends, the longest of them first.
-var twilioFirst = []string{"AccountSid", "Body", "CallSid"}
+// twilioFirst are the parameters of which one sorts first in what Twilio sends, with what their values begin with. The longest stands
+// first. In a query there would be a = between a name and a value.
+var twilioFirst = []string{"AccountSidAC", "CallSidCA"}
 
 // findTwilio: the URL, and behind it the form's parameters, sorted, each name followed by its value, without separators. If
 // the URL has a parameter bodySHA256, that stands for the body instead. (twilio.com/docs/usage/webhooks/webhooks-security)

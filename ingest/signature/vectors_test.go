@@ -139,6 +139,11 @@ var deviations = map[string]string{
 	"paddle-22-expired-by-1s": "the preset allows 5 minutes, because 5 seconds are said to refuse Paddle's own repetitions; the delivery id is signed",
 }
 
+// needStatedQuery are the vectors that are good only where the trigger states the query.
+var needStatedQuery = map[string]string{
+	"twilio-13-valid-unicode-parameters": "it begins with Body; Twilio's own requests have an AccountSid, which comes before that",
+}
+
 // inherent are the vectors that show what a scheme cannot see. All are accepted, as the scheme has it.
 var inherent = map[string]string{
 	"github-25-delivery-id-changed":             "the delivery id is not signed: Result.Signed is false",
@@ -165,8 +170,12 @@ func TestProviderVectors(t *testing.T) {
 		}
 		seen[v.ID] = true
 		counts[v.Level]++
-		if got := v.verify(t, schemeOf(t, v.Provider)); got != want {
-			t.Errorf("%s: got %s, want %s (%s: %s)", v.ID, got, want, v.Level, v.Why)
+		unstated := want
+		if needStatedQuery[v.ID] != "" {
+			unstated = "reject"
+		}
+		if got := v.verify(t, schemeOf(t, v.Provider)); got != unstated {
+			t.Errorf("%s: got %s, want %s (%s: %s)", v.ID, got, unstated, v.Level, v.Why)
 		}
 		v.stated = true
 		if got := v.verify(t, schemeOf(t, v.Provider)); got != want {
