@@ -29,5 +29,5 @@ func findHubSpot(r Request, c carried, q query, body []byte) ([]message, Cause) 
 	content = append(content, hubSpotDecoder.Replace(r.URL)...)
 	content = append(content, body...)
 	content = append(content, c.timestamp...)
-	return one(!urlEnd{body: true}.determined(q, body), content), ""
+	return one(!urlEnd{body: true}.determined("", q, body), content), ""
 }

@@ -71,20 +71,27 @@ func onlyInQuery(text string) bool {
 	return true
 }
 
-// A urlEnd is what stands behind the URL in what is signed, if it can tell where a query ends. The zero value cannot: a method, digits,
-// or nothing, as where the URL stands behind the body, which could have the like of it at its end.
+// A urlEnd is what stands behind the URL in what is signed, if it can tell where a query ends. The zero value cannot: that is a method
+// or digits.
 type urlEnd struct {
-	text string // between the URL and what comes next
-	body bool   // the body comes next
+	text   string // between the URL and what comes next; if it stands behind the body, all text between that and it
+	body   bool   // the body comes next
+	behind bool   // the URL stands behind the body, which could have the like of it at its end
 }
 
 // determined says whether it follows from what is signed where the URL ends. A query ends before the first byte that no query
 // may have. That stands in the text behind it, or it is the first of the body; of that, only an object or array of JSON will do: of another
 // body, which began with what a query may have, this could be the end.
-func (e urlEnd) determined(q query, body []byte) bool {
+func (e urlEnd) determined(address string, q query, body []byte) bool {
 	switch {
 	case q.stated:
 		return true
+	case e.behind: // there could be a query that ends with what stands in front of it
+		start := len(body)
+		for start > 0 && (inQuery(body[start-1]) || strings.IndexByte(idChars+e.text+address, body[start-1]) >= 0) {
+			start--
+		}
+		return q.text == "" && !strings.Contains(string(body[start:]), address+"?")
 	case q.text == "": // and there could be one, if what follows looked like it
 		return e.text != "" || !e.body || len(body) == 0 || body[0] != '?'
 	case !onlyInQuery(q.text):

@@ -174,7 +174,7 @@ func TestTimestampsAreWrittenInOneWay(t *testing.T) {
 func TestDigitsBesideDigits(t *testing.T) {
 	for template, fixed := range map[string]bool{
 		"{timestamp}{body}": true, "{body}{timestamp}": true, "{timestamp}0.{body}": true, "{body}.1{timestamp}": true, "{timestamp}{url}{body}": true,
-		"{timestamp}.{body}": false, "{body}.{timestamp}": false, "{timestamp}.0{body}": false, "v0:{timestamp}:{body}": false, "{body}|{timestamp}{url}": false,
+		"{timestamp}.{body}": false, "{body}.{timestamp}": false, "{timestamp}.0{body}": false, "v0:{timestamp}:{body}": false, "{body}|{timestamp}{url}": true, "{method}{timestamp}.{body}": true, "{body}.{timestamp}0": true,
 	} {
 		for unit, digits := range map[Unit]int{Seconds: 10, Milliseconds: 13, RFC3339: 0} {
 			v := verifierOf(t, Scheme{Algorithm: SHA256, Template: template, Timestamp: Timestamp{Headers: []string{"X-Time"}, Unit: unit}}, "geheim")

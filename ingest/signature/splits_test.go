@@ -292,9 +292,12 @@ func splitParts(r *rand.Rand, s *signer) parts {
 	switch r.IntN(3) {
 	case 0:
 	case 1:
-		p.query = pick("a=1", "a", "?", "a=1&b=2", "https://h/p?a", "a.b", "0", "a=1.", "a{}", p.timestamp)
+		p.query = pick("a=1", "a", "?", "a=1&b=2", "https://h/p?a", "x=https://h", "x=https://h/p", ".https://h/p", "|https://h/p", "a.b", "0", "a=1.", "a{}", p.timestamp)
 	case 2:
 		p.query = randomText(r, "a=&.?10:{|%/", 1, 5)
+	}
+	if r.IntN(8) == 0 { // a query that ends with all that stands in front of it
+		p.query = "x=" + pick(".", "0", "|", "") + p.url
 	}
 	if _, stated, ok := strings.Cut(p.url, "?"); ok {
 		p.query = stated

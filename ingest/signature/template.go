@@ -124,25 +124,37 @@ func (t template) separated() bool {
 	return true
 }
 
-// fixesDigits says whether only the number of its digits tells where a timestamp of digits ends or, behind the body, begins.
+// fixesDigits says whether only the number of its digits tells where a timestamp of digits ends or begins.
 func (t template) fixesDigits() bool {
 	i := t.index(partTimestamp)
 	if i < 0 {
 		return false
 	}
-	if i < t.index(partBody) {
-		next := t[i+1].text
-		return next == "" || isDigit(next[0])
+	if i > 0 {
+		if before := t[i-1].text; before == "" || isDigit(before[len(before)-1]) {
+			return true
+		}
 	}
-	before := t[i-1].text
-	return before == "" || isDigit(before[len(before)-1])
+	if i+1 < len(t) {
+		if next := t[i+1].text; next == "" || isDigit(next[0]) {
+			return true
+		}
+	}
+	return false
 }
 
 // urlEnd returns what stands behind the URL.
 func (t template) urlEnd() urlEnd {
-	i := t.index(partURL)
-	if i < 0 || i > t.index(partBody) {
+	i, body := t.index(partURL), t.index(partBody)
+	if i < 0 {
 		return urlEnd{}
+	}
+	if i > body {
+		end := urlEnd{behind: true}
+		for _, piece := range t[body:i] {
+			end.text += piece.text
+		}
+		return end
 	}
 	next := t[i+1] // there is one: the body follows
 	if next.part == partText {
