@@ -280,10 +280,7 @@ func (h *handler) serveRoute(w http.ResponseWriter, r *http.Request, target *rou
 func signedRequest(r *http.Request, target *route.Route) signature.Request {
 	request := signature.Request{Method: r.Method, Headers: r.Header}
 	if target.Verifier.NeedsURL() {
-		request.URL = target.PublicURL
-		if r.URL.RawQuery != "" {
-			request.URL += "?" + r.URL.RawQuery
-		}
+		request.URL, request.Query = target.PublicURL, r.URL.RawQuery
 	}
 	return request
 }

@@ -128,10 +128,15 @@ func (q *inquiries) look(ctx context.Context, i inquiry) {
 	}()
 	result := unauthorized.result
 	explanation := signature.Explanation{Hint: signature.HintNone, Cause: i.cause}
-	if i.cause.OfHandshake() {
+	switch {
+	case i.cause.OfHandshake():
 		result = forbidden.result
 		explanation = signature.ExplainHandshake(i.cause)
-	} else if i.body != nil || i.cause != signature.ErrMismatch {
+	case i.cause == signature.ErrQueryAmbiguous: // the cause says it all, and the body may be missing
+		explanation.Hint = signature.HintStateQuery
+	case i.cause == signature.ErrIDAmbiguous:
+		explanation.Hint = signature.HintIDInBody
+	case i.body != nil || i.cause != signature.ErrMismatch:
 		explanation = i.target.Verifier.Explain(i.request, i.body, i.at, i.target.Former...)
 		explanation.Cause = i.cause
 	}

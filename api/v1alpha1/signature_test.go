@@ -24,6 +24,7 @@ const (
 	headerMessage            = "must be the name of a header: letters, digits and '-'"
 	pointerMessage           = "must be a JSON pointer (RFC 6901) of at most 8 levels, such as /event/id"
 	pointerBytesMessage      = "must be at most 256 bytes in UTF-8"
+	onceMessage              = "template may have each placeholder once, or a part of one could pass for a part of the other"
 	noBodyMessage            = "template must contain {body}: what does not cover the body does not protect it"
 	bracesMessage            = "template may have the placeholders {body}, {timestamp}, {id}, {method} and {url}, and no other braces"
 	noTimestampMessage       = "template has {timestamp}: set timestamp.header or timestamp.field to say where it stands"
@@ -42,7 +43,7 @@ const (
 	verifyTokenMessage       = "handshake.verifyTokenRef is for the provider Meta"
 	verifyTokenKeyMessage    = "handshake.verifyTokenRef must not repeat secretRef"
 	verifyTokenOtherMessage  = "handshake.verifyTokenRef must not repeat one of additionalSecretRefs"
-	publicURLMessage         = "publicURL must be an http or https URL without a query, such as https://hooks.example.com/hooks/shop/orders"
+	publicURLMessage         = "publicURL must be an http or https URL without a fragment, such as https://hooks.example.com/hooks/shop/orders"
 	idForProviderMessage     = "deduplication.source Provider needs provider"
 	idNeedsHeaderMessage     = "deduplication.source Header needs deduplication.header"
 	idHeaderTwiceMessage     = "signature.idHeader is the delivery id already: leave deduplication.header out"
@@ -422,6 +423,25 @@ func TestSchemeCombinationsRefused(t *testing.T) {
 		"template without body": {
 			reason: "a signature of the time alone is good for any body", value: scheme(object{"template": "{timestamp}", "timestamp": object{"header": "X-T"}}),
 			want: []string{noBodyMessage},
+		},
+		"template with the body twice": {
+			reason: "where the first ends would depend on the second", value: scheme(object{"template": "{body}\n{body}"}), want: []string{onceMessage},
+		},
+		"template with the time twice": {
+			reason: "each placeholder stands there once", value: scheme(object{"template": "{timestamp}.{body}.{timestamp}"}), want: []string{onceMessage},
+		},
+		"template with the id twice": {
+			reason: "each placeholder stands there once", value: scheme(object{"template": "{id}.{id}.{body}", "idHeader": "X-Id"}), want: []string{onceMessage},
+		},
+		"template with the method twice": {
+			reason: "each placeholder stands there once", value: scheme(object{"template": "{method}{method}{body}"}), want: []string{onceMessage},
+		},
+		"template with the URL twice": {
+			reason: "each placeholder stands there once", value: scheme(object{"template": "{url}{body}{url}"}), want: []string{onceMessage},
+		},
+		"template with a question mark behind the URL": {
+			reason: "what follows could be the query", value: scheme(object{"template": "{url}?{body}"}),
+			want: []string{"template has ? behind {url}: put another text there, or it could pass for the beginning of a query"},
 		},
 		"template of text": {reason: "the body is not signed", value: scheme(object{"template": "body"}), want: []string{noBodyMessage}},
 		"template with BODY": {
@@ -884,8 +904,9 @@ func notURLs(field string) map[string]badField {
 	}
 	for name, value := range map[string]string{
 		"no scheme": "hooks.example.com/hooks", "another scheme": "ftp://hooks.example.com/", "scheme in upper case": "HTTPS://hooks.example.com/",
-		"a query": "https://hooks.example.com/?a=b", "an empty query": "https://hooks.example.com/?", "a query without a path": "https://hooks.example.com?a",
-		"a fragment": "https://hooks.example.com/#a", "no host": "https:///hooks", "nothing behind the scheme": "https://", "one slash": "https:/hooks.example.com",
+		"an empty query": "https://hooks.example.com/?", "a query without a path": "https://hooks.example.com?a",
+		"a fragment": "https://hooks.example.com/#a", "a fragment behind a query": "https://hooks.example.com/?a#b",
+		"a blank in the query": "https://hooks.example.com/?a=b c", "a brace in the query": "https://hooks.example.com/?a={}", "quotation marks in the query": `https://hooks.example.com/?"`, "no host": "https:///hooks", "nothing behind the scheme": "https://", "one slash": "https:/hooks.example.com",
 		"blank first": " https://hooks.example.com/", "line break in the host": "https://hooks\n.example.com/", "umlaut in the host": "https://hööks.example.com/",
 		"template in the host": "https://{{host}}/", "angle brackets": "<https://hooks.example.com/>", "quotation marks": `"https://hooks.example.com/"`,
 	} {
@@ -911,7 +932,8 @@ func TestTriggerFieldsAccepted(t *testing.T) {
 	add("spec.additionalSecretRefs", eight, []any{object{"name": "other", "key": "secretKey"}}, []any{object{"name": letters(253), "key": letters(253)}})
 	add("spec.publicURL",
 		"https://hooks.example.com", "http://localhost:8080/", "https://[::1]:8443/hooks/a", "https://user:password@hooks.example.com/a%20b/c;d=e,f",
-		"https://hooks.example.com/~a/(b)!*$&@:", "https://xn--hks-snaa.example.com/", "https://"+letters(1016))
+		"https://hooks.example.com/~a/(b)!*$&@:", "https://xn--hks-snaa.example.com/", "https://"+letters(1016),
+		"https://hooks.example.com/?a=b", "https://hooks.example.com/hooks/shop/orders?tenant=1&x[]=%20&y=a/b?c:d@e", "https://h/?"+letters(1013))
 	add("spec.deduplication",
 		object{"source": "Header", "header": "X-Id"}, object{"source": "Body", "bodyPointers": []any{"/id"}}, object{"source": "Signature"}, object{"source": "None"},
 		object{"source": "Signature", "windowSeconds": int64(1)}, object{"source": "Header", "header": "X-Id", "windowSeconds": int64(2592000)},
@@ -1008,9 +1030,9 @@ func TestKubectlApplySchemeRefused(t *testing.T) {
 		"additional key twice": {
 			reason: "which", good: everythingYAML, replace: "key: former", with: "key: secretKey", want: []string{invalid, "spec: Invalid value", repeatedRefMessage},
 		},
-		"public URL with a query": {
-			reason: "what it should be", good: everythingYAML, replace: "/hooks/shop/orders", with: "/hooks/shop/orders?a=b",
-			want: []string{invalid, `spec.publicURL: Invalid value: "https://hooks.example.com/hooks/shop/orders?a=b": ` + publicURLMessage},
+		"public URL with a fragment": {
+			reason: "what it should be", good: everythingYAML, replace: "/hooks/shop/orders", with: "/hooks/shop/orders#a",
+			want: []string{invalid, `spec.publicURL: Invalid value: "https://hooks.example.com/hooks/shop/orders#a": ` + publicURLMessage},
 		},
 		"number for a status": {
 			reason: "what it should be", good: everythingYAML, replace: "status: 200", with: "status: 404",

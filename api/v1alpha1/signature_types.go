@@ -71,6 +71,8 @@ type JSONPointer string
 // +kubebuilder:validation:XValidation:rule="!(has(self.template) && self.template.contains('{timestamp}')) || (has(self.timestamp) && (has(self.timestamp.header) || has(self.timestamp.field)))",message="template has {timestamp}: set timestamp.header or timestamp.field to say where it stands"
 // +kubebuilder:validation:XValidation:rule="!(has(self.timestamp) && (has(self.timestamp.header) || has(self.timestamp.field))) || (has(self.template) && self.template.contains('{timestamp}'))",message="timestamp is not signed: a timestamp from a header or field is of use only if template has {timestamp}"
 // +kubebuilder:validation:XValidation:rule="!has(self.template) || !self.template.matches('[{]id[}][{]|[}][{]id[}]')",message="template has {id} next to another placeholder: put text between them, such as a dot, or a part of one could pass for a part of the other"
+// +kubebuilder:validation:XValidation:rule="!has(self.template) || !self.template.matches('(?s)[{]body[}].*[{]body[}]|[{]timestamp[}].*[{]timestamp[}]|[{]id[}].*[{]id[}]|[{]method[}].*[{]method[}]|[{]url[}].*[{]url[}]')",message="template may have each placeholder once, or a part of one could pass for a part of the other"
+// +kubebuilder:validation:XValidation:rule="!has(self.template) || !self.template.contains('{url}?')",message="template has ? behind {url}: put another text there, or it could pass for the beginning of a query"
 // +kubebuilder:validation:XValidation:rule="(has(self.template) && self.template.contains('{id}')) == has(self.idHeader)",message="set idHeader if, and only if, template has {id}"
 // +kubebuilder:validation:XValidation:rule="has(self.fieldSeparator) == has(self.fields)",message="fields and fieldSeparator go together: set both or neither"
 // +kubebuilder:validation:XValidation:rule="!(has(self.fieldSeparator) && has(self.prefix))",message="a signature has a field name or a prefix, not both"
@@ -131,8 +133,8 @@ type SignatureScheme struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[ -~]+$')",message="a field must be printable ASCII characters, without a line break"
 	Fields []string `json:"fields,omitempty"`
 
-	// template is what is signed: text with {body}, which it must have, {timestamp}, {id}, {method} and {url}; just {body} if
-	// absent. At most 256 characters. {url} is the URL as the sender has it; see publicURL.
+	// template is what is signed: text with {body}, which it must have, {timestamp}, {id}, {method} and {url}, each once; just {body}
+	// if absent. At most 256 characters. {url} is the URL as the sender has it; see publicURL.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256

@@ -46,6 +46,10 @@ func checkScheme(trigger *sluicev1alpha1.WebhookTrigger, publicURL string) (sign
 		return scheme, &problem{sluicev1alpha1.ReasonPublicURLMissing,
 			"The scheme signs the URL: set spec.publicURL to the URL that the sender posts to, as it is configured there."}
 	}
+	if scheme.Special == signature.SpecialContentful && strings.Contains(publicURL, "?") {
+		return scheme, &problem{sluicev1alpha1.ReasonInvalidScheme,
+			"spec.publicURL has a query, which Contentful signs in a way that Sluice does not know: have Contentful post to a URL without one, and leave it out here."}
+	}
 	return scheme, nil
 }
 

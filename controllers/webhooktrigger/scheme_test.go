@@ -118,7 +118,8 @@ func TestOfferedSchemesWork(t *testing.T) {
 		"TemplateOf512Bytes":    {scheme: scheme{Template: "{body}" + strings.Repeat("ä", 244) + "€€€€€€"}},
 		"TemplateOf513Bytes":    {scheme: scheme{Template: "{body}" + strings.Repeat("ä", 243) + "€€€€€€€"}, refused: true},
 		"TemplateOf1006Bytes":   {scheme: scheme{Template: "{body}" + strings.Repeat("😀", 250)}, refused: true},
-		"TemplateOfBodies":      {scheme: scheme{Template: "{body}{body}\x00\n{body}"}},
+		"TemplateOfBodies":      {scheme: scheme{Template: "{body}{body}\x00\n{body}"}, refused: true},
+		"TemplateOfControls":    {scheme: scheme{Template: "\x00{body}\x00\n"}},
 		"EscapedBraces":         {scheme: scheme{Template: "{{{body}}}"}, refused: true},
 		"UnknownPlaceholder":    {scheme: scheme{Template: "{body}{host}"}, refused: true},
 		"EightLevels":           {scheme: inBody(strings.Repeat("/a", 8))},
@@ -373,6 +374,15 @@ func TestCheckScheme(t *testing.T) {
 			reason: "the URL is known", spec: ofSignature(sluicev1alpha1.SignatureScheme{Algorithm: "SHA-1", Template: "{url}{body}"}, sluicev1alpha1.Deduplication{}),
 			url: testURL,
 		},
+		"PlaceholderTwice": {
+			reason: "stored under a definition that allowed it", spec: ofSignature(sluicev1alpha1.SignatureScheme{Algorithm: "SHA-1", Template: "{body}{body}"}, sluicev1alpha1.Deduplication{}),
+			want: sluicev1alpha1.ReasonInvalidScheme, message: "{body} more than once: leave all but one out",
+		},
+		"QueryOfContentful": {
+			reason: "it would accept nothing", spec: ofProvider("Contentful", sluicev1alpha1.Deduplication{}), url: testURL + "?a=1",
+			want: sluicev1alpha1.ReasonInvalidScheme, message: "leave it out here",
+		},
+		"QueryOfSquare": {reason: "the query is stated", spec: ofProvider("Square", sluicev1alpha1.Deduplication{}), url: testURL + "?a=1"},
 		"DefaultScheme": {reason: "the URL is of no interest", spec: testInputs().Trigger.Spec},
 	}
 	for name, tc := range cases {
@@ -682,6 +692,7 @@ func TestPublicURL(t *testing.T) {
 		"External": {reason: "that of the operator", external: "https://hooks.example.com", want: "https://hooks.example.com/hooks/shop/orders"},
 		"WithPath": {reason: "an ingress may add a path", external: "https://example.com/sluice", want: "https://example.com/sluice/hooks/shop/orders"},
 		"Own":      {reason: "the trigger's own, byte for byte", spec: "https://example.com/a/", want: "https://example.com/a/"},
+		"Query":    {reason: "the query is a part of it", spec: "https://example.com/a?b=c", want: "https://example.com/a?b=c"},
 		"Both":     {reason: "the trigger's own goes first", spec: "https://example.com", external: "https://hooks.example.com", want: "https://example.com"},
 	}
 	for name, tc := range cases {

@@ -39,7 +39,7 @@ type Route struct {
 	// Former are the keys that Verifier had before they were last changed. They accept nothing: they are there to say of a
 	// refused request that it was signed with one of them.
 	Former []signature.Key
-	// PublicURL is the URL that senders post to, without a query, for schemes that sign it.
+	// PublicURL is the URL that senders post to, for schemes that sign it. If it has a query, requests must have the same.
 	PublicURL string
 	// Deduplicate says that requests of one delivery become one FlowRun, and Match what tells one delivery from another.
 	Deduplicate bool

@@ -13,7 +13,8 @@ import (
 // maxAdyenItems is far more than Adyen sends: one, in JSON.
 const maxAdyenItems = 64
 
-// adyenFields are signed, in this order, with colons between them and nothing escaped. A missing one counts as empty.
+// adyenFields are signed, in this order, with colons between them and nothing escaped. A missing one counts as empty. Only one of
+// them, the merchant's own reference, may have colons itself: it is then what the others leave.
 var adyenFields = []pointer{
 	{"pspReference"}, {"originalReference"}, {"merchantAccountCode"}, {"merchantReference"},
 	{"amount", "value"}, {"amount", "currency"}, {"eventCode"}, {"success"},
@@ -25,9 +26,12 @@ func adyenSigns(p pointer) bool {
 		slices.ContainsFunc(adyenFields, func(signed pointer) bool { return slices.Equal(signed, p[3:]) })
 }
 
+// adyenReference is the index of merchantReference.
+const adyenReference = 3
+
 // findAdyen: each item carries a signature of eight of its fields; the rest of the body is not signed. That is the scheme of
 // Adyen's standard webhooks. (docs.adyen.com, "Verify HMAC signatures")
-func findAdyen(_ Request, _ carried, body []byte) ([]message, Cause) {
+func findAdyen(_ Request, _ carried, _ query, body []byte) ([]message, Cause) {
 	if len(body) > maxUnverified {
 		return nil, ErrBodyMalformed
 	}
@@ -79,7 +83,7 @@ func adyenMessage(item document) (message, Cause) {
 			if string(value) == "null" {
 				continue
 			}
-			if fields[i], ok = value.scalar(); !ok {
+			if fields[i], ok = value.scalar(); !ok || i != adyenReference && strings.Contains(fields[i], ":") {
 				return message{}, ErrBodyMalformed
 			}
 		case absent:

@@ -26,6 +26,10 @@ const (
 	ErrBodyMalformed Cause = "body malformed"     // a scheme has to read the body to find what is signed, and cannot
 	ErrMismatch      Cause = "signature mismatch" // another key, or another content
 
+	ErrQueryMismatch  Cause = "query mismatch"  // not the query that the trigger states
+	ErrQueryAmbiguous Cause = "query ambiguous" // the signature is good, and the same bytes could be of another query and body
+	ErrIDAmbiguous    Cause = "id ambiguous"    // the signature is good, and the same bytes could be of another id and body
+
 	// ErrVerifyTokenWrong is of a handshake that shows another verify token.
 	ErrVerifyTokenWrong Cause = "verify token wrong" //nolint:gosec // the name of a cause
 	// ErrVerifyTokenUnset is of a handshake that needs a verify token, where there is none.
@@ -37,7 +41,7 @@ func Causes() []Cause {
 	return []Cause{
 		ErrHeaderMissing, ErrHeaderRepeated, ErrHeaderLength, ErrHeaderMalformed,
 		ErrTimestampMissing, ErrTimestampMalformed, ErrTimestampStale, ErrTimestampFuture,
-		ErrIDMissing, ErrBodyMalformed, ErrMismatch,
+		ErrIDMissing, ErrBodyMalformed, ErrMismatch, ErrQueryMismatch, ErrQueryAmbiguous, ErrIDAmbiguous,
 		ErrVerifyTokenWrong, ErrVerifyTokenUnset,
 	}
 }

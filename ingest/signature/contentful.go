@@ -20,7 +20,7 @@ const maxContentfulHeaders = 64
 // (contentful.com/developers/docs/extensibility/app-framework/request-verification; npm @contentful/node-apps-toolkit)
 //
 // Contentful's library encodes a query in a way of its own, which is not done here: a webhook's URL must have none.
-func findContentful(r Request, _ carried, body []byte) ([]message, Cause) {
+func findContentful(r Request, _ carried, _ query, body []byte) ([]message, Cause) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.RawQuery != "" {
 		return nil, ErrMismatch
@@ -34,15 +34,18 @@ func findContentful(r Request, _ carried, body []byte) ([]message, Cause) {
 		return nil, ErrHeaderMalformed
 	}
 	for i := range names {
-		names[i] = trim(names[i])
+		if names[i] = trim(names[i]); !validHeaderName(names[i]) {
+			return nil, ErrHeaderMalformed
+		}
 	}
 	slices.Sort(names)
+	names = slices.Compact(names)
 	// What is not listed is not signed, and these two say when, and what else.
 	if !slices.Contains(names, "x-contentful-timestamp") || !slices.Contains(names, "x-contentful-signed-headers") {
 		return nil, ErrHeaderMalformed
 	}
 	pairs := make([]string, 0, len(names))
-	for _, name := range slices.Compact(names) {
+	for _, name := range names {
 		values := r.Headers[textproto.CanonicalMIMEHeaderKey(name)]
 		if name == "host" { // net/http takes it out of the headers
 			values = []string{u.Host}
@@ -55,6 +58,13 @@ func findContentful(r Request, _ carried, body []byte) ([]message, Cause) {
 		}
 		pairs = append(pairs, name+":"+strings.TrimSpace(values[0]))
 	}
-	head := r.Method + "\n" + u.EscapedPath() + "\n" + strings.Join(pairs, ";") + "\n"
-	return one(append([]byte(head), body...)), ""
+	// A value in which another pair seems to begin could be two, or two pairs a value.
+	line := strings.Join(pairs, ";")
+	for _, name := range names {
+		if strings.Count(";"+line, ";"+name+":") != 1 {
+			return nil, ErrHeaderMalformed
+		}
+	}
+	head := r.Method + "\n" + u.EscapedPath() + "\n" + line + "\n"
+	return one(false, append([]byte(head), body...)), ""
 }

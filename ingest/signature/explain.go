@@ -37,6 +37,9 @@ const (
 	HintReserialised     Hint = "Reserialised"     // the body matches once white space between its tokens, or at its end, is changed
 	HintCompressed       Hint = "Compressed"       // the body is compressed, and its content may be what was signed
 	HintContent          Hint = "Content"          // something else was signed: the body alone matches
+	HintStateQuery       Hint = "StateQuery"       // the signature is good, but not for this query and body alone: the trigger has to state the query
+	HintIDInBody         Hint = "IDInBody"         // the signature is good, but the body begins or ends like more of the id
+	HintOtherQuery       Hint = "OtherQuery"       // the request has another query than the trigger states, or none
 
 	HintVerifyToken      Hint = "VerifyToken"      // a handshake shows another verify token than the stored one
 	HintVerifyTokenUnset Hint = "VerifyTokenUnset" // a handshake needs a verify token, and none is stored
@@ -97,6 +100,12 @@ func (e Explanation) String() string {
 		return "the body has other white space than what was signed: it was written anew on its way, or the sender signed a newline that it does not send"
 	case HintCompressed:
 		return "the body is compressed; probably its content was signed before that"
+	case HintStateQuery:
+		return "the signature is good, but a part of the query could have been signed as a part of the body, or the other way round; set spec.publicURL to the URL that the sender posts to, with its query"
+	case HintIDInBody:
+		return "the signature is good, but a part of the body could have been signed as a part of the delivery id; that the template separates them by a text that neither has would help"
+	case HintOtherQuery:
+		return "the request has another query than spec.publicURL, or none"
 	case HintContent:
 		return "the signature is one of the body alone, but the scheme signs more than that"
 	case HintVerifyToken:
@@ -143,6 +152,12 @@ func (v *Verifier) Explain(r Request, body []byte, now time.Time, former ...Key)
 			x.tries = 0
 		}
 		x.explain(former, &e)
+	case ErrQueryAmbiguous:
+		e.Hint = HintStateQuery
+	case ErrIDAmbiguous:
+		e.Hint = HintIDInBody
+	case ErrQueryMismatch:
+		e.Hint = HintOtherQuery
 	case ErrHeaderRepeated, ErrTimestampMalformed, ErrBodyMalformed, ErrVerifyTokenWrong, ErrVerifyTokenUnset:
 	}
 	return e

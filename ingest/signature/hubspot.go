@@ -21,12 +21,13 @@ var hubSpotDecoder = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// findHubSpot: the method, the URL, the body and the timestamp, one behind the other.
-func findHubSpot(r Request, c carried, body []byte) ([]message, Cause) {
+// findHubSpot: the method, the URL, the body and the timestamp, one behind the other. What HubSpot decodes in a query is all
+// that a query may have, so it ends where any other would; and the timestamp has 13 digits.
+func findHubSpot(r Request, c carried, q query, body []byte) ([]message, Cause) {
 	content := make([]byte, 0, len(r.Method)+len(r.URL)+len(body)+len(c.timestamp))
 	content = append(content, r.Method...)
 	content = append(content, hubSpotDecoder.Replace(r.URL)...)
 	content = append(content, body...)
 	content = append(content, c.timestamp...)
-	return one(content), ""
+	return one(!urlEnd{body: true}.determined("", q, body), content), ""
 }

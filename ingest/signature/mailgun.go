@@ -13,8 +13,8 @@ func mailgunSigns(p pointer) bool {
 }
 
 // findMailgun: the body has an object signature with a timestamp, a token and the signature of the two, one behind the other.
-// The rest of the body is not signed. (documentation.mailgun.com, "Securing webhooks")
-func findMailgun(_ Request, _ carried, body []byte) ([]message, Cause) {
+// The time has ten digits, so the token is what follows. The rest of the body is not signed. (documentation.mailgun.com, "Securing webhooks")
+func findMailgun(_ Request, _ carried, _ query, body []byte) ([]message, Cause) {
 	if len(body) > maxUnverified {
 		return nil, ErrBodyMalformed
 	}
@@ -31,6 +31,9 @@ func findMailgun(_ Request, _ carried, body []byte) ([]message, Cause) {
 		if texts[i], ok = value.text(); !ok || texts[i] == "" {
 			return nil, ErrHeaderMalformed
 		}
+	}
+	if len(texts[0]) != Seconds.digits() { // the next digit could be a part of the token, which is the delivery id
+		return nil, ErrTimestampMalformed
 	}
 	return []message{{signature: texts[2], contents: [][]byte{[]byte(texts[0] + texts[1])}}}, ""
 }

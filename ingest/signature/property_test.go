@@ -100,6 +100,9 @@ func TestAnySchemeSignsAndVerifies(t *testing.T) {
 		for i := range body {
 			body[i] = byte(r.Uint32())
 		}
+		if strings.Contains(scheme.Template, "{id}") { // beside an id only what no id has is sure to be told from it
+			body[0], body[len(body)-1] = '{', '}'
+		}
 		mac := s.mac(s.content(body))
 		good := s.request(mac)
 
@@ -172,10 +175,10 @@ func TestAnySchemeSignsAndVerifies(t *testing.T) {
 		for name := range maps.Clone(good.Headers) {
 			headers := http.Header(good.Headers).Clone()
 			delete(headers, name)
-			check("without "+name, signature.Request{Method: good.Method, URL: good.URL, Headers: headers}, body, s.now, false)
+			check("without "+name, signature.Request{Method: good.Method, URL: good.URL, Query: good.Query, Headers: headers}, body, s.now, false)
 			headers = http.Header(good.Headers).Clone()
 			headers[name] = append(headers[name], headers[name][0])
-			check("twice "+name, signature.Request{Method: good.Method, URL: good.URL, Headers: headers}, body, s.now, false)
+			check("twice "+name, signature.Request{Method: good.Method, URL: good.URL, Query: good.Query, Headers: headers}, body, s.now, false)
 		}
 	}
 }

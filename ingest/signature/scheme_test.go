@@ -132,6 +132,21 @@ func TestSchemeValidate(t *testing.T) {
 			scheme: signature.Scheme{Algorithm: signature.SHA256, Template: "{id}{body}", DeliveryID: signature.DeliveryID{Headers: []string{"X-Id"}}},
 			want:   []string{"{id} next to another placeholder"},
 		},
+		"BodyTwice": {
+			reason: "where the first ends would depend on the second",
+			scheme: signature.Scheme{Algorithm: signature.SHA256, Template: "{body}.{body}"},
+			want:   []string{"template has {body} more than once"},
+		},
+		"URLTwice": {
+			reason: "the same, and it says which",
+			scheme: signature.Scheme{Algorithm: signature.SHA256, Template: "{url}{body}{url}"},
+			want:   []string{"template has {url} more than once"},
+		},
+		"QuestionMarkBehindURL": {
+			reason: "what follows could be the query",
+			scheme: signature.Scheme{Algorithm: signature.SHA256, Template: "{url}?{body}"},
+			want:   []string{"template has ? behind {url}"},
+		},
 		"IDBehindTimestamp": {
 			reason: "the same at its other side",
 			scheme: signature.Scheme{

@@ -39,9 +39,13 @@ type signer struct {
 	id     string
 	method string
 	url    string
+	text   string // the timestamp, if not that of now
 }
 
 func (s signer) timestamp() string {
+	if s.text != "" {
+		return s.text
+	}
 	switch s.scheme.Timestamp.Unit {
 	case signature.Milliseconds:
 		return strconv.FormatInt(s.now.UnixMilli(), 10)
@@ -120,7 +124,8 @@ func (s signer) request(mac []byte) signature.Request {
 	if names := s.scheme.DeliveryID.Headers; len(names) > 0 {
 		header.Set(names[len(names)-1], s.id)
 	}
-	return signature.Request{Method: s.method, URL: s.url, Headers: header}
+	_, query, _ := strings.Cut(s.url, "?")
+	return signature.Request{Method: s.method, URL: s.url, Query: query, Headers: header}
 }
 
 func (s signer) verifier(t testing.TB) *signature.Verifier {

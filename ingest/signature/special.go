@@ -23,10 +23,13 @@ const (
 type special struct {
 	// find returns the messages that make up a request, all of which must be signed with one key. It reads what nobody
 	// has vouched for yet, so it is bounded by maxUnverified and never panics.
-	find func(r Request, c carried, body []byte) ([]message, Cause)
+	// The URL is the one that the sender has signed, and q the query in it.
+	find func(r Request, c carried, q query, body []byte) ([]message, Cause)
 
 	inBody         bool // the signatures are in the body
 	signsTimestamp bool // that of the headers
+	fixesDigits    bool // of that timestamp: nothing else says where it begins
+	signsMethod    bool
 	signsURL       bool
 	// signsPointer says whether what a pointer into the body leads to is signed; nil if nothing is.
 	signsPointer func(pointer) bool
@@ -38,6 +41,8 @@ type message struct {
 	signature string
 	// contents are what may have been signed; one is enough.
 	contents [][]byte
+	// ambiguous says that the same content could be of another query and body.
+	ambiguous bool
 }
 
 // maxUnverified is the length in bytes of the longest body that is interpreted without having been verified.
@@ -52,9 +57,9 @@ func (s Special) lookup() special {
 	case SpecialMailgun:
 		return special{find: findMailgun, inBody: true, signsPointer: mailgunSigns}
 	case SpecialContentful:
-		return special{find: findContentful, signsTimestamp: true, signsURL: true, signsPointer: wholeBody}
+		return special{find: findContentful, signsTimestamp: true, signsMethod: true, signsURL: true, signsPointer: wholeBody}
 	case SpecialHubSpot:
-		return special{find: findHubSpot, signsTimestamp: true, signsURL: true, signsPointer: wholeBody}
+		return special{find: findHubSpot, signsTimestamp: true, fixesDigits: true, signsMethod: true, signsURL: true, signsPointer: wholeBody}
 	}
 	return special{}
 }
@@ -74,4 +79,6 @@ func (s Special) signsPointers(texts []string) bool {
 }
 
 // one returns a single message with a signature in the headers.
-func one(contents ...[]byte) []message { return []message{{contents: contents}} }
+func one(ambiguous bool, contents ...[]byte) []message {
+	return []message{{contents: contents, ambiguous: ambiguous}}
+}

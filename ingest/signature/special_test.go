@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package signature_test
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,6 +47,8 @@ func TestContentful(t *testing.T) {
 		reason string
 		change func(h http.Header)
 		url    string
+		query  string
+		method string
 		want   error
 	}{
 		"Good":           {reason: "as signed"},
@@ -57,9 +60,16 @@ func TestContentful(t *testing.T) {
 		"TimestampUnlisted": {reason: "it could be set to now", change: func(h http.Header) {
 			h.Set("X-Contentful-Signed-Headers", "x-contentful-signed-headers")
 		}, want: signature.ErrHeaderMalformed},
-		"OtherPath": {reason: "the path is signed", url: "https://hooks.example.com/hooks/shop/other", want: signature.ErrMismatch},
-		"Query":     {reason: "it would not be signed as it is", url: address + "?a=1", want: signature.ErrMismatch},
-		"NoURL":     {reason: "a URL that cannot be read is no URL", url: ":", want: signature.ErrMismatch},
+		"OtherPath":   {reason: "the path is signed", url: "https://hooks.example.com/hooks/shop/other", want: signature.ErrMismatch},
+		"Query":       {reason: "it would not be signed as it is", query: "a=1", want: signature.ErrMismatch},
+		"StatedQuery": {reason: "nor as the trigger states it", url: address + "?a=1", query: "a=1", want: signature.ErrMismatch},
+		"OtherQuery":  {reason: "it is not what the trigger states", url: address + "?a=1", query: "a=2", want: signature.ErrQueryMismatch},
+		"OtherMethod": {reason: "it is no method", method: "POST\n/hooks", want: signature.ErrMismatch},
+		"OddName":     {reason: "no header has such a name", change: func(h http.Header) { h.Set("X-Contentful-Signed-Headers", list+",a;b:c") }, want: signature.ErrHeaderMalformed},
+		"PairInValue": {reason: "it could be a header of its own", change: func(h http.Header) {
+			h.Set("Content-Type", "application/json;x-contentful-timestamp:1767225600001")
+		}, want: signature.ErrHeaderMalformed},
+		"NoURL": {reason: "a URL that cannot be read is no URL", url: ":", want: signature.ErrMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			headers := good()
@@ -70,7 +80,7 @@ func TestContentful(t *testing.T) {
 			if tc.url == "" {
 				tc.url = address
 			}
-			_, err := v.Verify(signature.Request{Method: http.MethodPost, URL: tc.url, Headers: headers}, []byte(body), time.Unix(1767225601, 0))
+			_, err := v.Verify(signature.Request{Method: cmp.Or(tc.method, http.MethodPost), URL: tc.url, Query: tc.query, Headers: headers}, []byte(body), time.Unix(1767225601, 0))
 			if err != tc.want { //nolint:errorlint // It is returned as it is.
 				t.Errorf("%s: got %v, want %v", tc.reason, err, tc.want)
 			}

@@ -8,6 +8,8 @@ package signature
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -88,22 +90,28 @@ func parseTemplate(s string) (template, error) {
 	if !t.has(partBody) {
 		return nil, errors.New("template has no {body}: the body would not be protected")
 	}
+	for _, name := range slices.Sorted(maps.Keys(placeholders)) {
+		if t.count(placeholders[name]) > 1 {
+			return nil, fmt.Errorf("template has {%s} more than once: leave all but one out, or a part of one could pass for a part of the other", name)
+		}
+	}
+	if i := t.index(partURL); i >= 0 && i+1 < len(t) && strings.HasPrefix(t[i+1].text, "?") {
+		return nil, errors.New("template has ? behind {url}: put another text there, or it could pass for the beginning of a query")
+	}
 	return t, nil
 }
 
-// movable says whether an id holds the text that stands beside it in the template. A part of what was signed as the id could
-// then pass for a part of its neighbour, such as the time, or the other way round.
+// movable says whether an id could have another end, or, behind the body, another beginning: the text that stands there must not be
+// found before that, not even where the two meet. A part of what was signed as the id could then pass for a part of its
+// neighbour, such as the time, or the other way round.
 func (t template) movable(id string) bool {
-	for i, p := range t {
-		if p.part != partID {
-			continue
-		}
-		if i > 0 && t[i-1].part == partText && strings.Contains(id, t[i-1].text) ||
-			i+1 < len(t) && t[i+1].part == partText && strings.Contains(id, t[i+1].text) {
-			return true
-		}
+	i := t.index(partID)
+	if i < t.index(partBody) {
+		text := t[i+1].text
+		return strings.Index(id+text, text) < len(id)
 	}
-	return false
+	text := t[i-1].text
+	return strings.LastIndex(text+id, text) > 0
 }
 
 // separated says whether every {id} has text, or nothing, on either side.
@@ -116,14 +124,87 @@ func (t template) separated() bool {
 	return true
 }
 
-func (t template) has(p part) bool {
-	for _, piece := range t {
-		if piece.part == p {
+// fixesDigits says whether only the number of its digits tells where a timestamp of digits ends or begins.
+func (t template) fixesDigits() bool {
+	i := t.index(partTimestamp)
+	if i < 0 {
+		return false
+	}
+	if i > 0 {
+		if before := t[i-1].text; before == "" || isDigit(before[len(before)-1]) {
+			return true
+		}
+	}
+	if i+1 < len(t) {
+		if next := t[i+1].text; next == "" || isDigit(next[0]) {
 			return true
 		}
 	}
 	return false
 }
+
+// urlEnd returns what stands behind the URL.
+func (t template) urlEnd() urlEnd {
+	i, body := t.index(partURL), t.index(partBody)
+	if i < 0 {
+		return urlEnd{}
+	}
+	if i > body {
+		end := urlEnd{behind: true}
+		for _, piece := range t[body:i] {
+			end.text += piece.text
+		}
+		return end
+	}
+	next := t[i+1] // there is one: the body follows
+	if next.part == partText {
+		return urlEnd{text: next.text, body: t[i+2].part == partBody}
+	}
+	return urlEnd{body: next.part == partBody}
+}
+
+// idEnd returns what stands between the id and the body.
+func (t template) idEnd() (end idEnd) {
+	id, body := t.index(partID), t.index(partBody)
+	if id < 0 {
+		return idEnd{}
+	}
+	end.behind = id > body
+	between := t[min(id, body)+1 : max(id, body)]
+	beside := between[0].text // of the id: there is one
+	if end.behind {
+		beside = between[len(between)-1].text
+	}
+	if !onlyInID(beside) {
+		return idEnd{}
+	}
+	for _, piece := range between {
+		end.chars += piece.text
+		if piece.text != "" && (!end.behind || end.text == "") {
+			end.text = piece.text
+		}
+	}
+	if t.index(partURL) >= 0 {
+		end.chars += queryChars
+	}
+	return end
+}
+
+// index returns where the part stands first, or -1.
+func (t template) index(p part) int {
+	return slices.IndexFunc(t, func(piece piece) bool { return piece.part == p })
+}
+
+func (t template) count(p part) (n int) {
+	for _, piece := range t {
+		if piece.part == p {
+			n++
+		}
+	}
+	return n
+}
+
+func (t template) has(p part) bool { return t.index(p) >= 0 }
 
 // write writes what a request's signature has to be over.
 func (t template) write(s *state, r Request, c carried, body []byte) {

@@ -7,6 +7,7 @@ package signature
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,17 +24,19 @@ const (
 // maxTimestampDigits leaves room to multiply by 1000.
 const maxTimestampDigits = 15
 
-// parse returns the time that the text stands for. It takes digits only: no sign, no fraction, no blanks.
+// parse returns the time that the text stands for. It takes digits only: no sign, no fraction, no blanks, and no zeros in front,
+// with which there would be many ways to write one time.
 func (u Unit) parse(text string) (time.Time, bool) {
 	if u == RFC3339 {
 		t, err := time.Parse(time.RFC3339, text)
-		return t, err == nil
+		// It takes an hour of one digit and a comma too, which RFC 3339 does not have.
+		return t, err == nil && text[len("2006-01-02T15")] == ':' && !strings.Contains(text, ",")
 	}
-	if len(text) == 0 || len(text) > maxTimestampDigits {
+	if len(text) == 0 || len(text) > maxTimestampDigits || len(text) > 1 && text[0] == '0' {
 		return time.Time{}, false
 	}
 	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
+		if !isDigit(text[i]) {
 			return time.Time{}, false
 		}
 	}
@@ -45,6 +48,20 @@ func (u Unit) parse(text string) (time.Time, bool) {
 		return time.UnixMilli(n), true
 	}
 	return time.Unix(n, 0), true
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// digits returns how many a time from September 2001 to November 2286 has; 0 if it is not written in digits.
+func (u Unit) digits() int {
+	switch u {
+	case Milliseconds:
+		return 13
+	case RFC3339:
+		return 0
+	default:
+		return 10
+	}
 }
 
 // check returns why a timestamp is not fresh, or "". Exactly the tolerance is fresh, in both directions.

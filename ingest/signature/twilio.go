@@ -19,21 +19,27 @@ import (
 // maxFormParameters is far more than Twilio sends.
 const maxFormParameters = 1000
 
+// twilioFirst are the parameters of which one sorts first in what Twilio sends, with what their values begin with. The longest stands
+// first. In a query there would be a = between a name and a value.
+var twilioFirst = []string{"AccountSidAC", "CallSidCA"}
+
 // findTwilio: the URL, and behind it the form's parameters, sorted, each name followed by its value, without separators. If
 // the URL has a parameter bodySHA256, that stands for the body instead. (twilio.com/docs/usage/webhooks/webhooks-security)
 //
-// That there are no separators is a weakness of the scheme: a character can move from a value to the next name.
-func findTwilio(r Request, _ carried, body []byte) ([]message, Cause) {
+// That there are no separators is a weakness of the scheme: a character can move from a value to the next name. What is seen to
+// is that none moves between the query and the form: a query that the trigger does not state must have none of twilioFirst in
+// it, and a form behind it begins with one of them; so that is where the query ends.
+func findTwilio(r Request, _ carried, q query, body []byte) ([]message, Cause) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return nil, ErrMismatch
 	}
-	query, err := url.ParseQuery(u.RawQuery)
+	parsed, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return nil, ErrMismatch
 	}
 	var parameters string
-	switch digests, ok := query["bodySHA256"]; {
+	switch digests, ok := parsed[bodyDigest]; {
 	case ok:
 		claimed, err := hex.DecodeString(digests[0])
 		digest := sha256.Sum256(body)
@@ -50,7 +56,36 @@ func findTwilio(r Request, _ carried, body []byte) ([]message, Cause) {
 	for _, address := range twilioURLs(r.URL, u) {
 		contents = append(contents, []byte(address+parameters))
 	}
-	return one(contents...), ""
+	return one(twilioAmbiguous(q, parameters), contents...), ""
+}
+
+// twilioAmbiguous says whether the end of a query could be the beginning of the form, or the other way round.
+func twilioAmbiguous(q query, parameters string) bool {
+	if q.stated || q.text == "" { // no parameter's name begins with ? or &
+		return false
+	}
+	if !onlyInQuery(q.text) {
+		return true
+	}
+	// No name behind the beginning of the form counts, so no more of that is looked at than the longest could take.
+	text := q.text + parameters[:min(len(parameters), len(twilioFirst[0]))]
+	first := len(text)
+	for _, name := range twilioFirst {
+		if i := strings.Index(text, name); i >= 0 {
+			first = min(first, i)
+		}
+	}
+	return first != len(q.text)
+}
+
+// appendsDigest says whether a query is another one and the digest that Twilio appends.
+func appendsDigest(stated, query string) bool {
+	digest, ok := strings.CutPrefix(query, stated+"&"+bodyDigest+"=")
+	if !ok || len(digest) != hex.EncodedLen(sha256.Size) {
+		return false
+	}
+	_, err := hex.DecodeString(digest)
+	return err == nil
 }
 
 func twilioParameters(r Request, body []byte) (string, Cause) {
@@ -63,11 +98,14 @@ func twilioParameters(r Request, body []byte) (string, Cause) {
 		return "", ErrBodyMalformed
 	}
 	form, err := url.ParseQuery(string(body))
-	if err != nil {
+	if err != nil || len(form) == 0 { // with nothing but &, it would be signed as an empty body is
 		return "", ErrBodyMalformed
 	}
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if !twilioName(name) {
+			return "", ErrBodyMalformed
+		}
 		values := slices.Clone(form[name])
 		slices.Sort(values)
 		for _, value := range slices.Compact(values) {
@@ -76,6 +114,18 @@ func twilioParameters(r Request, body []byte) (string, Cause) {
 		}
 	}
 	return text.String(), ""
+}
+
+// twilioName says whether a parameter's name is like those that Twilio sends, or lets its users choose. In particular it is
+// nothing that a URL could go on with.
+func twilioName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if !isAlphanumeric(c) && strings.IndexByte("_-.[]", c) < 0 {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // twilioURLs returns the forms in which Twilio may have signed a URL: with and without the port of its scheme. Its own

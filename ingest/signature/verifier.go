@@ -25,8 +25,11 @@ import (
 type Request struct {
 	// Method is the request's method.
 	Method string
-	// URL is where the sender believes to have sent it, query and all. It is read only if the scheme's NeedsURL.
+	// URL is what the sender is configured with, as far as the trigger states it. If it has a query, the request must have the
+	// same. It is read only if the scheme's NeedsURL, as is Query.
 	URL string
+	// Query is the query of the request, as it came. If URL has none, the sender is taken to have signed this one.
+	Query string
 	// Headers is an http.Header: its keys are in canonical form.
 	Headers map[string][]string
 }
@@ -66,7 +69,12 @@ type compiled struct {
 	idPointers       []pointer
 	signsID          bool // the delivery id is under the signature
 	needsID          bool // and stands in a header that the template has
-	single           bool // there is one signature at most: one header has it, and nothing else
+	signsURL         bool
+	signsMethod      bool
+	digits           int    // that a timestamp in the headers must have; 0 if its end is told by what stands there
+	urlEnd           urlEnd // of the template
+	idEnd            idEnd  // of the template
+	single           bool   // there is one signature at most: one header has it, and nothing else
 }
 
 // NewVerifier returns a verifier that accepts what was signed with any one of the keys, which it copies. It is an error
@@ -142,8 +150,14 @@ func compile(scheme Scheme) (*compiled, error) {
 	}
 	c.algorithm, _ = scheme.Algorithm.lookup()
 	c.single = len(c.scheme.Headers) == 1 && scheme.ItemSeparator == "" && scheme.FieldSeparator == ""
+	c.signsURL, c.signsMethod = scheme.NeedsURL(), scheme.signs(partMethod) || c.special.signsMethod
+	fixesDigits := c.special.fixesDigits
 	if scheme.Special == "" {
 		c.template, _ = parseTemplate(c.scheme.Template) // as Validate did
+		c.urlEnd, c.idEnd, fixesDigits = c.template.urlEnd(), c.template.idEnd(), c.template.fixesDigits()
+	}
+	if fixesDigits {
+		c.digits = c.scheme.Timestamp.Unit.digits()
 	}
 	if scheme.Timestamp.BodyPointer != "" {
 		c.timestampPointer, _ = parsePointer(scheme.Timestamp.BodyPointer)
@@ -194,8 +208,8 @@ func normalise(s Scheme) Scheme {
 	return s
 }
 
-// NeedsURL says whether Verify reads Request.URL.
-func (v *Verifier) NeedsURL() bool { return v.scheme.NeedsURL() }
+// NeedsURL says whether Verify reads Request.URL and Request.Query.
+func (v *Verifier) NeedsURL() bool { return v.signsURL }
 
 // ComparesToken says whether requests show a secret that somebody could guess, one request at a time, in place of a signature.
 func (v *Verifier) ComparesToken() bool { return v.algorithm.kind == kindToken }
@@ -248,6 +262,9 @@ func (v *Verifier) parse(p *Parsed, headers map[string][]string, now time.Time) 
 		if cause := t.check(p.timestamp, now); cause != "" {
 			return cause
 		}
+		if v.digits != 0 && len(p.timestamp) != v.digits { // the next digit could be a part of the body
+			return ErrTimestampMalformed
+		}
 	}
 	if names := v.scheme.DeliveryID.Headers; len(names) > 0 {
 		var cause Cause
@@ -287,7 +304,17 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 			return Result{}, cause
 		}
 	}
-	matched, id, cause := v.match(r, p, body)
+	var q query
+	if v.signsURL {
+		var cause Cause
+		if r.URL, q, cause = r.resolve(v.scheme.Special); cause != "" {
+			return Result{}, cause
+		}
+	}
+	if v.signsMethod && !knownMethod(r.Method) {
+		return Result{}, ErrMismatch
+	}
+	matched, id, cause := v.match(r, p, q, body)
 	if cause != "" {
 		return Result{}, cause
 	}
@@ -323,20 +350,34 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 
 // match finds the key that the request was signed with. It returns a digest of the signed content if that is the
 // delivery id.
-func (v *Verifier) match(r Request, p *Parsed, body []byte) (*key, string, Cause) {
+func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, string, Cause) {
 	var messages []message
 	if v.special.find != nil {
 		var cause Cause
-		if messages, cause = v.special.find(r, p.carried, body); cause != "" {
+		if messages, cause = v.special.find(r, p.carried, q, body); cause != "" {
 			return nil, "", cause
 		}
 	}
 	for _, k := range v.keys {
 		if id, ok := v.matchKey(k, r, p, body, messages); ok {
+			switch {
+			case v.signsURL && v.ambiguous(r.URL, q, body, messages):
+				return nil, "", ErrQueryAmbiguous
+			case v.needsID && !v.idEnd.determined(body):
+				return nil, "", ErrIDAmbiguous
+			}
 			return k, id, ""
 		}
 	}
 	return nil, "", ErrMismatch
+}
+
+// ambiguous says whether what is signed could be of another query and body.
+func (v *Verifier) ambiguous(address string, q query, body []byte, messages []message) bool {
+	if v.special.find == nil {
+		return !v.urlEnd.determined(address, q, body)
+	}
+	return slices.ContainsFunc(messages, func(m message) bool { return m.ambiguous })
 }
 
 // matchKey says whether the request, or each of the messages that a special scheme found in it, was signed with the key. It

@@ -255,7 +255,8 @@ func TestCauses(t *testing.T) {
 	want := []signature.Cause{
 		signature.ErrHeaderMissing, signature.ErrHeaderRepeated, signature.ErrHeaderLength, signature.ErrHeaderMalformed,
 		signature.ErrTimestampMissing, signature.ErrTimestampMalformed, signature.ErrTimestampStale, signature.ErrTimestampFuture,
-		signature.ErrIDMissing, signature.ErrBodyMalformed, signature.ErrMismatch,
+		signature.ErrIDMissing, signature.ErrBodyMalformed, signature.ErrMismatch, signature.ErrQueryMismatch, signature.ErrQueryAmbiguous,
+		signature.ErrIDAmbiguous,
 		signature.ErrVerifyTokenWrong, signature.ErrVerifyTokenUnset,
 	}
 	if diff := cmp.Diff(want, signature.Causes()); diff != "" {
