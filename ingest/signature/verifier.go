@@ -361,7 +361,7 @@ func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, stri
 	for _, k := range v.keys {
 		if id, ok := v.matchKey(k, r, p, body, messages); ok {
 			switch {
-			case v.signsURL && v.ambiguous(r.URL, q, body, messages):
+			case v.signsURL && v.ambiguous(r.URL, q, p.id, body, messages):
 				return nil, "", ErrQueryAmbiguous
 			case v.needsID && !v.idEnd.determined(body):
 				return nil, "", ErrIDAmbiguous
@@ -372,10 +372,10 @@ func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, stri
 	return nil, "", ErrMismatch
 }
 
-// ambiguous says whether what is signed could be of another query and body.
-func (v *Verifier) ambiguous(address string, q query, body []byte, messages []message) bool {
+// ambiguous says whether what is signed could be of another query and body, or id.
+func (v *Verifier) ambiguous(address string, q query, id string, body []byte, messages []message) bool {
 	if v.special.find == nil {
-		return !v.urlEnd.determined(address, q, body)
+		return !v.urlEnd.determined(address, q, body) || v.needsID && !q.stated && strings.Contains(id, address+"?")
 	}
 	return slices.ContainsFunc(messages, func(m message) bool { return m.ambiguous })
 }
