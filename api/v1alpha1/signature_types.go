@@ -41,7 +41,7 @@ const (
 	// SecretPrefixWhpk stands before the public keys of Standard Webhooks.
 	SecretPrefixWhpk SecretPrefix = "whpk_"
 	// SecretPrefixV1Whsec stands before the secrets of Supabase's hooks.
-	SecretPrefixV1Whsec SecretPrefix = "v1,whsec_"
+	SecretPrefixV1Whsec SecretPrefix = "v1,whsec_" //nolint:gosec // what a secret begins with is none
 )
 
 // TimestampUnit is how a time is written.

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -161,7 +162,7 @@ func contents(r *rand.Rand) [][]byte {
 			}
 		}
 	}
-	for range 2500 {
+	for range 900 {
 		key := noise(r.IntN(200))
 		all = append(all, key, of(digits, r.IntN(200)), of(letters, r.IntN(200)), []byte(hex.EncodeToString(key)), []byte(base64.StdEncoding.EncodeToString(key)))
 	}
@@ -174,9 +175,17 @@ type choice struct {
 	set  func(*sluicev1alpha1.WebhookTriggerSpec)
 }
 
-// readings are the choices that differ in how they read a Secret: by each kind of algorithm, each encoding, and each prefix.
+// readings are the choices that differ in how they read a Secret: by each kind of algorithm, each encoding, and each prefix. The
+// triggers are suspended, which makes them cheap: conditions say the same of a key.
 func readings() []choice {
-	return schemes([]sluicev1alpha1.SignatureAlgorithm{"SHA-256", "Ed25519"}, []sluicev1alpha1.SecretEncoding{"Raw", "Hex", "Base64"}, append(prefixes, ""))
+	all := schemes([]sluicev1alpha1.SignatureAlgorithm{"SHA-256", "Ed25519"}, []sluicev1alpha1.SecretEncoding{"Raw", "Hex", "Base64"}, append(prefixes, ""))
+	for i, c := range all {
+		all[i].set = func(spec *sluicev1alpha1.WebhookTriggerSpec) {
+			c.set(spec)
+			spec.State = sluicev1alpha1.TriggerSuspended
+		}
+	}
+	return all
 }
 
 func schemes(algorithms []sluicev1alpha1.SignatureAlgorithm, encodings []sluicev1alpha1.SecretEncoding, prefixes []string) []choice {
@@ -256,10 +265,11 @@ func observed(c choice, content []byte, additional bool) string {
 	got := Resolve(in)
 	var b strings.Builder
 	for _, c := range got.Conditions {
-		fmt.Fprintln(&b, c.Type, c.Status, c.Reason, c.Message)
+		b.WriteString(c.Type + " " + string(c.Status) + " " + c.Reason + ": " + c.Message + "\n")
 	}
-	fmt.Fprintln(&b, got.Route.Unavailable, got.Route.Verifier != nil, got.Route.Deduplicate, got.Route.Window)
+	b.WriteString(got.Route.Unavailable)
 	if v := got.Route.Verifier; v != nil {
+		fmt.Fprintln(&b, got.Route.Deduplicate, got.Route.Window)
 		for _, headers := range attempts() {
 			result, err := v.Verify(signature.Request{Method: http.MethodPost, Headers: headers}, []byte("{}"), time.Unix(1767225600, 0))
 			fmt.Fprintln(&b, result, err)
@@ -281,7 +291,7 @@ func outcome(all []choice, content []byte, positions ...bool) [sha256.Size]byte 
 	h := sha256.New()
 	for _, c := range all {
 		for _, additional := range positions {
-			fmt.Fprintf(h, "%s\n%s\n", c.name, observed(c, content, additional))
+			_, _ = io.WriteString(h, c.name+"\n"+observed(c, content, additional))
 		}
 	}
 	return [sha256.Size]byte(h.Sum(nil))
@@ -324,7 +334,7 @@ func TestWhatATriggerTellsOfASecret(t *testing.T) {
 		few, everything := readings(), choices()
 		seen := map[[sha256.Size]byte][sha256.Size]byte{}
 		example := map[[sha256.Size]byte][]byte{}
-		for _, content := range all[:100] {
+		for _, content := range all[:60] {
 			some, got := outcome(few, content, false), outcome(everything, content, false, true)
 			if was, ok := seen[some]; ok && was != got {
 				t.Errorf("%q and %q can be told apart by something else than how they are read", content, example[some])

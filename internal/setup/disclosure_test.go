@@ -154,7 +154,7 @@ func TestUnlabelledIsMissing(t *testing.T) {
 			}
 		}
 	}
-	each(func(choice, kind, hidden, missing string) {
+	each(func(choice, _, hidden, missing string) {
 		for _, name := range []string{hidden, missing} {
 			trigger := makeTrigger(namespace)
 			trigger.Name, trigger.Spec.SecretRef.Name = name, strings.TrimPrefix(name, choice+"-")
