@@ -182,7 +182,7 @@ func TestOrder(t *testing.T) {
 	}{
 		"Room":           {reason: "there are four", steps: []string{"new a1 b1 c1 d1"}},
 		"RoomAgain":      {reason: "one has gone", steps: []string{"new a1 b1 c1 d1", "closed b1", "new e1"}},
-		"Silent":         {reason: "the oldest have been silent for the longest time", steps: []string{"new a1 b1 c1 d1", "new e1 f1"}, closed: "a1 b1", why: "oldest oldest"},
+		"Silent":         {reason: "the oldest have been silent for the longest time", steps: []string{"new a1 b1 c1 d1", "new e1"}, closed: "a1", why: "oldest"},
 		"ClientOfMany":   {reason: "who holds the most gives one back", steps: []string{"new a1 b1 b2 c1", "new e1"}, closed: "b1", why: "client"},
 		"ItsOwn":         {reason: "the newest is of who holds the most", steps: []string{"new a1 b1 b2 c1", "new b3"}, closed: "b1", why: "client"},
 		"SlowFirst":      {reason: "of who holds the most, who waits for a body", steps: []string{"new a1 b1 b2 b3", "head:x b2 a1", "pass:1s", "new e1"}, closed: "b2", why: "client"},
@@ -240,7 +240,7 @@ func TestOrder(t *testing.T) {
 			reason: "who is no proxy is whoever it is",
 			steps:  []string{"new a1 b1 b2 c1", "head:x:198.51.100.1 b1", "head:x:198.51.100.2 b2", "pass:1s", "new e1"}, closed: "b1", why: "client",
 		},
-		"Twice":       {reason: "net/http may say so twice", steps: []string{"new a1 b1 c1 d1", "idle a1 a1", "closed a1 a1", "new e1"}},
+		"Twice":       {reason: "net/http may say so twice", steps: []string{"new a1 b1 c1 d1", "idle a1", "idle a1", "closed a1", "closed a1", "new e1"}},
 		"AfterTheEnd": {reason: "what is told of a connection that is gone brings nothing back", steps: []string{"new a1", "head:x a1", "closed a1", "body a1", "idle a1", "new b1 c1 d1 e1"}},
 		"EvictedGoesOn": {
 			reason: "a handler that goes on with what had to go brings nothing back",

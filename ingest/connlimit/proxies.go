@@ -19,7 +19,7 @@ const (
 	maxHops = 16
 )
 
-// Proxies are the networks whose word on who the client is is taken.
+// Proxies are the networks whose word is taken for who the client is.
 type Proxies []netip.Prefix
 
 // ParseProxies parses networks in CIDR notation, separated by commas.
@@ -93,8 +93,8 @@ func (p Proxies) ClientAddress(r *http.Request) netip.Addr {
 // forwarded returns who the proxy forwards for.
 func (p Proxies) forwarded(peer netip.Addr, lines []string) netip.Addr {
 	client, hops := peer, 0
-	for i := len(lines) - 1; i >= 0; i-- { // several lines are one list
-		for rest, more := lines[i], true; more; hops++ {
+	for _, line := range slices.Backward(lines) { // several lines are one list
+		for rest, more := line, true; more; hops++ {
 			text := rest
 			comma := strings.LastIndexByte(rest, ',')
 			if more = comma >= 0; more {
