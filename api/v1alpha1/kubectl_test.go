@@ -345,7 +345,7 @@ func TestKubectlExplain(t *testing.T) {
 		"wht.spec.deduplication.source":        {"ENUM: Provider Header Body Signature None", "Required"},
 		"wht.spec.response.status":             {"from 200 to 299"},
 		"wht.spec.additionalSecretRefs":        {"up to 8 more keys", "key <string> -required-", "name <string> -required-"},
-		"wht.spec.handshake":                   {"verifyTokenRef <Object>", "it signs nothing", "longer than 1024 bytes"},
+		"wht.spec.handshake":                   {"verifyTokenRef <Object>", "it signs nothing", "longer than 4096 bytes"},
 		"wht.status.keys":                      {"lastMatchedTime <string>", "name <string> -required-"},
 		"fr.spec.request.deliveryID":           {"at most 256 characters", "is refused"},
 		"wht.spec.flowRef.name":                {"FIELD: name <string>", "at most 63 lower-case letters, digits and '-'", "is refused"},

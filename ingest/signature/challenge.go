@@ -36,7 +36,7 @@ func Handshakes() []Handshake {
 const (
 	maxChallenge     = 512
 	maxHandshakeBody = 16 << 10
-	maxHandshakeURL  = 8 << 10
+	maxHandshakeURL  = 4 << 10
 )
 
 // An Answer is what a sender wants to see. It is safe to send with X-Content-Type-Options: nosniff.
