@@ -87,7 +87,7 @@ const (
 
 // A Creator stores FlowRuns through the Kubernetes API. It may be used concurrently.
 //
-// It asks the API server by HTTP/1.1, see upstream, and reads no more of an answer than it needs. A create takes client-go by HTTP/2 more
+// It asks the API server by HTTP/1.1, see upstream, and for metadata alone. A create takes client-go by HTTP/2 more
 // than twice as much processor time, and the API server noticeably more (docs/performance.md).
 type Creator struct {
 	transport http.RoundTripper

@@ -383,7 +383,7 @@ func TestTenantsURLIsNotFetched(t *testing.T) {
 		trigger := makeTrigger(namespace)
 		trigger.Name = strings.ToLower(string(provider))
 		trigger.Spec.Algorithm, trigger.Spec.Provider, trigger.Spec.PublicURL = "", provider, url
-		trigger.Spec.Response = sluicev1alpha1.Response{Body: url, ContentType: "text/uri-list"}
+		trigger.Spec.Response = sluicev1alpha1.Response{Body: url, ContentType: "text/plain"}
 		trigger.Annotations = flow.Annotations
 		env.Create(t, trigger)
 		triggers = append(triggers, trigger.Name)
