@@ -50,8 +50,9 @@ var (
 const (
 	fiveMinutes = 5 * time.Minute
 
-	unsignedID  = "The delivery id is not signed: it stops honest repetitions, but no replay with another id."
-	noTimestamp = "Neither a time nor an id is signed apart from the body: a copy of a request stays good for as long as the key."
+	unsignedID      = "The delivery id is not signed: it stops honest repetitions, but no replay with another id."
+	jsonBehindQuery = "Between the URL and the body nothing is signed. If the URL has a query, state it in publicURL; where it is not stated, only a body of JSON is accepted."
+	noTimestamp     = "Neither a time nor an id is signed apart from the body: a copy of a request stays good for as long as the key."
 )
 
 // overBody is a scheme that signs the body alone, in hexadecimal digits.
@@ -104,7 +105,7 @@ var presets = []Preset{
 		},
 		Key:    "the webhook's HMAC key, in hexadecimal digits as shown",
 		Note:   "For Adyen's payment webhooks, which have their signatures in the body.",
-		Weak:   "Only the reference, amount, event and success fields are signed; the rest of the body is not.",
+		Weak:   "Only the reference, amount, event and success fields are signed; the rest of the body is not. Of these, only the merchant's reference may have colons.",
 		Source: "docs.adyen.com, Verify HMAC signatures; npm @adyen/api-library",
 	},
 	{
@@ -263,6 +264,7 @@ var presets = []Preset{
 			DeliveryID: bySignature,
 		},
 		Key:    "the app's client secret",
+		Weak:   jsonBehindQuery,
 		Note:   "For version 3 of the signature. A delivery can hold many events, and their eventId is not unique, so the signature is the delivery id.",
 		Source: "developers.hubspot.com, Validating requests",
 	},
@@ -401,6 +403,7 @@ var presets = []Preset{
 		Name:   "Square",
 		Scheme: Scheme{Algorithm: SHA256, Headers: []string{"x-square-hmacsha256-signature"}, Encoding: Base64, Template: "{url}{body}", DeliveryID: inBody("/event_id")},
 		Key:    "the webhook subscription's signature key",
+		Weak:   jsonBehindQuery,
 		Source: "developer.squareup.com, Verify and validate an event notification",
 	},
 	{
@@ -448,7 +451,8 @@ var presets = []Preset{
 		Name:   "Twilio",
 		Scheme: Scheme{Algorithm: SHA1, Headers: []string{"X-Twilio-Signature"}, Encoding: Base64, Special: SpecialTwilio, DeliveryID: inHeader("I-Twilio-Idempotency-Token")},
 		Key:    "the account's auth token",
-		Weak:   "Between a form's names and values nothing is signed, so that a character can move from one to the next. " + unsignedID,
+		Weak: "Between a form's names and values nothing is signed, so that a character can move from one to the next. Nor is anything between the URL and the form: " +
+			"if the URL has a query, state it in publicURL; where it is not stated, only a form that begins, sorted, with AccountSid or CallSid is accepted. " + unsignedID,
 		Source: "twilio.com/docs/usage/webhooks/webhooks-security; twilio-go",
 	},
 	{

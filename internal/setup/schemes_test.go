@@ -69,6 +69,9 @@ func TestProviderVectors(t *testing.T) {
 	triggers := map[string]string{}
 	triggerOf := func(provider, url, secret string) string {
 		public, _, _ := strings.Cut(url, "?")
+		if strings.Contains(url, "?foo=1") && !strings.Contains(url, "bodySHA256") { // as it is configured at Twilio; other queries are not stated
+			public = url
+		}
 		key := strings.Join([]string{provider, public, secret}, "\x00")
 		if triggers[key] != "" {
 			return triggers[key]
