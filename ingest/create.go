@@ -226,7 +226,7 @@ func (c *confirmation) confirms(run NewRun) bool {
 }
 
 // understand returns an error unless the answer confirms the run, and reads the record from it if there is to be one.
-func understand(answer io.Reader, run NewRun, into *record) error {
+func understand(answer io.ReadCloser, run NewRun, into *record) error {
 	buffer := answers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
 	defer func() {
 		if buffer.Cap() <= maxPooledBuffer {
@@ -234,7 +234,7 @@ func understand(answer io.Reader, run NewRun, into *record) error {
 			answers.Put(buffer)
 		}
 	}()
-	if _, err := buffer.ReadFrom(io.LimitReader(answer, maxExchange)); err != nil {
+	if _, err := buffer.ReadFrom(http.MaxBytesReader(nil, answer, maxExchange)); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	var c confirmation

@@ -8,6 +8,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -163,7 +164,7 @@ func TestRecords(t *testing.T) {
 			var found record
 			run := NewRun{Namespace: "shop", Name: "orders-1"}
 			answer := `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop","uid":"0b8c","resourceVersion":"7",` + tc.members + `}}`
-			if err := understand(strings.NewReader(answer), run, &found); err != nil {
+			if err := understand(io.NopCloser(strings.NewReader(answer)), run, &found); err != nil {
 				t.Fatal(err)
 			}
 			if got := found.useless(); !strings.HasPrefix(got, tc.want) || (got == "") != (tc.want == "") {
@@ -181,7 +182,7 @@ func BenchmarkUnderstand(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		reader.Reset(answer)
-		if err := understand(reader, run, nil); err != nil {
+		if err := understand(io.NopCloser(reader), run, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

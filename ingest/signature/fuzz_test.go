@@ -90,7 +90,10 @@ func FuzzTemplate(f *testing.F) {
 		}
 		s := newSigner(scheme, []byte("seed"))
 		mac := s.mac(s.content(body))
-		if _, err := verifyBothWays(t, s.verifier(t), s.request(mac), body, s.now); err != nil {
+		_, err := verifyBothWays(t, s.verifier(t), s.request(mac), body, s.now)
+		// The id may have the text beside it, and the body may go on like the id.
+		unclear := strings.Contains(template, "{id}") && (err == signature.ErrHeaderMalformed || err == signature.ErrIDAmbiguous) //nolint:errorlint // a Cause is never wrapped
+		if err != nil && !unclear {
 			t.Errorf("%q: %v", template, err)
 		}
 		if _, err := s.verifier(t).Verify(s.request(mac), append(body, 'x'), s.now); err == nil {
@@ -519,7 +522,8 @@ func FuzzExplain(f *testing.F) {
 		if !said.MatchString(e.String()) {
 			t.Errorf("%q is said", e)
 		}
-		if scheme.Special == "" && len(body) <= 64<<10 && !bytes.Equal(secret, s.stored) {
+		sure := !strings.Contains(scheme.Template, "{id}") || bytes.HasPrefix(body, []byte("{")) // that the body is no part of the id
+		if sure && scheme.Special == "" && len(body) <= 64<<10 && !bytes.Equal(secret, s.stored) {
 			if e := v.Explain(s.request(s.mac(s.content(body))), body, s.now, former); e.Hint != signature.HintFormerKey || e.Key != "former" {
 				t.Errorf("%q of what was signed with the former key", e)
 			}

@@ -186,9 +186,9 @@ func splitTwilio(t *testing.T, s signer) explored {
 				sids := (form == "" || strings.HasPrefix(form, "AccountSidAC1B") || form == "CallSidCA2") && !strings.Contains(query, "AccountSidAC")
 				accepted := m.done(t, "Twilio"+stated, text, "query "+query+", form "+form, sids)
 				plain := form == "" || strings.HasPrefix(form, "AccountSidAC1B") || form == "CallSidCA2" // a form that is like Twilio's
-				clear := stated != "" && (!hasDigest || strings.HasPrefix("?"+query, stated+"&bodySHA256=") || "?"+query == stated) ||
+				told := stated != "" && (!hasDigest || strings.HasPrefix("?"+query, stated+"&bodySHA256=") || "?"+query == stated) ||
 					stated == "" && !strings.Contains(query, "AccountSidAC")
-				if exact := stated == "" || "?"+query == stated || hasDigest && strings.HasPrefix("?"+query, stated+"&bodySHA256="); plain && clear && exact && !accepted {
+				if exact := stated == "" || "?"+query == stated || hasDigest && strings.HasPrefix("?"+query, stated+"&bodySHA256="); plain && told && exact && !accepted {
 					t.Errorf("publicURL with %q: a genuine request is refused: query %q, form %q", stated, query, form)
 				}
 			}
