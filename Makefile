@@ -19,10 +19,16 @@ BINARY ?= bin/manager
 # Without the pages about requests that gRPC would serve, for which it needs html/template, the linker finds out which methods nobody
 # calls: a fifth less to keep in memory.
 TAGS := grpcnotrace
-LDFLAGS := -s -w -X github.com/sluice-dev/sluice/internal/setup.version=$(VERSION)
+LDFLAGS := -s -w -X github.com/sluice-dev/sluice/internal/app.version=$(VERSION)
 
 # The race detector links with a C compiler; without one the tests run all the same, and say so.
 RACE := $(shell gcc -fsyntax-only -include stdlib.h -x c /dev/null 2>/dev/null && echo -race)
+
+# The modules of Go code besides the operator's: each is tested and linted. Those without code are tidied too, see
+# hack/verify.sh.
+MODULES := hack/image hack/release test/bench test/deploy test/sdk
+# The packages whose tests need no control plane.
+UNIT_PACKAGES = $(shell go list ./... | grep -v -e /api/ -e /controllers/ -e /test/ -e /hack/quickstart)
 
 # How long each fuzz target runs in make fuzz.
 FUZZTIME ?= 20s
@@ -53,6 +59,10 @@ build: ## Build the operator into bin/manager.
 
 ##@ Test it
 
+.PHONY: test-unit
+test-unit: ## Run the tests that need no control plane, in less than a minute once they are built.
+	go test $(TESTFLAGS) $(UNIT_PACKAGES)
+
 .PHONY: controlplane
 controlplane: ## Get or build kube-apiserver, etcd and kubectl into bin/controlplane (about 10 minutes, once).
 	@hack/controlplane/build.sh >/dev/null
@@ -64,13 +74,9 @@ test: controlplane $(HELM) ## Run every test, with the race detector, the ones a
 	@# The race detector makes sync.Pool forget, so what is said of allocations is tested without it.
 	go test -run 'Alloc' ./ingest/...
 	@# Breaking everything for two minutes takes the machine for itself, and it measures itself.
-	SLUICE_CHAOS=1 go test -count=1 -run TestShortRun ./hack/chaos
-	cd test/sdk && go test $(RACE) $(TESTFLAGS) ./...
-	@# go test does not notice changes of files outside of the module, such as the Dockerfile.
-	cd hack/image && go test -count=1 $(TESTFLAGS) ./...
-	cd hack/release && go test -count=1 $(TESTFLAGS) ./...
-	cd hack/bench && go test $(TESTFLAGS) ./...
-	cd test/deploy && KUBEBUILDER_ASSETS="$$(../../hack/controlplane/build.sh)" go test $(RACE) -count=1 $(TESTFLAGS) ./...
+	SLUICE_CHAOS=1 go test -count=1 -run TestShortRun ./test/chaos
+	@# go test does not notice changes of files outside of a module, such as the Dockerfile.
+	export KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)"; $(foreach module,$(MODULES),(cd $(module) && go test $(RACE) -count=1 $(TESTFLAGS) ./...) &&) true
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target for FUZZTIME (20s) each.
@@ -82,7 +88,7 @@ bench: build bin/bench controlplane ## Measure Sluice against the API server and
 
 .PHONY: bin/bench
 bin/bench:
-	@cd hack/bench && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
+	@cd test/bench && CGO_ENABLED=0 go build -trimpath -o $(ROOT)/$@ .
 
 .PHONY: microbench
 microbench: controlplane ## Run every benchmark of the packages; they print figures for orientation.
@@ -90,7 +96,7 @@ microbench: controlplane ## Run every benchmark of the packages; they print figu
 
 .PHONY: chaos
 chaos: build controlplane ## Break everything under load, for DURATION (20m) and by SEED (1), and compare what was acknowledged with etcd.
-	@CGO_ENABLED=0 go build -trimpath -o bin/chaos ./hack/chaos
+	@CGO_ENABLED=0 go build -trimpath -o bin/chaos ./test/chaos
 	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" exec bin/chaos --seed=$(SEED) --duration=$(DURATION) --rate=$(RATE)
 
 # The versions that make e2e installs and upgrades to.
@@ -109,19 +115,19 @@ e2e: $(if $(E2E_KUBECONFIG),,e2e-cluster) $(HELM) ## Run the end-to-end test, wi
 		export E2E_KUBECONFIG="$(E2E_KUBECONFIG)"; exec bin/e2e.test -test.timeout=20m; \
 	else \
 		export E2E_KUBECONFIG="$(ROOT)/.cluster/kubeconfig" E2E_DOCUMENTATION=1; \
-		go test -count=1 -tags e2e ./hack/cluster && \
+		go test -count=1 -tags e2e ./test/cluster && \
 		exec bin/cluster $(patsubst %,--image=bin/e2e/%.tar,$(E2E_VERSIONS) $(CHART_VERSION)) run bin/e2e.test -test.timeout=20m; \
 	fi
 
 # What runs in the cluster. The check comes first: what follows takes minutes the first time.
 .PHONY: e2e-cluster
 e2e-cluster: bin/image
-	@CGO_ENABLED=0 go build -trimpath -o bin/cluster ./hack/cluster
+	@CGO_ENABLED=0 go build -trimpath -o bin/cluster ./test/cluster
 	@bin/cluster check
 	@hack/controlplane/build.sh >/dev/null
 	@hack/controlplane/build.sh node >/dev/null
-	@CGO_ENABLED=0 go build -trimpath -o bin/pause ./hack/cluster/pause
-	@bin/image --file=hack/cluster/pause/Dockerfile --tag=sluice.dev/pause:1 --output=bin/pause-image.tar
+	@CGO_ENABLED=0 go build -trimpath -o bin/pause ./test/cluster/pause
+	@bin/image --file=test/cluster/pause/Dockerfile --tag=sluice.dev/pause:1 --output=bin/pause-image.tar
 	@mkdir -p bin/e2e
 	@for version in $(E2E_VERSIONS); do \
 		$(MAKE) --no-print-directory image VERSION=$$version && mv bin/sluice-image.tar bin/e2e/$$version.tar || exit 1; \
@@ -167,7 +173,7 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Generate deep copies
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=unnamed,fileName=operator_roles.yaml,headerFile=hack/rbac-header.txt \
-		paths=./ingest/... paths=./controllers/... paths=./internal/setup output:rbac:artifacts:config=config/rbac
+		paths=./ingest/... paths=./controllers/... paths=./internal/app output:rbac:artifacts:config=config/rbac
 	$(CRD_REF_DOCS) --config=hack/crd-ref-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	go generate ./...
 	@# The chart's definitions and permissions are copies, so that there is one source of each.
@@ -184,9 +190,7 @@ verify: generate ## Fail if a generated file, go.mod or formatting is not as it 
 lint: $(GOLANGCI_LINT) ## Run the linters, and the API linter on api/.
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) run -c .golangci-kal.yaml ./api/...
-	cd hack/image && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
-	cd hack/release && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
-	cd hack/bench && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...
+	$(foreach module,$(MODULES),(cd $(module) && $(GOLANGCI_LINT) run -c $(ROOT)/.golangci.yaml ./...) &&) true
 
 .PHONY: clean
 clean: ## Remove what was built, but not the control plane.

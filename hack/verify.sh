@@ -4,12 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-go mod tidy
-(cd test/sdk && go mod tidy)
-(cd hack/image && go mod tidy)
-(cd hack/release && go mod tidy)
-(cd hack/bench && go mod tidy)
-(cd test/deploy && go mod tidy)
+for module in $(git ls-files 'go.mod' '**/go.mod'); do
+	(cd "$(dirname "$module")" && go mod tidy)
+done
 unformatted=$(gofmt -l $(git ls-files '*.go'))
 if [ -n "$unformatted" ]; then
 	printf 'not formatted (run gofmt -w):\n%s\n' "$unformatted" >&2

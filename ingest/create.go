@@ -28,7 +28,7 @@ import (
 	clientmetrics "k8s.io/client-go/tools/metrics"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/internal/admission"
+	"github.com/sluice-dev/sluice/internal/kube/apierror"
 )
 
 // An Outcome is how storing a FlowRun ended, as far as is known.
@@ -148,7 +148,7 @@ func (c *Creator) Create(ctx context.Context, run NewRun) (Outcome, error) {
 	pause := firstPause
 	for {
 		err := c.post(ctx, run)
-		exists := apierrors.IsAlreadyExists(err) && admission.Denial(err.Error()) == "" // a webhook can say so too
+		exists := apierrors.IsAlreadyExists(err) && apierror.AdmissionDenial(err.Error()) == "" // a webhook can say so too
 		if exists {
 			if !run.OfDelivery && !unclear {
 				return outcomeOf(err)
@@ -379,7 +379,7 @@ func mayRetryNow(err error) bool {
 	}
 	// A webhook that is down, or says no with such a code, would go on to do so, and hold a place that others need.
 	s := status.Status()
-	return s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure) && admission.Denial(s.Message) == ""
+	return s.Code >= http.StatusInternalServerError && !strings.Contains(s.Message, webhookFailure) && apierror.AdmissionDenial(s.Message) == ""
 }
 
 // webhookFailure is how the API server says that it could not ask an admission webhook. That is the trouble of those who are
@@ -400,7 +400,7 @@ func classify(err error) *CreateError {
 	}
 	e := &CreateError{outcome: NotStored}
 	s := status.Status()
-	denial := admission.Denial(s.Message)
+	denial := apierror.AdmissionDenial(s.Message)
 	switch {
 	case denial != "" || strings.Contains(s.Message, webhookFailure): // the words, and the code, of those who wrote the webhook
 		e.health = refusing

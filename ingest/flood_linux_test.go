@@ -29,7 +29,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
-	"github.com/sluice-dev/sluice/internal/testenv"
+	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
 // These tests connect from several addresses of the loopback network, which only Linux has without preparation.

@@ -19,7 +19,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
-	"github.com/sluice-dev/sluice/internal/setup"
+	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/internal/telemetry"
 )
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	options := setup.DefaultOptions()
+	options := app.DefaultOptions()
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	options.BindFlags(flags)
 	config.RegisterFlags(flags)
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("unexpected argument %q; all options are flags", flags.Arg(0))
 	}
 	if *version {
-		fmt.Println(setup.Version())
+		fmt.Println(app.Version())
 		return nil
 	}
 	if err := options.Validate(); err != nil {
@@ -55,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 	if err := noticeLostConnections(); err != nil {
 		return err
 	}
-	log := options.NewLogger(os.Stderr)
+	log := telemetry.NewLogger(os.Stderr, options.LogLevel, options.LogFormat)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
 	// What the servers for metrics and probes have to say about single connections, which have no logger of their own.
@@ -66,8 +67,8 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
-	log.Info("Starting", "version", setup.Version(), "role", options.Role)
-	operator, err := setup.NewOperator(ctx, restConfig, options, log)
+	log.Info("Starting", "version", app.Version(), "role", options.Role)
+	operator, err := app.NewOperator(ctx, restConfig, options, log)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
-	"github.com/sluice-dev/sluice/internal/unreadable"
+	"github.com/sluice-dev/sluice/internal/kube/tolerant"
 )
 
 const (
@@ -264,7 +264,7 @@ func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
 	const why = "the trigger was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it."
 	spec := &trigger.Spec
 	switch {
-	case unreadable.Spec(trigger):
+	case tolerant.Spec(trigger):
 		return &problem{sluicev1alpha1.ReasonInvalidSpec, "The spec cannot be read: " + why}
 	case spec.State != sluicev1alpha1.TriggerActive && spec.State != sluicev1alpha1.TriggerSuspended && spec.State != "":
 		return &problem{sluicev1alpha1.ReasonInvalidSpec, "spec.state is neither Active nor Suspended: " + why}
@@ -280,7 +280,7 @@ func checkState(in Inputs) *problem {
 		return &problem{sluicev1alpha1.ReasonSuspended, "spec.state is Suspended: requests get 503 until it is Active."}
 	}
 	switch state := in.Flow.Spec.State; {
-	case unreadable.Spec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
+	case tolerant.Spec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
 		return &problem{sluicev1alpha1.ReasonFlowDisabled, fmt.Sprintf("The Flow %q does not count as Enabled, because its spec cannot be read: "+
 			"it was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it.", in.Flow.Name)}
 	case state == sluicev1alpha1.FlowDisabled:

@@ -94,7 +94,7 @@ func TestBuildStage(t *testing.T) {
 	if got := strings.TrimSpace(string(said)); got != "v1.2.3-test" {
 		t.Errorf("the operator says that it is version %q", got)
 	}
-	for _, name := range []string{".git", "bin/tools", "docs", "hack", "internal/setup/http_test.go"} {
+	for _, name := range []string{".git", "bin/tools", "docs", "hack", "internal/app/http_test.go"} {
 		if _, err := os.Stat(filepath.Join(folder, name)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is sent to docker build, and a change of it makes everything anew", name)
 		}

@@ -22,10 +22,10 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/client-go/rest"
 
-	"github.com/sluice-dev/sluice/controllers/flowrun"
+	"github.com/sluice-dev/sluice/controllers/history"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
-	"github.com/sluice-dev/sluice/internal/setup"
+	"github.com/sluice-dev/sluice/internal/app"
 )
 
 // The table is between these two lines.
@@ -72,20 +72,20 @@ func gather() ([]*dto.MetricFamily, error) {
 	}); err != nil {
 		return nil, err
 	}
-	history := &recorder{Registry: prometheus.NewRegistry()}
-	if _, err := flowrun.NewCollector(flowrun.Options{Config: &rest.Config{}, Registerer: history, Log: logr.Discard()}); err != nil {
+	collecting := &recorder{Registry: prometheus.NewRegistry()}
+	if _, err := history.NewCollector(history.Options{Config: &rest.Config{}, Registerer: collecting, Log: logr.Discard()}); err != nil {
 		return nil, err
 	}
-	for _, r := range []*recorder{ingesting, history} {
+	for _, r := range []*recorder{ingesting, collecting} {
 		if err := r.fill(); err != nil {
 			return nil, err
 		}
 		parts = append(parts, r)
 	}
-	certificates := map[setup.CertificateUse]func() time.Time{setup.UseWebhooks: time.Now, setup.UseMetrics: time.Now}
-	for _, role := range []setup.Role{setup.RoleAll, setup.RoleIngest, setup.RoleController} {
+	certificates := map[app.CertificateUse]func() time.Time{app.UseWebhooks: time.Now, app.UseMetrics: time.Now}
+	for _, role := range []app.Role{app.RoleAll, app.RoleIngest, app.RoleController} {
 		process := prometheus.NewRegistry()
-		if err := process.Register(setup.NewProcessCollector(role, certificates)); err != nil {
+		if err := process.Register(app.NewProcessCollector(role, certificates)); err != nil {
 			return nil, err
 		}
 		parts = append(parts, process)

@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/sluice-dev/sluice/hack/internal/local"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 const (
@@ -30,11 +30,11 @@ const (
 
 // startControlPlane starts etcd and kube-apiserver and returns the way to them, and the folder of their binaries.
 func (q *quickstart) startControlPlane(ctx context.Context) (config clientcmdapi.Config, assets string, err error) {
-	if assets, err = local.Output(ctx, controlPlaneScript); err != nil {
+	if assets, err = localcluster.Output(ctx, controlPlaneScript); err != nil {
 		return config, "", fmt.Errorf("get the control plane: %w", err)
 	}
 	fmt.Println("Starting etcd and kube-apiserver.")
-	plane := &local.ControlPlane{Folder: folder, EtcdPort: q.etcdPort, APIPort: q.apiPort, Users: []local.User{local.Admin}}
+	plane := &localcluster.ControlPlane{Folder: folder, EtcdPort: q.etcdPort, APIPort: q.apiPort, Users: []localcluster.User{localcluster.Admin}}
 	if err := plane.Prepare(); err != nil {
 		return config, "", err
 	}
@@ -47,12 +47,12 @@ func (q *quickstart) startControlPlane(ctx context.Context) (config clientcmdapi
 	if err != nil {
 		return config, "", err
 	}
-	config = plane.Kubeconfig("sluice-quickstart", local.Admin.Name, q.apiPort, namespace)
-	restConfig, err := local.REST(config)
+	config = plane.Kubeconfig("sluice-quickstart", localcluster.Admin.Name, q.apiPort, namespace)
+	restConfig, err := localcluster.REST(config)
 	if err != nil {
 		return config, "", err
 	}
-	err = local.Eventually(ctx, controlPlaneLimit, func(ctx context.Context) error { return local.Ready(ctx, restConfig) })
+	err = localcluster.Eventually(ctx, controlPlaneLimit, func(ctx context.Context) error { return localcluster.Ready(ctx, restConfig) })
 	if err != nil {
 		return config, "", server.Describe(fmt.Errorf("kube-apiserver is not ready: %w", err))
 	}
@@ -75,7 +75,7 @@ func currentCluster(ctx context.Context) (clientcmdapi.Config, error) {
 		return config, fmt.Errorf("%s: read the kubeconfig: %w", setting, err)
 	}
 	config.Contexts[config.CurrentContext].Namespace = namespace
-	restConfig, err := local.REST(config)
+	restConfig, err := localcluster.REST(config)
 	if err != nil {
 		return config, fmt.Errorf("%s: %w", setting, err)
 	}
@@ -83,7 +83,7 @@ func currentCluster(ctx context.Context) (clientcmdapi.Config, error) {
 	fmt.Println("The CustomResourceDefinitions and the samples will be left in it; see config/crd and config/samples.")
 	ctx, cancel := context.WithTimeout(ctx, currentLimit)
 	defer cancel()
-	if err := local.Get(ctx, restConfig, "/version"); err != nil {
+	if err := localcluster.Get(ctx, restConfig, "/version"); err != nil {
 		return config, fmt.Errorf("%s: the cluster of context %q cannot be reached: %w", setting, config.CurrentContext, err)
 	}
 	return config, nil

@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sluice-dev/sluice/hack/internal/local"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 // folder holds all that is written, below the project's root. It is in .gitignore.
@@ -33,8 +33,8 @@ func prepareFolder() (unlock func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for data: %w", err)
 	}
-	unlock, err = local.Lock(inFolder(lockFile))
-	if errors.Is(err, local.ErrLocked) {
+	unlock, err = localcluster.Lock(inFolder(lockFile))
+	if errors.Is(err, localcluster.ErrLocked) {
 		return nil, fmt.Errorf("a quickstart is running in this folder already (it holds %s); stop it first", inFolder(lockFile))
 	}
 	if err != nil {
@@ -48,5 +48,5 @@ func prepareFolder() (unlock func(), err error) {
 // overwritten at the next start.
 func removeTemporary() {
 	_ = os.RemoveAll(inFolder(kubeconfigFile))
-	(&local.ControlPlane{Folder: folder}).Remove()
+	(&localcluster.ControlPlane{Folder: folder}).Remove()
 }

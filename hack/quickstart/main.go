@@ -33,7 +33,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/sluice-dev/sluice/hack/internal/local"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 const usage = `Runs Sluice with a control plane of its own on this machine, until Ctrl-C.
@@ -53,7 +53,7 @@ With QUICKSTART_CLUSTER=current, the CustomResourceDefinitions and the samples (
 the namespace default) are left in the cluster when it stops.
 `
 
-// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children are (local.Attributes). The
+// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children are (localcluster.Attributes). The
 // main thread ends last of all, so this keeps the main goroutine, which starts the children, on it.
 func init() { runtime.LockOSThread() }
 
@@ -81,7 +81,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, fail, hurry := local.Notify(ctx)
+	ctx, fail, hurry := localcluster.Notify(ctx)
 	defer fail(nil)
 
 	if err := settings.choosePorts(ctx); err != nil {
@@ -93,7 +93,7 @@ func run(ctx context.Context) error {
 	}
 	defer unlock()
 
-	children := &local.Children{Folder: folder, Fail: fail, Hurry: hurry}
+	children := &localcluster.Children{Folder: folder, Fail: fail, Hurry: hurry}
 	q := &quickstart{settings: settings, children: children}
 	err = q.start(ctx)
 	if err == nil {
@@ -104,9 +104,9 @@ func run(ctx context.Context) error {
 		err = cause
 	}
 	// Without one of them the others would not finish anything, but wait for it.
-	children.Stop(!errors.Is(err, local.ErrChildEnded))
+	children.Stop(!errors.Is(err, localcluster.ErrChildEnded))
 	removeTemporary()
-	if errors.Is(err, local.ErrSignalled) {
+	if errors.Is(err, localcluster.ErrSignalled) {
 		fmt.Println("Stopped.")
 		return nil
 	}

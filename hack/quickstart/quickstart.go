@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/hack/internal/local"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 const (
@@ -43,7 +43,7 @@ const (
 // quickstart is what runs.
 type quickstart struct {
 	settings
-	children *local.Children
+	children *localcluster.Children
 }
 
 // start starts everything, and returns when the samples are ready and the user has been told.
@@ -63,7 +63,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	if err := clientcmd.WriteToFile(config, inFolder(kubeconfigFile)); err != nil {
 		return fmt.Errorf("write the kubeconfig: %w", err)
 	}
-	restConfig, err := local.REST(config)
+	restConfig, err := localcluster.REST(config)
 	if err != nil {
 		return err
 	}
@@ -77,11 +77,11 @@ func (q *quickstart) start(ctx context.Context) error {
 	}
 
 	fmt.Println("Installing the CustomResourceDefinitions and the samples.")
-	definitions, err := local.ReadKustomization(crdFolder)
+	definitions, err := localcluster.ReadKustomization(crdFolder)
 	if err != nil {
 		return err
 	}
-	samples, err := local.ReadKustomization(sampleFolder)
+	samples, err := localcluster.ReadKustomization(sampleFolder)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	}
 	for _, object := range append(definitions, samples...) {
 		// The API server takes a moment to serve a new kind.
-		if err := local.Eventually(ctx, applyLimit, func(ctx context.Context) error { return apply(ctx, c, object) }); err != nil {
+		if err := localcluster.Eventually(ctx, applyLimit, func(ctx context.Context) error { return apply(ctx, c, object) }); err != nil {
 			return fmt.Errorf("apply %s %q: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
@@ -103,7 +103,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := local.Eventually(ctx, applyLimit, func(ctx context.Context) error { return tryFlowRun(ctx, c) }); err != nil {
+	if err := localcluster.Eventually(ctx, applyLimit, func(ctx context.Context) error { return tryFlowRun(ctx, c) }); err != nil {
 		return fmt.Errorf("the cluster does not take FlowRuns: %w", err)
 	}
 	text, err := report(q.ingestURL(), findKubectl(assets), triggers, samples)
@@ -114,7 +114,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	return nil
 }
 
-func (q *quickstart) ingestURL() string { return "http://" + local.Address(q.ingestPort) }
+func (q *quickstart) ingestURL() string { return "http://" + localcluster.Address(q.ingestPort) }
 
 func (q *quickstart) startOperator(ctx context.Context) error {
 	fmt.Println("Starting Sluice.")
@@ -122,8 +122,8 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 		"--kubeconfig=" + inFolder(kubeconfigFile),
 		"--role=all",
 		"--external-url=" + q.ingestURL(),
-		"--ingest-bind-address=" + local.Address(q.ingestPort),
-		"--health-probe-bind-address=" + local.Address(q.healthPort),
+		"--ingest-bind-address=" + localcluster.Address(q.ingestPort),
+		"--health-probe-bind-address=" + localcluster.Address(q.healthPort),
 		"--metrics-bind-address=0",
 		"--leader-election-namespace=" + namespace,
 		"--log-format=text",
@@ -144,8 +144,8 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = local.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+local.Address(q.healthPort)+"/readyz?verbose", http.NoBody)
+	err = localcluster.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+localcluster.Address(q.healthPort)+"/readyz?verbose", http.NoBody)
 		if err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func waitForTriggers(ctx context.Context, c client.Client, samples []*unstructur
 			continue
 		}
 		var trigger sluicev1alpha1.WebhookTrigger
-		err := local.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
+		err := localcluster.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(sample), &trigger); err != nil {
 				return err
 			}

@@ -27,8 +27,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-dev/sluice/hack/internal/local"
-	"github.com/sluice-dev/sluice/internal/testenv"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
+	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
 const (
@@ -387,7 +387,7 @@ func (p *project) testRoundTrip(t *testing.T) {
 }
 
 func (p *project) testPortInUse(t *testing.T) {
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", local.Address(0))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", localcluster.Address(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -436,7 +436,7 @@ func (p *project) testSecondSignal(t *testing.T) {
 	if err := syscall.Kill(children["manager"], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, local.StopLimit-time.Second, func() error {
+	testenv.Eventually(t, localcluster.StopLimit-time.Second, func() error {
 		select {
 		case <-i.done:
 			return nil

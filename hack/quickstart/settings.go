@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/sluice-dev/sluice/hack/internal/local"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 // The environment variables that a user may set.
@@ -88,7 +88,7 @@ func (s *settings) choosePorts(ctx context.Context) error {
 		{&s.healthPort, ""},
 		{&s.etcdPort, ""},
 	} {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", local.Address(*port.number))
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", localcluster.Address(*port.number))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("port %d is in use; stop what uses it, or choose another port with %s", *port.number, port.variable)
 		}

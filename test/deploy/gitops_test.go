@@ -34,20 +34,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/internal/setup"
-	"github.com/sluice-dev/sluice/internal/testenv"
+	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/internal/telemetry"
+	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
 // operator is one that runs, and how to end it.
 type operator struct {
-	*setup.Operator
+	*app.Operator
 	stop func()
 }
 
 // startOperator runs an operator for some namespaces until the test ends, and waits until it serves.
 func startOperator(t *testing.T, cluster *testenv.Environment, namespaces ...string) *operator {
 	t.Helper()
-	options := setup.DefaultOptions()
+	options := app.DefaultOptions()
 	options.WatchNamespaces = namespaces
 	options.LeaderElectionNamespace = namespaces[0]
 	options.IngestAddress = freeAddress(t)
@@ -57,7 +58,7 @@ func startOperator(t *testing.T, cluster *testenv.Environment, namespaces ...str
 	options.Limits.AcceptDeadline = patience // for the API server, on a busy machine
 	options.Limits.DrainTimeout, options.Limits.WriteTimeout = patience, 2*patience
 	options.KeyUsagePeriod = 100 * time.Millisecond
-	started, err := setup.NewOperator(t.Context(), cluster.Config, options, options.NewLogger(io.Discard))
+	started, err := app.NewOperator(t.Context(), cluster.Config, options, telemetry.NewLogger(io.Discard, options.LogLevel, options.LogFormat))
 	if err != nil {
 		t.Fatalf("set up the operator: %v", err)
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/sluice-dev/sluice/internal/setup"
-	"github.com/sluice-dev/sluice/internal/testenv"
+	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
 // TestKustomizeAndHelmAgree compares what kubectl apply -k and helm install make.
@@ -202,7 +202,7 @@ func TestArguments(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				options := setup.DefaultOptions()
+				options := app.DefaultOptions()
 				flags := flag.NewFlagSet("", flag.ContinueOnError)
 				flags.SetOutput(io.Discard)
 				options.BindFlags(flags)
@@ -221,7 +221,7 @@ func TestArguments(t *testing.T) {
 // TestPorts shows that the operator listens by default where the manifests say it does.
 func TestPorts(t *testing.T) {
 	t.Parallel()
-	options := setup.DefaultOptions()
+	options := app.DefaultOptions()
 	if diff := cmp.Diff([]string{":8080", ":8081", ":8082"}, []string{options.IngestAddress, options.HealthAddress, options.MetricsAddress}); diff != "" {
 		t.Errorf("the ports for webhooks, probes and metrics (-manifests +operator):\n%s", diff)
 	}
@@ -231,7 +231,7 @@ func TestPorts(t *testing.T) {
 // is in use, or the garbage collector would never rest.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	needed := int64(64<<20) + 5*setup.DefaultOptions().Limits.MaxInFlightBytes
+	needed := int64(64<<20) + 5*app.DefaultOptions().Limits.MaxInFlightBytes
 	for _, object := range kinds(build(t, "default"), "Deployment") {
 		text := strings.TrimSuffix(strings.Trim(field(t, object, ".spec.template.spec.containers[0].env[0].value"), `"`), "MiB")
 		limit, err := strconv.ParseInt(text, 10, 64)

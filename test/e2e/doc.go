@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package e2e is the end-to-end test: the image and the chart in a real cluster, from installation to removal. make e2e runs
-// it, by default in a cluster of one node that hack/cluster makes for it.
+// it, by default in a cluster of one node that test/cluster makes for it.
 //
 // It is one test of steps that begin where the one before left off. Each prints a line. What it sends goes to the Service,
 // by a client that never repeats a request by itself, and a ledger of all answers is held against the FlowRuns that are

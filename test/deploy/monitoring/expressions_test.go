@@ -30,8 +30,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	certutil "k8s.io/client-go/util/cert"
 
-	"github.com/sluice-dev/sluice/internal/setup"
-	"github.com/sluice-dev/sluice/internal/testenv"
+	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
 // patience is how long to wait for what should take milliseconds.
@@ -96,19 +96,19 @@ func scrapeOperator(t *testing.T) map[string]*dto.MetricFamily {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair := setup.KeyPair{CertFile: filepath.Join(folder, "tls.crt"), KeyFile: filepath.Join(folder, "tls.key")}
+	pair := app.KeyPair{CertFile: filepath.Join(folder, "tls.crt"), KeyFile: filepath.Join(folder, "tls.key")}
 	for file, content := range map[string][]byte{pair.CertFile: certificate, pair.KeyFile: key} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o := setup.DefaultOptions()
+	o := app.DefaultOptions()
 	o.WatchNamespaces, o.LeaderElectionNamespace = []string{namespace}, namespace
 	o.IngestAddress, o.HealthAddress, o.MetricsAddress = "127.0.0.1:0", "127.0.0.1:0", freeAddress(t)
-	o.MetricsAccess = setup.MetricsOpen
+	o.MetricsAccess = app.MetricsOpen
 	o.TLS = pair
 	o.Limits.ShutdownDelay = 0
-	operator, err := setup.NewOperator(t.Context(), env.Config, o, logr.Discard())
+	operator, err := app.NewOperator(t.Context(), env.Config, o, logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}

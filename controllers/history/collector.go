@@ -1,0 +1,384 @@
+/*
+Copyright 2026 The Sluice Authors.
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/kube/tolerant"
+)
+
+const (
+	// defaultPageSize is that of kubectl and of client-go's reflectors.
+	defaultPageSize = 500
+	// listTimeout and writeTimeout bound what one request may take, so that a webhook that hangs holds nothing up for good.
+	listTimeout  = time.Minute
+	writeTimeout = 15 * time.Second
+)
+
+// The period of sweeps, from the beginning of one to that of the next: as many times what the API server takes to list all
+// runs, so that listing is a small part of what it does, between two limits. A sweep that takes longer, because there is
+// much to delete, is followed by the next after shortPause.
+const (
+	listingShare = 10
+	shortPeriod  = 5 * time.Second
+	longPeriod   = time.Minute
+	shortPause   = time.Second
+)
+
+// Options say what a Collector works with.
+type Options struct {
+	// Config is for the API server.
+	Config *rest.Config
+	// Flows reads Flows, once for each sweep and Flow that has runs. It should be a cache.
+	Flows client.Reader
+	// Namespaces are those to sweep; none means all.
+	Namespaces []string
+	// Observe is told of each run at each sweep, before anything is done to it: the trigger and the key that it names, if any,
+	// and when it was made. May be nil.
+	Observe func(namespace, trigger, key string, created time.Time)
+	// Registerer takes the metrics.
+	Registerer prometheus.Registerer
+	Log        logr.Logger
+
+	// PageSize is how many runs are listed at a time; 0 means 500.
+	PageSize int
+	// Now is the clock by which runs expire; nil means time.Now.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=list;delete;patch,roleName=sluice-controller
+
+// A Collector deletes the FlowRuns that are due, and drops payloads.
+type Collector struct {
+	flows      client.Reader
+	namespaces []string
+	pager      *pager
+	observe    func(namespace, trigger, key string, created time.Time)
+	absences   *absences
+	writer     *writer
+	metrics    *metrics
+	now        func() time.Time
+	log        logr.Logger
+}
+
+// NewCollector returns a Collector. Whatever the configuration says, requests are not throttled on this side, and answers
+// are not compressed: the leader is near the API server, which has better things to do.
+func NewCollector(o Options) (*Collector, error) {
+	config := rest.CopyConfig(o.Config)
+	config.QPS = -1
+	config.RateLimiter = nil
+	config.DisableCompression = true
+	config.APIPath = "/apis"
+	config.GroupVersion = &sluicev1alpha1.GroupVersion
+	config.NegotiatedSerializer = clientgoscheme.Codecs.WithoutConversion()
+	config.WarningHandler = rest.NoWarnings{}
+	restClient, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up the client for flow runs: %w", err)
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register the metrics of the history: %w", err)
+	}
+	c := &Collector{flows: o.Flows, namespaces: o.Namespaces, absences: newAbsences(), metrics: m, now: o.Now, log: o.Log}
+	if len(c.namespaces) == 0 {
+		c.namespaces = []string{""}
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.observe = o.Observe; c.observe == nil {
+		c.observe = func(string, string, string, time.Time) {}
+	}
+	size := o.PageSize
+	if size == 0 {
+		size = defaultPageSize
+	}
+	c.pager = &pager{client: restClient, size: size, now: c.now}
+	c.writer = &writer{client: restClient, metrics: m, now: c.now, log: o.Log, inFlight: leastInFlight, aside: map[string]*trouble{}}
+	return c, nil
+}
+
+// NeedLeaderElection tells the manager that one replica is enough.
+func (c *Collector) NeedLeaderElection() bool { return true }
+
+// Start implements manager.Runnable. It sweeps until ctx ends.
+func (c *Collector) Start(ctx context.Context) error {
+	for ctx.Err() == nil {
+		began := time.Now()
+		listing, err := c.attempt(ctx)
+		if err != nil && ctx.Err() == nil {
+			c.log.Error(err, "Cannot sweep FlowRuns; trying again later")
+		}
+		took, period := time.Since(began), period(listing, err)
+		c.writer.pace(took, period)
+		select {
+		case <-ctx.Done():
+		case <-time.After(max(period-took, shortPause)):
+		}
+	}
+	return nil
+}
+
+var errPanic = errors.New("panic") // what it says can hold anything
+
+// attempt is Sweep, but for a panic: that would end the process, and come back at every start.
+func (c *Collector) attempt(ctx context.Context) (listing time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error(errPanic, "Panic while sweeping FlowRuns", "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return c.Sweep(ctx)
+}
+
+// period returns the period after a sweep for which the API server took so long to list all runs.
+func period(listing time.Duration, err error) time.Duration {
+	if err != nil {
+		return longPeriod
+	}
+	return min(max(listingShare*listing, shortPeriod), longPeriod)
+}
+
+// Sweep looks at every run once, deletes those that are due and drops payloads. It returns how long the API server took for
+// the listing. If a namespace cannot be listed, the others are swept all the same.
+func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error) {
+	began := time.Now()
+	s := &sweep{
+		Collector: c,
+		histories: map[types.NamespacedName]limits{},
+		seen:      map[state]int{},
+		paced:     began,
+	}
+	var errs []error
+	for _, namespace := range c.namespaces {
+		err := s.namespace(ctx, namespace)
+		if err == nil {
+			c.absences.swept(namespace, c.now(), s.met)
+		}
+		errs = append(errs, err)
+	}
+	err = errors.Join(errs...)
+	if ctx.Err() != nil { // not an error of anybody
+		return s.listing, ctx.Err()
+	}
+	c.writer.forget()
+	if err == nil {
+		c.metrics.swept(time.Since(began), s.seen)
+	}
+	log := c.log.V(1)
+	if s.deleted+s.dropped > 0 {
+		log = c.log
+	}
+	log.Info("Swept FlowRuns", "deleted", s.deleted, "payloadsDropped", s.dropped, "took", time.Since(began).String())
+	return s.listing, err
+}
+
+// A group is a set of runs of which the newest are kept. Runs whose Flow is gone are one group in each namespace, under no
+// name, so that there are no more groups than Flows and namespaces.
+type group struct {
+	namespace, flow string
+	state           state
+}
+
+// A sweep is what is remembered from the beginning of a sweep to its end.
+type sweep struct {
+	*Collector
+	histories map[types.NamespacedName]limits // of the Flows that there are
+	newest    map[group]*newest               // of the present namespace, or of all
+	seen      map[state]int
+	tasks     []task // what is to be done after this page
+	listing   time.Duration
+	paced     time.Time // when the pace of writes was looked at the last time
+
+	deleted, dropped int
+}
+
+// namespace sweeps one namespace, or all if it is empty.
+func (s *sweep) namespace(ctx context.Context, namespace string) error {
+	s.newest, s.tasks = map[group]*newest{}, nil
+	for token, expired := "", false; ; {
+		next, err := s.page(ctx, namespace, token)
+		switch again, ok := continuation(err); {
+		case ok && !expired: // etcd no longer has the state that the first page was of; the rest is of a later one
+			next, expired = again, true
+		case err != nil:
+			s.metrics.failed(opList)
+			return fmt.Errorf("list flow runs: %w", err)
+		default:
+			expired = false
+		}
+		if next == "" {
+			break
+		}
+		token = next
+	}
+	// The runs that are left in the groups stay, but perhaps without their payloads. Before now it was not known whether they
+	// stay.
+	for _, n := range s.newest {
+		for _, r := range n.runs {
+			if err := s.dropPayload(ctx, r); err != nil {
+				return err
+			}
+			if len(s.tasks) >= s.pager.size {
+				s.act(ctx)
+			}
+		}
+	}
+	s.act(ctx)
+	return ctx.Err()
+}
+
+// continuation returns the token by which an expired list goes on, from the state of now.
+func continuation(err error) (token string, ok bool) {
+	if !apierrors.IsResourceExpired(err) {
+		return "", false
+	}
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok {
+		return "", false
+	}
+	token = status.Status().Continue
+	return token, token != ""
+}
+
+// page looks at the runs of a page, and does what follows from it.
+func (s *sweep) page(ctx context.Context, namespace, token string) (next string, err error) {
+	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	began := time.Now()
+	var runs []*run
+	next, err = s.pager.read(listCtx, namespace, token, func(r *run) {
+		s.observe(r.namespace, r.trigger, r.signedBy, r.created)
+		r.trigger, r.signedBy = "", "" // some runs are kept until the end of the sweep
+		runs = append(runs, r)
+	})
+	s.listing += time.Since(began)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range runs {
+		if err := s.look(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	s.act(ctx)
+	return next, ctx.Err()
+}
+
+// look decides on a run.
+func (s *sweep) look(ctx context.Context, r *run) error {
+	s.seen[r.state]++
+	if r.state == deleting {
+		return nil
+	}
+	l, flow, err := s.limits(ctx, r) // of an active run too: that there is its Flow is worth to know when both are over
+	if err != nil {
+		return err
+	}
+	if r.state == active || l.unknown {
+		return nil
+	}
+	if why := l.expired(r, s.now()); why != "" {
+		s.remove(r, why)
+		return nil
+	}
+	if r.state == received {
+		return s.dropPayload(ctx, r)
+	}
+	limit, surplus := l.kept(r)
+	g := group{r.namespace, flow, r.state}
+	if s.newest[g] == nil {
+		s.newest[g] = &newest{limit: limit}
+	}
+	switch displaced := s.newest[g].offer(r); {
+	case displaced == nil:
+		return nil
+	case displaced.retained(s.now()):
+		return s.dropPayload(ctx, displaced)
+	default:
+		s.remove(displaced, surplus)
+		return nil
+	}
+}
+
+// limits returns the limits that hold for a run, and the name of its Flow; no name if the Flow is gone. Which ones hold is not
+// known of a Flow that may be on its way back: one that was there a while ago, or that no sweep has seen because it was there
+// after its run was made and before the next sweep.
+func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err error) {
+	key := types.NamespacedName{Namespace: r.namespace, Name: r.flow}
+	if l, ok := s.histories[key]; ok {
+		return l, r.flow, nil
+	}
+	var object sluicev1alpha1.Flow
+	if err := s.flows.Get(ctx, key, &object); err != nil {
+		if !apierrors.IsNotFound(err) {
+			return limits{}, "", fmt.Errorf("get the flow %q: %w", r.flow, err)
+		}
+		if now := s.now(); s.absences.recent(key, now) || now.Sub(r.created) < absenceGrace {
+			return limits{unknown: true}, "", nil
+		}
+		return defaultLimits, "", nil
+	}
+	s.absences.seen(key)
+	l = limitsOf(object.Spec.History)
+	l.unknown = l.unknown || tolerant.Spec(&object)
+	s.histories[key] = l
+	return l, r.flow, nil
+}
+
+// met says whether the sweep has met runs of a Flow that there is.
+func (s *sweep) met(flow types.NamespacedName) bool {
+	_, ok := s.histories[flow]
+	return ok
+}
+
+func (s *sweep) remove(r *run, why reason) { s.tasks = append(s.tasks, task{r, why}) }
+
+func (s *sweep) dropPayload(ctx context.Context, r *run) error {
+	l, _, err := s.limits(ctx, r)
+	if err == nil && l.dropsPayload(r, s.now()) {
+		s.tasks = append(s.tasks, task{run: r})
+	}
+	return err
+}
+
+// act does what has been decided on.
+func (s *sweep) act(ctx context.Context) {
+	deleted, dropped := s.writer.do(ctx, s.tasks)
+	s.deleted, s.dropped = s.deleted+deleted, s.dropped+dropped
+	clear(s.tasks)
+	s.tasks = s.tasks[:0]
+	s.hurry(time.Now())
+}
+
+// hurry has a sweep that is late already not go on as slowly to its end: there is more to delete than was thought. One that is late
+// because the API server has asked to wait does not ask for more at a time.
+func (s *sweep) hurry(now time.Time) {
+	took, period := now.Sub(s.paced), period(s.listing, nil)
+	if took <= period {
+		return
+	}
+	if !s.writer.waitedSince(s.paced) {
+		s.writer.pace(took, period)
+	}
+	s.paced = now
+}
