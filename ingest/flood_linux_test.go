@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,10 @@ import (
 
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/connlimit"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/test/framework/ingesttest"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -38,14 +41,6 @@ const (
 	floodKey         = "a key of thirty-two bytes, exact"
 	floodConnections = 64
 )
-
-// storing is a creator that stores everything.
-type storing struct{}
-
-// Create implements ingest.FlowRunCreator.
-func (storing) Create(context.Context, ingest.NewRun) (ingest.Outcome, error) {
-	return ingest.Stored, nil
-}
 
 // flooded is a server that takes few connections, and its triggers "a" and "b" in the namespace "shop".
 type flooded struct {
@@ -79,7 +74,7 @@ func newFlooded(t *testing.T, encrypted bool, proxies connlimit.Proxies) *floode
 	limits.MaxConnections, limits.ShutdownDelay, limits.DrainTimeout = floodConnections, 0, 10*time.Millisecond+limits.AcceptDeadline
 	limits.ReadTimeout, limits.ReadHeaderTimeout, limits.WriteTimeout = 4*patience, 4*patience, 5*patience // nothing ends by itself
 	server, err := ingest.NewServer(ingest.Options{
-		Address: "127.0.0.1:0", Table: table, Creator: storing{}, Limits: limits, TLS: certificate, TrustedProxies: proxies,
+		Address: "127.0.0.1:0", Table: table, Sink: new(ingesttest.Memory), Limits: limits, TLS: certificate, TrustedProxies: proxies,
 		Registerer: f.registry, Log: logr.Discard(),
 	})
 	if err != nil {
@@ -391,7 +386,7 @@ func TestFloodSparesCompleteRequests(t *testing.T) {
 	limits.WriteTimeout, limits.DrainTimeout = 2*patience, 2*patience
 	f := &flooded{t: t, registry: prometheus.NewRegistry()}
 	server, err := ingest.NewServer(ingest.Options{
-		Address: "127.0.0.1:0", Table: table, Creator: waitingCreator(release), Limits: limits, Registerer: f.registry, Log: logr.Discard(),
+		Address: "127.0.0.1:0", Table: table, Sink: waitingSink(release), Limits: limits, Registerer: f.registry, Log: logr.Discard(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -420,7 +415,7 @@ func TestFloodSparesCompleteRequests(t *testing.T) {
 	for range 3 {
 		connection := dial(t, f.address)
 		_, _ = io.WriteString(connection, plausible("/hooks/shop/a"))
-		if answer, err := io.ReadAll(connection); len(bytes.TrimSpace(answer)) > 0 || errors.Is(err, context.DeadlineExceeded) {
+		if answer, err := io.ReadAll(connection); len(bytes.TrimSpace(answer)) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the newest connection gets %q, %v; want it closed", answer, err)
 		}
 	}
@@ -436,15 +431,15 @@ func TestFloodSparesCompleteRequests(t *testing.T) {
 	}
 }
 
-// waitingCreator stores when it is closed.
-type waitingCreator chan struct{}
+// waitingSink stores when it is closed.
+type waitingSink chan struct{}
 
-// Create implements ingest.FlowRunCreator.
-func (c waitingCreator) Create(ctx context.Context, _ ingest.NewRun) (ingest.Outcome, error) {
+// Accept implements delivery.Sink.
+func (c waitingSink) Accept(ctx context.Context, _ *delivery.Delivery) (delivery.Receipt, error) {
 	select {
 	case <-c:
-		return ingest.Stored, nil
+		return delivery.Receipt{}, nil
 	case <-ctx.Done():
-		return ingest.NotStored, ctx.Err()
+		return delivery.Receipt{}, ctx.Err()
 	}
 }

@@ -8,7 +8,6 @@ package ingest
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,27 +17,12 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/util/validation"
-
-	"github.com/sluice-dev/sluice/ingest/connlimit"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
-
-// keeper keeps the FlowRuns that it is to store.
-type keeper struct{ kept []NewRun }
-
-// Create implements FlowRunCreator.
-func (k *keeper) Create(_ context.Context, run NewRun) (Outcome, error) {
-	k.kept = append(k.kept, run)
-	return Stored, nil
-}
 
 const (
 	fuzzKey = "a key that stands in no request"
@@ -61,19 +45,7 @@ func fuzzHandler(tb testing.TB, k *keeper) *handler {
 		table.Upsert(&route.Route{Namespace: "shop", Name: name, UID: name, Flow: "import", Verifier: verifier})
 	}
 	table.Upsert(&route.Route{Namespace: "shop", Name: "suspended", UID: "suspended", Unavailable: "Suspended"})
-	limits := DefaultLimits()
-	limits.MaxBodyBytes = fuzzLimit
-	conns := connlimit.New(limits.MaxConnections, nil, time.Now)
-	bodies := newMemory(limits.MaxInFlightBytes, time.Now)
-	creates := newGate(gateLimits{most: limits.MaxCreates, target: limits.AcceptDeadline, maxWait: limits.AcceptDeadline}, time.Now)
-	m, err := newMetrics(prometheus.NewRegistry(), table, levels{
-		gate: creates.state, memory: func() int64 { return bodies.held(limits.MaxInFlightBytes) }, connections: conns,
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	o := Options{Table: table, Creator: k, Limits: limits, Log: logr.Discard(), Now: time.Now}
-	return newHandler(o, conns, bodies, creates, m, newInquiries(nil, o.Log, o.Now), new(atomic.Bool))
+	return testHandler(tb, k, table, func(o *Options) { o.Limits.MaxBodyBytes = fuzzLimit })
 }
 
 // FuzzRequest sends requests, byte by byte as they may come. A FlowRun is made exactly of those that an independent look finds
@@ -140,8 +112,8 @@ func FuzzRequest(f *testing.F) {
 		}
 		switch {
 		case genuine:
-			if run := decode(t, k.kept[0].Object); !bytes.Equal(bodyOf(t, run.Spec.Payload), body) || run.Namespace != "shop" || run.Spec.TriggerRef.Name != "orders" {
-				t.Errorf("the FlowRun is %s", k.kept[0].Object)
+			if d := k.kept[0]; !bytes.Equal(d.Body, body) || d.Trigger != (delivery.Trigger{Namespace: "shop", Name: "orders", UID: "orders"}) || d.Flow != "import" {
+				t.Errorf("the delivery is %+v", d)
 			}
 		case recorder.Code/100 != 2:
 			var p problem
@@ -154,41 +126,6 @@ func FuzzRequest(f *testing.F) {
 			if recorder.Code == http.StatusBadRequest && bodyErr == nil {
 				t.Errorf("a body that can be read is answered %d: %q", recorder.Code, signed)
 			}
-		}
-	})
-}
-
-// bodyDigest returns what of a body is in the name of its delivery; nil if there is none, which stands for an id that counts alone.
-func bodyDigest(body []byte) *[sha256.Size]byte {
-	if len(body) == 0 {
-		return nil
-	}
-	digest := sha256.Sum256(body)
-	return &digest
-}
-
-// FuzzDeliveryName makes names of delivery ids and bodies: valid ones, and different ones of different deliveries.
-func FuzzDeliveryName(f *testing.F) {
-	f.Add("orders", "uid-1", "id-1", []byte(nil), "uid-1", "id-2", []byte(nil))
-	f.Add("o", "uid-1", "id-1", []byte("a"), "uid-2", "id-1", []byte("a"))
-	f.Add(strings.Repeat("a-", 31)+"b", "u", "", []byte(nil), "u", "\x00", []byte(nil))
-	f.Add("orders", "u1", "d", []byte("a"), "u", "1d", []byte("b"))
-	f.Add("orders", "u", "\xff\xfe", []byte(nil), "u", "\xff", []byte("a"))
-	digest := sha256.Sum256([]byte("a"))
-	f.Add("orders", "u", "d", []byte("a"), "u", "\x01"+string(digest[:])+"d", []byte(nil))
-	f.Fuzz(func(t *testing.T, trigger, uid, id string, body []byte, otherUID, otherID string, otherBody []byte) {
-		if len(validation.IsDNS1123Label(trigger)) > 0 || strings.ContainsAny(uid+otherUID, "\x00\x01") {
-			return // which the API server lets nobody have
-		}
-		name, other := deliveryName(trigger, uid, id, bodyDigest(body)), deliveryName(trigger, otherUID, otherID, bodyDigest(otherBody))
-		if wrong := validation.IsDNS1123Label(name); len(wrong) > 0 {
-			t.Errorf("%q is no name: %q", name, wrong)
-		}
-		if again := deliveryName(trigger, uid, id, bodyDigest(body)); again != name {
-			t.Errorf("one delivery has the names %q and %q", name, again)
-		}
-		if same := uid == otherUID && id == otherID && bytes.Equal(body, otherBody); same != (name == other) {
-			t.Errorf("the deliveries %q of %q and %q of %q are the same %t, and have the names %q and %q", id, uid, otherID, otherUID, same, name, other)
 		}
 	})
 }

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -28,7 +27,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/sluice-dev/sluice/ingest/connlimit"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
@@ -128,8 +126,8 @@ func (r *reports) ReportRefusal(_ context.Context, target *route.Route, e signat
 }
 
 const (
-	tokenKey    = "the key that signs, of many bytes"
-	verifyToken = "the token that is shown"
+	tokenKey    = "a short key"
+	verifyToken = "a short token"
 )
 
 // tokenServer is a handler without a network, at a time that the test sets.
@@ -143,6 +141,11 @@ type tokenServer struct {
 }
 
 func newTokenServer(t *testing.T) *tokenServer {
+	t.Helper()
+	return newServerOfTokens(t, tokenKey, verifyToken)
+}
+
+func newServerOfTokens(t *testing.T, tokenKey, verifyToken string) *tokenServer {
 	t.Helper()
 	s := &tokenServer{clock: &fakeClock{time.Unix(1767225600, 0)}, metrics: prometheus.NewRegistry(), reports: &reports{}, log: &strings.Builder{}, stored: &keeper{}}
 	table := route.NewTable()
@@ -160,19 +163,10 @@ func newTokenServer(t *testing.T) *tokenServer {
 		}
 		table.Upsert(&route.Route{Namespace: "shop", Name: name, UID: name, Flow: "import", Verifier: verifier})
 	}
-	limits := DefaultLimits()
-	conns := connlimit.New(limits.MaxConnections, nil, s.clock.now)
-	bodies := newMemory(limits.MaxInFlightBytes, s.clock.now)
-	creates := newGate(gateLimits{most: limits.MaxCreates, target: limits.AcceptDeadline, maxWait: limits.AcceptDeadline}, time.Now)
-	m, err := newMetrics(s.metrics, table, levels{
-		gate: creates.state, memory: func() int64 { return 0 }, connections: conns,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	log := funcr.New(func(_, line string) { s.log.WriteString(line + "\n") }, funcr.Options{Verbosity: 1})
-	o := Options{Table: table, Creator: s.stored, Limits: limits, Log: log, Now: s.clock.now}
-	s.handler = newHandler(o, conns, bodies, creates, m, newInquiries(s.reports, log, s.clock.now), new(atomic.Bool))
+	s.handler = testHandler(t, s.stored, table, func(o *Options) {
+		o.Log, o.Now, o.Registerer, o.Reporter = log, s.clock.now, s.metrics, s.reports
+	})
 	return s
 }
 
@@ -184,11 +178,7 @@ func (s *tokenServer) send(t *testing.T, method, target, from string, headers ht
 	maps.Copy(r.Header, headers)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
-	select {
-	case i := <-s.inquiries.queue:
-		s.inquiries.look(t.Context(), i)
-	default:
-	}
+	s.diagnoser.Next(t.Context())
 	return w
 }
 
@@ -287,6 +277,41 @@ func TestWrongTokensAreLimited(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongTokensAreAlwaysLookedAt has a genuine sender share its address with somebody who guesses. A token that nobody finds by
+// trying need not be kept from being looked at; the wrong ones are turned away all the same.
+func TestLongTokensAreAlwaysLookedAt(t *testing.T) {
+	t.Parallel()
+	const shared = "192.0.2.1:1000"
+	const longKey, longToken = "16 bytes long: 1", "16 bytes long: 2"
+	s := newServerOfTokens(t, longKey, longToken)
+	for name, tc := range map[string]struct {
+		reason     string
+		show       func(token string) int
+		right      string
+		good, deny int
+	}{
+		"Handshake": {"Meta's verify token", func(token string) int {
+			return s.send(t, "GET", metaQuery("meta", token), shared, nil, "").Code
+		}, longToken, 200, 403},
+		"Scheme": {"GitLab's secret token", func(token string) int {
+			return s.send(t, "POST", "/hooks/shop/gitlab", shared, http.Header{"X-Gitlab-Token": {token}}, "{}").Code
+		}, longKey, 202, 401},
+	} {
+		for i := range 300 {
+			want := tc.deny
+			if i >= guessBurst {
+				want = http.StatusTooManyRequests
+			}
+			if got := tc.show("guess " + strconv.Itoa(i)); got != want {
+				t.Fatalf("%s (%s): wrong token %d gets %d, want %d", name, tc.reason, i, got, want)
+			}
+			if got := tc.show(tc.right); got != tc.good {
+				t.Fatalf("%s (%s): after %d wrong ones, the right one gets %d, want %d", name, tc.reason, i+1, got, tc.good)
+			}
+		}
 	}
 }
 
@@ -402,7 +427,7 @@ func TestDiscordEventsAreStored(t *testing.T) {
 			}
 			names := map[string]bool{}
 			for _, run := range s.stored.kept {
-				names[run.Name] = true
+				names[run.Run] = true
 			}
 			if len(names) != tc.names {
 				t.Errorf("%s: %d FlowRuns, want %d", tc.reason, len(names), tc.names)

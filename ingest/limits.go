@@ -11,7 +11,8 @@ import (
 	"fmt"
 	"time"
 
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/delivery"
+	"github.com/sluice-dev/sluice/ingest/overload"
 )
 
 // Limits bound what a request, a connection and a shutdown may cost. Use DefaultLimits and change what must differ.
@@ -72,7 +73,7 @@ func DefaultLimits() Limits {
 // BindFlags adds a flag for each limit, with its present value as the default.
 func (l *Limits) BindFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&l.MaxBodyBytes, "max-body-bytes", l.MaxBodyBytes,
-		fmt.Sprintf("The longest request body in bytes; a longer one gets 413. At most %d, so that any body fits into etcd.", sluicev1alpha1.MaxPayloadBytes))
+		fmt.Sprintf("The longest request body in bytes; a longer one gets 413. At most %d, so that any body fits into etcd.", delivery.MaxBody))
 	fs.IntVar(&l.MaxHeaderBytes, "max-header-bytes", l.MaxHeaderBytes,
 		"The longest request line and headers in bytes; longer ones get 431.")
 	fs.Int64Var(&l.MaxInFlightBytes, "max-in-flight-bytes", l.MaxInFlightBytes,
@@ -105,11 +106,11 @@ func (l *Limits) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(l.MaxBodyBytes >= 1 && l.MaxBodyBytes <= sluicev1alpha1.MaxPayloadBytes,
-		"--max-body-bytes must be from 1 to %d, not %d", sluicev1alpha1.MaxPayloadBytes, l.MaxBodyBytes)
+	check(l.MaxBodyBytes >= 1 && l.MaxBodyBytes <= delivery.MaxBody,
+		"--max-body-bytes must be from 1 to %d, not %d", delivery.MaxBody, l.MaxBodyBytes)
 	check(l.MaxHeaderBytes >= 1024, "--max-header-bytes must be at least 1024, not %d", l.MaxHeaderBytes)
-	check(l.MaxInFlightBytes >= l.MaxBodyBytes+requestBytes || l.MaxBodyBytes > sluicev1alpha1.MaxPayloadBytes,
-		"--max-in-flight-bytes must be at least --max-body-bytes and %d (%d), not %d", requestBytes, l.MaxBodyBytes+requestBytes, l.MaxInFlightBytes)
+	check(l.MaxInFlightBytes >= l.MaxBodyBytes+overload.RequestOverhead || l.MaxBodyBytes > delivery.MaxBody,
+		"--max-in-flight-bytes must be at least --max-body-bytes and %d (%d), not %d", overload.RequestOverhead, l.MaxBodyBytes+overload.RequestOverhead, l.MaxInFlightBytes)
 	check(l.MaxInFlightBytes <= 1<<40, "--max-in-flight-bytes must be at most %d, not %d", 1<<40, l.MaxInFlightBytes)
 	check(l.MaxConnections >= 1, "--max-connections must be at least 1, not %d", l.MaxConnections)
 	check(l.MaxCreates >= 1, "--max-creates must be at least 1, not %d", l.MaxCreates)

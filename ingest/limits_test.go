@@ -17,7 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/delivery"
+	"github.com/sluice-dev/sluice/ingest/overload"
 )
 
 func limitFlags(l *Limits) *flag.FlagSet {
@@ -137,14 +138,14 @@ func TestLimitsValidate(t *testing.T) {
 		"BodyOfOneByte":          {reason: "the least", change: func(l *Limits) { l.MaxBodyBytes = 1 }},
 		"BodyOfNothing":          {reason: "every request would be refused", change: func(l *Limits) { l.MaxBodyBytes = 0 }, want: []string{"--max-body-bytes"}},
 		"BodyNegative":           {reason: "no number of bytes", change: func(l *Limits) { l.MaxBodyBytes = -1 }, want: []string{"--max-body-bytes"}},
-		"BodyLargest":            {reason: "it fits into etcd", change: func(l *Limits) { l.MaxBodyBytes = sluicev1alpha1.MaxPayloadBytes }},
-		"BodyTooLarge":           {reason: "it does not fit into etcd", change: func(l *Limits) { l.MaxBodyBytes = sluicev1alpha1.MaxPayloadBytes + 1 }, want: []string{"--max-body-bytes"}},
+		"BodyLargest":            {reason: "it fits into etcd", change: func(l *Limits) { l.MaxBodyBytes = delivery.MaxBody }},
+		"BodyTooLarge":           {reason: "it does not fit into etcd", change: func(l *Limits) { l.MaxBodyBytes = delivery.MaxBody + 1 }, want: []string{"--max-body-bytes"}},
 		"BodyFarTooLarge":        {reason: "it does not fit into etcd", change: func(l *Limits) { l.MaxBodyBytes = math.MaxInt64 }, want: []string{"--max-body-bytes"}},
 		"HeadersLeast":           {reason: "the least", change: func(l *Limits) { l.MaxHeaderBytes = 1024 }},
 		"HeadersTooSmall":        {reason: "no request would fit", change: func(l *Limits) { l.MaxHeaderBytes = 1023 }, want: []string{"--max-header-bytes"}},
 		"HeadersZero":            {reason: "net/http would take 1 MiB", change: func(l *Limits) { l.MaxHeaderBytes = 0 }, want: []string{"--max-header-bytes"}},
-		"InFlightLeast":          {reason: "the longest body has room", change: func(l *Limits) { l.MaxInFlightBytes = l.MaxBodyBytes + requestBytes }},
-		"InFlightTooSmall":       {reason: "the longest body would have no room", change: func(l *Limits) { l.MaxInFlightBytes = l.MaxBodyBytes + requestBytes - 1 }, want: []string{"--max-in-flight-bytes"}},
+		"InFlightLeast":          {reason: "the longest body has room", change: func(l *Limits) { l.MaxInFlightBytes = l.MaxBodyBytes + overload.RequestOverhead }},
+		"InFlightTooSmall":       {reason: "the longest body would have no room", change: func(l *Limits) { l.MaxInFlightBytes = l.MaxBodyBytes + overload.RequestOverhead - 1 }, want: []string{"--max-in-flight-bytes"}},
 		"InFlightNegative":       {reason: "no number of bytes", change: func(l *Limits) { l.MaxInFlightBytes = math.MinInt64 }, want: []string{"--max-in-flight-bytes"}},
 		"ConnectionsOne":         {reason: "the least", change: func(l *Limits) { l.MaxConnections = 1 }},
 		"ConnectionsZero":        {reason: "every request would be refused", change: func(l *Limits) { l.MaxConnections = 0 }, want: []string{"--max-connections"}},

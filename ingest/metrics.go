@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-dev/sluice/ingest/connlimit"
+	"github.com/sluice-dev/sluice/ingest/delivery"
+	"github.com/sluice-dev/sluice/ingest/overload"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
@@ -22,16 +24,15 @@ type metrics struct {
 	duration          map[string]prometheus.Observer // by result
 	inFlight          prometheus.Gauge
 	signatureFailures map[signature.Cause]prometheus.Counter
-	createDuration    map[Outcome]prometheus.Observer
-	shed              map[shortage]prometheus.Counter
+	storeDuration     map[outcome]prometheus.Observer
+	shed              map[overload.Reason]prometheus.Counter
 	handshakes        map[signature.Handshake]prometheus.Counter
 }
 
 // levels are what is read when the metrics are collected, and what it may come to.
 type levels struct {
-	gate           func() gateState
-	memory         func() int64
-	maxMemory      int64
+	control        *overload.Control
+	budget         *overload.Budget
 	connections    *connlimit.Limiter
 	maxConnections int
 }
@@ -62,8 +63,8 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	}, []string{"outcome"})
 	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_ingest_shed_total",
-		Help: "Requests turned away for want of capacity, by what there was too little of, or for too many guesses.",
-	}, []string{"short"})
+		Help: "Requests shed because of load, limits or too many guesses, by the reason.",
+	}, []string{"reason"})
 	handshakes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_ingest_handshakes_total",
 		Help: "Handshakes of providers that were answered, and not stored, by the handshake.",
@@ -73,8 +74,8 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 		duration:          map[string]prometheus.Observer{},
 		inFlight:          inFlight,
 		signatureFailures: map[signature.Cause]prometheus.Counter{},
-		createDuration:    map[Outcome]prometheus.Observer{},
-		shed:              map[shortage]prometheus.Counter{},
+		storeDuration:     map[outcome]prometheus.Observer{},
+		shed:              map[overload.Reason]prometheus.Counter{},
 		handshakes:        map[signature.Handshake]prometheus.Counter{},
 	}
 	for _, r := range results {
@@ -85,10 +86,10 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 		m.signatureFailures[cause] = signatureFailures.WithLabelValues(string(cause))
 	}
 	for _, outcome := range outcomes {
-		m.createDuration[outcome] = createDuration.WithLabelValues(string(outcome))
+		m.storeDuration[outcome] = createDuration.WithLabelValues(string(outcome))
 	}
-	for _, short := range shortages {
-		m.shed[short] = shed.WithLabelValues(string(short))
+	for _, reason := range overload.Reasons() {
+		m.shed[reason] = shed.WithLabelValues(string(reason))
 	}
 	for _, handshake := range signature.Handshakes() {
 		m.handshakes[handshake] = handshakes.WithLabelValues(string(handshake))
@@ -99,22 +100,22 @@ func newMetrics(registerer prometheus.Registerer, table *route.Table, l levels) 
 	for _, c := range []prometheus.Collector{
 		requests, duration, inFlight, signatureFailures, createDuration, shed, handshakes, routeCollector{table}, closedCollector{l.connections},
 		gauge("sluice_ingest_in_flight_bytes", "What requests in flight are taken to hold, of --max-in-flight-bytes.",
-			func() float64 { return float64(l.memory()) }),
+			func() float64 { return float64(l.budget.Held()) }),
 		gauge("sluice_ingest_max_in_flight_bytes", "What requests in flight may hold: --max-in-flight-bytes.",
-			func() float64 { return float64(l.maxMemory) }),
+			func() float64 { return float64(l.budget.Size()) }),
 		gauge("sluice_ingest_connections", "Open connections of senders.",
 			func() float64 { return float64(l.connections.Open()) }),
 		gauge("sluice_ingest_max_connections", "How many connections there may be: --max-connections.",
 			func() float64 { return float64(l.maxConnections) }),
 		gauge("sluice_ingest_create_limit", "How many FlowRuns may be stored at a time, as the latency of the API server allows.",
-			func() float64 { return float64(l.gate().limit) }),
+			func() float64 { return float64(l.control.State().Limit) }),
 		gauge("sluice_ingest_creates_in_flight", "FlowRuns being stored.",
-			func() float64 { return float64(l.gate().running) }),
+			func() float64 { return float64(l.control.State().Running) }),
 		gauge("sluice_ingest_creates_waiting", "Verified requests that wait for others to be stored.",
-			func() float64 { return float64(l.gate().waiting) }),
-		gauge("sluice_ingest_circuit_open", "1 while nothing can be stored and requests are turned away for it, otherwise 0.",
+			func() float64 { return float64(l.control.State().Waiting) }),
+		gauge("sluice_ingest_circuit_open", "1 while the circuit breaker is open: nothing can be stored, and requests are shed for it. Otherwise 0.",
 			func() float64 {
-				if l.gate().open {
+				if l.control.State().Open {
 					return 1
 				}
 				return 0
@@ -132,8 +133,8 @@ func (m *metrics) answered(result string, took time.Duration) {
 	m.duration[result].Observe(took.Seconds())
 }
 
-func (m *metrics) created(outcome Outcome, took time.Duration) {
-	m.createDuration[outcome].Observe(took.Seconds())
+func (m *metrics) stored(o outcome, took time.Duration) {
+	m.storeDuration[o].Observe(took.Seconds())
 }
 
 var closedDesc = prometheus.NewDesc("sluice_ingest_connections_closed_total",
@@ -173,4 +174,31 @@ func (c routeCollector) Collect(collected chan<- prometheus.Metric) {
 	}
 	collected <- prometheus.MustNewConstMetric(routesDesc, prometheus.GaugeValue, ready, "ready")
 	collected <- prometheus.MustNewConstMetric(routesDesc, prometheus.GaugeValue, unavailable, "unavailable")
+}
+
+// An outcome is how storing a delivery ended: the label of the metric, and for traces and the log.
+type outcome string
+
+// The outcomes.
+const (
+	outcomeStored    outcome = "stored"
+	outcomeDuplicate outcome = "duplicate"
+	outcomeFailed    outcome = "not_stored" // the sender should send it again
+	outcomeRejected  outcome = "refused"    // that does not help
+)
+
+// outcomes are all of them.
+var outcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeFailed, outcomeRejected}
+
+func outcomeOf(receipt delivery.Receipt, err error) outcome {
+	if err == nil {
+		if receipt.Duplicate {
+			return outcomeDuplicate
+		}
+		return outcomeStored
+	}
+	if kind, _ := delivery.KindOf(err); kind == delivery.Rejected {
+		return outcomeRejected
+	}
+	return outcomeFailed
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-dev/sluice/ingest/overload"
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
@@ -30,8 +31,8 @@ func TestMetricsKnowAll(t *testing.T) {
 		source []string
 		series []string
 	}{
-		"Outcome":   {values(t, ".", "Outcome"), texts(outcomes)},
-		"shortage":  {values(t, ".", "shortage"), texts(shortages)},
+		"outcome":   {values(t, ".", "outcome"), texts(outcomes)},
+		"Reason":    {values(t, "overload", "Reason"), texts(overload.Reasons())},
 		"Cause":     {values(t, "signature", "Cause"), texts(signature.Causes())},
 		"Handshake": {values(t, "signature", "Handshake"), texts(signature.Handshakes())},
 		"answer":    {values(t, ".", "answer"), made},

@@ -21,28 +21,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
-	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/ingesttest"
 )
 
 const patience = 20 * time.Second
 
-// noCreator is for requests none of which may get as far as a FlowRun.
-type noCreator struct{ t *testing.T }
-
-// Create implements ingest.FlowRunCreator.
-func (c noCreator) Create(_ context.Context, run ingest.NewRun) (ingest.Outcome, error) {
-	c.t.Errorf("a FlowRun %s is created", run.Name)
-	return ingest.Refused, errors.New("nothing is to be created")
-}
-
 // serve starts a webhook server without a cluster, with a trigger for each preset, "default" of the default scheme, and
-// "suspended".
+// "suspended". None of its requests may get as far as a FlowRun.
 func serve(t *testing.T, change func(*ingest.Limits)) (address string) {
 	t.Helper()
 	schemes := map[string]signature.Scheme{"default": {Algorithm: signature.SHA256}}
@@ -57,28 +46,15 @@ func serve(t *testing.T, change func(*ingest.Limits)) (address string) {
 		}
 		routes = append(routes, &route.Route{Namespace: "shop", Name: name, UID: name, Flow: "import", Verifier: verifier, PublicURL: "https://hooks.example.com" + route.Path("shop", name)})
 	}
-	table := route.NewTable()
-	table.Replace(routes)
-	limits := ingest.DefaultLimits()
-	limits.ShutdownDelay = 0
-	limits.ReadTimeout, limits.ReadHeaderTimeout, limits.WriteTimeout = 2*patience, patience, 3*patience // whoever waits for a body fails the test
-	change(&limits)
-	server, err := ingest.NewServer(ingest.Options{
-		Address: "127.0.0.1:0", Table: table, Creator: noCreator{t}, Limits: limits, Registerer: prometheus.NewRegistry(), Log: logr.Discard(),
+	nothing := ingesttest.SinkFunc(func(_ context.Context, d *delivery.Delivery) (delivery.Receipt, error) {
+		t.Errorf("a FlowRun %s is created", d.Run)
+		return delivery.Receipt{}, errors.New("nothing is to be created")
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- server.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended with: %v", err)
-		}
+	server := ingesttest.Start(t, nothing, routes, func(o *ingest.Options) {
+		l := &o.Limits
+		l.ReadTimeout, l.ReadHeaderTimeout, l.WriteTimeout = 2*patience, patience, 3*patience // whoever waits for a body fails the test
+		change(l)
 	})
-	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
 	return server.Address().String()
 }
 

@@ -7,7 +7,6 @@ package ingest
 
 import (
 	"bufio"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -76,24 +75,5 @@ func TestQueryDoesNotBecomeBody(t *testing.T) {
 			}
 			t.Logf("%d requests of the same signed bytes", sent)
 		})
-	}
-}
-
-// explanations keeps what the owner is told.
-type explanations []signature.Explanation
-
-// ReportRefusal implements RefusalReporter.
-func (r *explanations) ReportRefusal(_ context.Context, _ *route.Route, e signature.Explanation) {
-	*r = append(*r, e)
-}
-
-// TestQueryHintNeedsNoBody has a long body, which is not kept, beside a query.
-func TestQueryHintNeedsNoBody(t *testing.T) {
-	var told explanations
-	h := fuzzHandler(t, &keeper{})
-	h.inquiries.reporter = &told
-	h.inquiries.look(t.Context(), inquiry{target: &route.Route{}, cause: signature.ErrQueryAmbiguous})
-	if len(told) != 1 || told[0].Hint != signature.HintStateQuery || told[0].Cause != signature.ErrQueryAmbiguous {
-		t.Errorf("the owner is told %+v", told)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +21,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-dev/sluice/ingest/connlimit"
+	"github.com/sluice-dev/sluice/ingest/delivery"
+	"github.com/sluice-dev/sluice/ingest/diagnosis"
+	"github.com/sluice-dev/sluice/ingest/overload"
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
@@ -33,8 +35,8 @@ type Options struct {
 	TLS *tls.Config
 	// Table is what is served. The server does not listen before it is warm.
 	Table *route.Table
-	// Creator stores the FlowRuns.
-	Creator FlowRunCreator
+	// Sink stores the deliveries.
+	Sink delivery.Sink
 	// Limits must be valid.
 	Limits Limits
 	// TrustedProxies are those whose X-Forwarded-For says who the client is; nil for none.
@@ -46,7 +48,7 @@ type Options struct {
 	// Log is where the server logs.
 	Log logr.Logger
 	// Reporter is told why requests were refused, at most once a minute, trigger and cause; nil for nobody.
-	Reporter RefusalReporter
+	Reporter diagnosis.Reporter
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
@@ -62,7 +64,7 @@ type Server struct {
 	log       logr.Logger
 	handler   http.Handler
 	conns     *connlimit.Limiter
-	inquiries *inquiries
+	diagnoser *diagnosis.Diagnoser
 	draining  *atomic.Bool
 	listener  atomic.Pointer[net.Listener] // nil unless it is accepting
 
@@ -81,33 +83,29 @@ func NewServer(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	conns := connlimit.New(o.Limits.MaxConnections, o.TrustedProxies, time.Now)
-	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
-	creates := newGate(gateLimits{
-		most:    o.Limits.MaxCreates,
-		target:  o.Limits.AcceptDeadline / 4,
-		maxWait: o.Limits.AcceptDeadline / 2,
+	budget := overload.NewBudget(o.Limits.MaxInFlightBytes, time.Now)
+	control := overload.NewControl(overload.LimiterOptions{
+		Most:    o.Limits.MaxCreates,
+		Target:  o.Limits.AcceptDeadline / 4,
+		MaxWait: o.Limits.AcceptDeadline / 2,
 	}, time.Now)
 	m, err := newMetrics(o.Registerer, o.Table, levels{
-		gate:           creates.state,
-		memory:         func() int64 { return bodies.held(o.Limits.MaxInFlightBytes) },
-		maxMemory:      o.Limits.MaxInFlightBytes,
-		connections:    conns,
-		maxConnections: o.Limits.MaxConnections,
+		control: control, budget: budget, connections: conns, maxConnections: o.Limits.MaxConnections,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	draining := new(atomic.Bool)
-	q := newInquiries(o.Reporter, o.Log, o.Now)
+	diagnoser := diagnosis.New(o.Reporter, o.Log, o.Now)
 	return &Server{
 		address:   o.Address,
 		tls:       o.TLS,
 		table:     o.Table,
 		limits:    o.Limits,
 		log:       o.Log,
-		handler:   newHandler(o, conns, bodies, creates, m, q, draining),
+		handler:   newHandler(o, parts{conns, budget, control, m, diagnoser, draining}),
 		conns:     conns,
-		inquiries: q,
+		diagnoser: diagnoser,
 		draining:  draining,
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
@@ -161,9 +159,9 @@ func (s *Server) Start(ctx context.Context) error {
 		ErrorLog:                     log.New(connectionLog{s.log}, "", 0),
 	}
 	setProtocols(server, s.limits.WriteTimeout)
-	inquiring, stopInquiring := context.WithCancel(inFlight)
-	defer stopInquiring()
-	go s.inquiries.run(inquiring)
+	diagnosing, stopDiagnosing := context.WithCancel(inFlight)
+	defer stopDiagnosing()
+	go s.diagnoser.Run(diagnosing)
 	served := make(chan error, 1)
 	go func() { served <- serve(server, listener) }()
 	s.listener.Store(&listener)
@@ -255,8 +253,3 @@ func (c connectionLog) Write(line []byte) (int, error) {
 	c.log.V(1).Info("Trouble with a connection", "err", string(line))
 	return len(line), nil
 }
-
-var errPanic = errors.New("panic")
-
-// stack returns the goroutine's stack without the values of a panic: those stand in no frame.
-func stack() string { return string(debug.Stack()) }

@@ -7,7 +7,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.opentelemetry.io/otel/trace"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/sluice-dev/sluice/ingest/route"
 )
@@ -45,8 +43,6 @@ const (
 	spanRoute = "/hooks/{namespace}/{trigger}"
 	// spanCreate is the name of the span in which a FlowRun is stored.
 	spanCreate = "create FlowRun"
-	// eventAttempt is the event of that span that says that an attempt has failed and another one follows.
-	eventAttempt = "attempt failed"
 )
 
 // traceparentHeader is read alone: in tracestate and baggage senders may put what they like.
@@ -120,8 +116,8 @@ func (s span) answered(result string, status int) {
 	s.End()
 }
 
-// create begins the span in which a FlowRun is stored, if ctx is of a request that is traced.
-func (t *Tracing) create(ctx context.Context, target *route.Route) (context.Context, span) {
+// store begins the span in which a delivery is stored, if ctx is of a request that is traced.
+func (t *Tracing) store(ctx context.Context, target *route.Route) (context.Context, span) {
 	if t == nil {
 		return ctx, span{}
 	}
@@ -140,37 +136,22 @@ func (s span) traceparent() string {
 	return fmt.Sprintf("00-%s-%s-%s", c.TraceID(), c.SpanID(), c.TraceFlags())
 }
 
-// created ends the span in which a FlowRun was to be stored.
-func (s span) created(run *NewRun, outcome Outcome) {
+// stored ends the span in which a delivery was to be stored under that name.
+func (s span) stored(run string, o outcome) {
 	if s.Span == nil {
 		return
 	}
-	s.SetAttributes(attributeFlowRun.String(run.Name), attributeOutcome.String(string(outcome)))
-	switch outcome {
-	case Stored, Duplicate:
-	default:
-		s.fail(string(outcome))
+	s.SetAttributes(attributeFlowRun.String(run), attributeOutcome.String(string(o)))
+	switch o {
+	case outcomeStored, outcomeDuplicate:
+	case outcomeFailed, outcomeRejected:
+		s.fail(string(o))
 	}
 	s.End()
 }
 
-// fail marks the span as one that has failed, for a reason of which there are few.
+// fail marks the span as failed. The reason must be of low cardinality.
 func (s span) fail(reason string) {
 	s.SetStatus(codes.Error, reason)
 	s.SetAttributes(semconv.ErrorTypeKey.String(reason))
-}
-
-// traceAttempt notes on the span in ctx, if there is one, that an attempt to store a FlowRun has failed and another one
-// follows.
-func traceAttempt(ctx context.Context, err error) {
-	s := trace.SpanFromContext(ctx)
-	if !s.IsRecording() {
-		return
-	}
-	var attributes []attribute.KeyValue
-	var status apierrors.APIStatus
-	if errors.As(err, &status) { // otherwise there was no answer
-		attributes = append(attributes, semconv.HTTPResponseStatusCode(int(status.Status().Code)))
-	}
-	s.AddEvent(eventAttempt, trace.WithAttributes(attributes...))
 }

@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package ingest
 
 import (
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -23,17 +22,14 @@ func TestTracingOffAllocatesNothing(t *testing.T) {
 	}
 	request.Header.Set(traceparentHeader, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	target := &route.Route{Namespace: "shop", Name: "orders"}
-	run := NewRun{Namespace: "shop", Name: "orders-0dq0v8s1m"}
-	failure := errors.New("connection reset by test")
 	var off *Tracing
 	allocations := testing.AllocsPerRun(200, func() {
 		r, traced := off.request(request, target, time.Time{})
-		ctx, storing := off.create(r.Context(), target)
+		ctx, storing := off.store(r.Context(), target)
 		if r != request || ctx != request.Context() || storing.traceparent() != "" {
 			t.Error("something is traced")
 		}
-		traceAttempt(ctx, failure)
-		storing.created(&run, Stored)
+		storing.stored("orders-0dq0v8s1m", outcomeStored)
 		traced.cause(string(signature.ErrMismatch))
 		traced.answered(resultAccepted, http.StatusAccepted)
 	})

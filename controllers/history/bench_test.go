@@ -8,7 +8,6 @@ package history
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +25,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/ingest"
 )
 
 // setting returns the number that an environment variable holds, or another one.
@@ -44,26 +42,11 @@ func setting(b *testing.B, name string, usual int) int {
 }
 
 // benchRun is a run as ingest stores it, with a payload of 1 KiB.
-func benchRun(b *testing.B, namespace string, i int) ingest.NewRun {
-	b.Helper()
+func benchRun(namespace string, i int) *sluicev1alpha1.FlowRun {
 	run := makeRun(namespace, fmt.Sprintf("orders-%020d", i))
 	run.Spec.Payload.Text = strings.Repeat("x", 1024)
 	run.Spec.Payload.Size = new(int64(1024))
-	run.TypeMeta = metav1.TypeMeta{APIVersion: sluicev1alpha1.GroupVersion.String(), Kind: "FlowRun"}
-	raw, err := json.Marshal(run)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return ingest.NewRun{Namespace: namespace, Name: run.Name, Object: raw}
-}
-
-func newCreator(b *testing.B) *ingest.Creator {
-	b.Helper()
-	creator, err := ingest.NewCreator(env.Config, 64)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return creator
+	return run
 }
 
 // BenchmarkSweep stores 20,000 FlowRuns, or as many as SLUICE_BENCH_RUNS says, and reports how long a sweep takes that finds
@@ -71,13 +54,11 @@ func newCreator(b *testing.B) *ingest.Creator {
 func BenchmarkSweep(b *testing.B) {
 	namespace, count := env.Namespace(b), setting(b, "SLUICE_BENCH_RUNS", 20_000)
 	env.Create(b, makeFlow(namespace))
-	creator := newCreator(b)
 	var group errgroup.Group
 	group.SetLimit(16)
 	for i := range count {
 		group.Go(func() error {
-			_, err := creator.Create(b.Context(), benchRun(b, namespace, i))
-			return err
+			return env.Client.Create(b.Context(), benchRun(namespace, i))
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -138,7 +119,6 @@ func BenchmarkSteadyState(b *testing.B) {
 
 func load(b *testing.B, namespace string, perSecond, seconds int, finish bool) {
 	b.Helper()
-	creator := newCreator(b)
 	limiter := rate.NewLimiter(rate.Limit(perSecond), 1)
 	var mu sync.Mutex
 	var took []time.Duration
@@ -160,8 +140,8 @@ func load(b *testing.B, namespace string, perSecond, seconds int, finish bool) {
 			})
 		}
 		group.Go(func() error {
-			run, sent := benchRun(b, namespace, i), time.Now()
-			if _, err := creator.Create(b.Context(), run); err != nil {
+			run, sent := benchRun(namespace, i), time.Now()
+			if err := env.Client.Create(b.Context(), run); err != nil {
 				return err
 			}
 			mu.Lock()

@@ -34,7 +34,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/delivery"
+	"github.com/sluice-dev/sluice/ingest/sink/kube"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -962,37 +963,33 @@ func TestRepetitionsAfterDrop(t *testing.T) {
 	flow := makeFlow(namespace)
 	flow.Spec.History = sluicev1alpha1.History{TTLSecondsAfterReceived: 1, PayloadTTLSeconds: new(int32(0))}
 	env.Create(t, flow)
-	creator, err := ingest.NewCreator(env.Config, 64)
+	sink, err := kube.New(env.Config, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := makeRun(namespace, "orders-of-a-delivery")
-	run.TypeMeta = metav1.TypeMeta{APIVersion: sluicev1alpha1.GroupVersion.String(), Kind: "FlowRun"}
-	run.Spec.Payload.Text, run.Spec.Payload.Size = secret, new(int64(len(secret)))
-	run.Annotations[sluicev1alpha1.AnnotationRetainUntil] = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-	raw, err := json.Marshal(run)
-	if err != nil {
-		t.Fatal(err)
-	}
-	delivery := ingest.NewRun{Namespace: namespace, Name: run.Name, Object: raw, OfDelivery: true}
-	check := func(reason string, run ingest.NewRun, want ingest.Outcome) {
+	received := time.Now()
+	d := delivery.New(delivery.Delivery{
+		Trigger: delivery.Trigger{Namespace: namespace, Name: "orders", UID: "0b8c2c2c-7f4a-4f1e-9f43-2f9a9c1f7d11"}, Flow: flow.Name,
+		ID: "evt_1", Key: "orders-webhook/secretKey", Body: []byte(secret), ReceivedAt: received, RetainUntil: received.Add(time.Hour),
+	}, delivery.ByID)
+	check := func(reason string, duplicate bool) {
 		t.Helper()
-		if outcome, err := creator.Create(t.Context(), run); outcome != want || err != nil {
-			t.Errorf("%s: %s, %v, want %s", reason, outcome, err, want)
+		if receipt, err := sink.Accept(t.Context(), &d); receipt.Duplicate != duplicate || err != nil {
+			t.Errorf("%s: duplicate %t, %v, want %t", reason, receipt.Duplicate, err, duplicate)
 		}
 	}
-	check("the first", delivery, ingest.Stored)
+	check("the first", false)
 	now := time.Now()
 	c := newCollector(t, in(namespace), func(o *Options) { o.Now = func() time.Time { return now } })
 	now = now.Add(30 * time.Minute)
 	sweepOnce(t, c)
-	checkLeft(t, "it is within its window", namespace, run.Name+" dropped")
-	check("the same again", delivery, ingest.Duplicate)
+	checkLeft(t, "it is within its window", namespace, d.Run+" dropped")
+	check("the same again", true)
 
 	now = now.Add(time.Hour)
 	sweepOnce(t, c)
 	checkLeft(t, "its window is over", namespace)
-	check("the same, too late", delivery, ingest.Stored)
+	check("the same, too late", false)
 }
 
 // TestMemory shows that what a sweep remembers depends on the Flows and their limits, and not on how many runs there are or

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package route
 
 import (
+	"log/slog"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -79,6 +80,24 @@ type Response struct {
 	// EmptyUnauthorized says that a 401 has no body.
 	EmptyUnauthorized bool
 }
+
+// A Ref names an object in logs.
+type Ref struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+}
+
+// String returns <namespace>/<name>.
+func (r Ref) String() string { return r.Namespace + "/" + r.Name }
+
+// LogValue implements slog.LogValuer: structured logs have the two apart.
+func (r Ref) LogValue() slog.Value {
+	type fields Ref
+	return slog.AnyValue(fields(r))
+}
+
+// Ref names the trigger in logs.
+func (r *Route) Ref() Ref { return Ref{Namespace: r.Namespace, Name: r.Name} }
 
 // Path returns the path of the route.
 func (r *Route) Path() string { return Path(r.Namespace, r.Name) }

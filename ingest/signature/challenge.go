@@ -90,10 +90,11 @@ func (h Handshake) NeedsVerifyToken() bool { return h.lookup().token }
 // for nothing else. One that is Blank is none.
 func (v *Verifier) WithVerifyToken(token Key) *Verifier {
 	with := *v
-	with.verifyToken = nil
+	with.verifyToken, with.verifyTokenGuessable = nil, false
 	if !Blank(token.Secret) {
 		digest := sha256.Sum256(token.Secret)
 		with.verifyToken = digest[:]
+		with.verifyTokenGuessable = len(token.Secret) < unguessable
 	}
 	return &with
 }

@@ -51,8 +51,9 @@ type Result struct {
 // A Verifier checks signatures of one scheme against a set of keys. It is immutable and may be used concurrently.
 type Verifier struct {
 	*compiled
-	keys        []*key
-	verifyToken []byte // its SHA-256; nil if there is none
+	keys                 []*key
+	verifyToken          []byte // its SHA-256; nil if there is none
+	verifyTokenGuessable bool
 }
 
 // compiled is what follows from a scheme alone. Verifiers of equal schemes share it: there may be 100,000 of them, and it takes
@@ -211,8 +212,23 @@ func normalise(s Scheme) Scheme {
 // NeedsURL says whether Verify reads Request.URL and Request.Query.
 func (v *Verifier) NeedsURL() bool { return v.signsURL }
 
-// ComparesToken says whether requests show a secret that somebody could guess, one request at a time, in place of a signature.
+// ComparesToken says whether requests show a token in place of a signature: whoever sends one learns
+// whether it is the right one.
 func (v *Verifier) ComparesToken() bool { return v.algorithm.kind == kindToken }
+
+// unguessable is the length in bytes from which on a random token cannot be found by trying, at any rate
+// and from any number of addresses: 128 bits.
+const unguessable = 16
+
+// Guessable says whether requests show a token, and one of the verifier's is so short that it could be
+// found by trying.
+func (v *Verifier) Guessable() bool {
+	return v.ComparesToken() && slices.ContainsFunc(v.keys, func(k *key) bool { return len(k.decoded) < unguessable })
+}
+
+// VerifyTokenGuessable says whether there is a verify token that is so short that it could be found by
+// trying.
+func (v *Verifier) VerifyTokenGuessable() bool { return v.verifyTokenGuessable }
 
 // Handshake returns the scheme's handshake; empty for none.
 func (v *Verifier) Handshake() Handshake { return v.scheme.Handshake }

@@ -31,6 +31,7 @@ import (
 	"github.com/sluice-dev/sluice/controllers/webhooktrigger"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/sink/kube"
 	"github.com/sluice-dev/sluice/internal/kube/relist"
 	"github.com/sluice-dev/sluice/internal/kube/scheme"
 	"github.com/sluice-dev/sluice/internal/kube/strip"
@@ -185,7 +186,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
 		return fmt.Errorf("set up the route controller: %w", err)
 	}
-	creator, err := ingest.NewCreator(mgr.GetConfig(), options.Limits.MaxCreates)
+	sink, err := kube.New(mgr.GetConfig(), options.Limits.MaxCreates)
 	if err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		Address:        options.IngestAddress,
 		TLS:            certificate,
 		Table:          o.Table,
-		Creator:        creator,
+		Sink:           sink,
 		Limits:         options.Limits,
 		TrustedProxies: options.TrustedProxies,
 		Registerer:     options.registerer(),

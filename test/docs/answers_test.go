@@ -23,27 +23,40 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/sluice-dev/sluice/controllers/history"
 	"github.com/sluice-dev/sluice/ingest"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/internal/app"
-	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/ingesttest"
 )
 
-// creator is what becomes of a FlowRun.
-type creator func(context.Context) (ingest.Outcome, error)
+// end is how a delivery ends in the sink.
+type end func() (delivery.Receipt, error)
 
-// Create implements ingest.FlowRunCreator.
-func (c creator) Create(ctx context.Context, _ ingest.NewRun) (ingest.Outcome, error) { return c(ctx) }
+// The ends that a delivery can have.
+var (
+	stored    end = func() (delivery.Receipt, error) { return delivery.Receipt{}, nil }
+	duplicate end = func() (delivery.Receipt, error) { return delivery.Receipt{Duplicate: true}, nil }
+	rejected  end = failing(delivery.Rejected)
+	notStored end = failing(delivery.Blocked)
+	aPanic    end = func() (delivery.Receipt, error) { panic("a panic") }
+)
+
+func failing(kind delivery.Kind) end {
+	return func() (delivery.Receipt, error) {
+		return delivery.Receipt{}, &delivery.Error{Kind: kind, Err: errors.New("no API server")}
+	}
+}
 
 // key is the one that the routes of a testServer check with.
 const key = "a-key-of-more-than-sixteen-bytes"
@@ -52,7 +65,7 @@ const verifyToken = "a-token-of-more-than-sixteen-bytes"
 
 // newServer starts a webhook server without a cluster. It serves /hooks/default/orders, /hooks/default/suspended, which
 // is unavailable, /hooks/default/overridden with answers of its own, and a path for each provider that has a handshake.
-func newServer(t *testing.T, registerer prometheus.Registerer, create creator, change func(*ingest.Limits)) *ingest.Server {
+func newServer(t *testing.T, registerer prometheus.Registerer, accept end, change func(*ingest.Limits)) *ingest.Server {
 	t.Helper()
 	verifier := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256})
 	routes := []*route.Route{
@@ -72,32 +85,18 @@ func newServer(t *testing.T, registerer prometheus.Registerer, create creator, c
 	}
 	discord := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256, Handshake: signature.HandshakeDiscord})
 	routes = append(routes, &route.Route{Namespace: "default", Name: "discord", Flow: "import-orders", Verifier: discord})
-	token := newVerifier(t, signature.Scheme{Algorithm: signature.Token})
-	routes = append(routes, &route.Route{Namespace: "default", Name: "token", UID: "token", Flow: "import-orders", Verifier: token})
-	table := route.NewTable()
-	table.Replace(routes)
-	limits := ingest.DefaultLimits()
-	limits.ShutdownDelay = 0
-	if change != nil {
-		change(&limits)
-	}
-	server, err := ingest.NewServer(ingest.Options{
-		Address: "127.0.0.1:0", Table: table, Creator: create, Limits: limits, Registerer: registerer, Log: logr.Discard(),
-	})
+	token, err := signature.NewVerifier(signature.Scheme{Algorithm: signature.Token}, signature.Key{Name: "orders-webhook/token", Secret: []byte("a short one")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- server.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended with: %v", err)
+	routes = append(routes, &route.Route{Namespace: "default", Name: "token", UID: "token", Flow: "import-orders", Verifier: token})
+	sink := ingesttest.SinkFunc(func(context.Context, *delivery.Delivery) (delivery.Receipt, error) { return accept() })
+	return ingesttest.Start(t, sink, routes, func(o *ingest.Options) {
+		o.Registerer = registerer
+		if change != nil {
+			change(&o.Limits)
 		}
 	})
-	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
-	return server
 }
 
 func newVerifier(t *testing.T, scheme signature.Scheme) *signature.Verifier {
@@ -229,19 +228,10 @@ func TestAnswers(t *testing.T) {
 	guess := request("POST", "/hooks/default/token", length+"X-HMAC-HASH: a guess\r\n", body)
 
 	registry := prometheus.NewRegistry()
-	outcome := make(chan ingest.Outcome, 1)
-	server := newServer(t, registry, func(context.Context) (ingest.Outcome, error) {
-		switch o := <-outcome; o {
-		case ingest.Stored, ingest.Duplicate:
-			return o, nil
-		case ingest.NotStored, ingest.Refused:
-			return o, &ingest.CreateError{}
-		default:
-			panic(o)
-		}
-	}, nil)
-	after := func(o ingest.Outcome) *ingest.Server {
-		outcome <- o
+	ends := make(chan end, 1)
+	server := newServer(t, registry, func() (delivery.Receipt, error) { return (<-ends)() }, nil)
+	after := func(e end) *ingest.Server {
+		ends <- e
 		return server
 	}
 	slow := newServer(t, prometheus.NewRegistry(), nil, func(l *ingest.Limits) {
@@ -253,10 +243,10 @@ func TestAnswers(t *testing.T) {
 	var busy sync.WaitGroup
 	occupied := func(request string, change func(*ingest.Limits)) *ingest.Server {
 		entered := make(chan struct{})
-		server := newServer(t, prometheus.NewRegistry(), func(context.Context) (ingest.Outcome, error) {
+		server := newServer(t, prometheus.NewRegistry(), func() (delivery.Receipt, error) {
 			close(entered)
 			<-release
-			return ingest.Stored, nil
+			return stored()
 		}, change)
 		busy.Go(func() { send(t, server, request, false) })
 		<-entered
@@ -264,20 +254,38 @@ func TestAnswers(t *testing.T) {
 	}
 	full := occupied(good, func(l *ingest.Limits) { l.MaxBodyBytes, l.MaxInFlightBytes = 1000, 1000+16<<10 })
 	atLimit := occupied(limited, nil)
-	down := newServer(t, prometheus.NewRegistry(), func(context.Context) (ingest.Outcome, error) {
-		return ingest.NotStored, errors.New("no API server")
+	// One whose circuit breaker is open, and whose probe is under way for as long as this takes.
+	var attempts atomic.Int32
+	probing := make(chan struct{})
+	down := newServer(t, prometheus.NewRegistry(), func() (delivery.Receipt, error) {
+		if attempts.Add(1) == 9 {
+			close(probing)
+			<-release
+		}
+		return failing(delivery.Unavailable)()
 	}, nil)
 	for range 8 {
 		send(t, down, good, false)
 	}
+	busy.Go(func() {
+		for {
+			select {
+			case <-probing:
+				return
+			default:
+				send(t, down, good, false)
+			}
+		}
+	})
+	<-probing
 	for range 40 { // more than twice as many as are looked at, so that some seconds more do not matter
 		send(t, server, guess, false)
 	}
 
 	answers := map[string]string{
-		"accepted":   send(t, after(ingest.Stored), good, false),
-		"duplicate":  send(t, after(ingest.Duplicate), good, false),
-		"overridden": send(t, after(ingest.Stored), request("POST", overridden, length+signed, body), false),
+		"accepted":   send(t, after(stored), good, false),
+		"duplicate":  send(t, after(duplicate), good, false),
+		"overridden": send(t, after(stored), request("POST", overridden, length+signed, body), false),
 		"empty 401":  send(t, server, request("POST", overridden, length+signed, strings.ToUpper(body)), false),
 		"Slack": send(t, server, handshake("slack", "X-Slack-Signature", "X-Slack-Request-Timestamp",
 			`{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`), false),
@@ -295,14 +303,14 @@ func TestAnswers(t *testing.T) {
 		"method":          send(t, server, request("PUT", path, length+signed, body), false),
 		"slow body":       send(t, slow, request("POST", path, "Content-Length: 100\r\n"+signed, body), false),
 		"too large":       send(t, server, request("POST", path, "Content-Length: 1048577\r\n"+signed, ""), false),
-		"refused":         send(t, after(ingest.Refused), good, false),
+		"refused":         send(t, after(rejected), good, false),
 		"header too long": send(t, server, request("POST", path, "X-Filler: "+strings.Repeat("a", 64<<10)+"\r\n", ""), false),
-		"failed":          send(t, after("a panic"), good, false),
+		"failed":          send(t, after(aPanic), good, false),
 		"unavailable":     send(t, server, request("POST", "/hooks/default/suspended", length+signed, body), false),
 		"no capacity":     send(t, full, good, false),
 		"cannot store":    send(t, down, good, false),
 		"too many":        send(t, atLimit, limited, false),
-		"not stored":      send(t, after(ingest.NotStored), good, false),
+		"not stored":      send(t, after(notStored), good, false),
 	}
 	close(release)
 	busy.Wait()

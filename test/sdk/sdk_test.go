@@ -11,7 +11,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -37,7 +36,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
-	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/ingesttest"
 )
 
 const (
@@ -357,7 +356,11 @@ func TestSDKs(t *testing.T) {
 					if tc.status == http.StatusAccepted {
 						want = []string{r.body}
 					}
-					if diff := cmp.Diff(want, stored.take()); diff != "" {
+					var payloads []string
+					for _, d := range stored.Take() {
+						payloads = append(payloads, string(d.Body))
+					}
+					if diff := cmp.Diff(want, payloads); diff != "" {
 						t.Errorf("%s\npayloads of the stored runs (-want +got):\n%s", tc.reason, diff)
 					}
 					accepts := tc.status == http.StatusAccepted || slices.Contains(tc.lenient, p.preset)
@@ -388,39 +391,8 @@ func replace(header http.Header, before, after string) {
 	}
 }
 
-// A recorder stands for the Kubernetes API.
-type recorder struct {
-	mu       sync.Mutex
-	payloads []string
-}
-
-// Create implements ingest.FlowRunCreator.
-func (r *recorder) Create(_ context.Context, run ingest.NewRun) (ingest.Outcome, error) {
-	var stored sluicev1alpha1.FlowRun
-	if err := json.Unmarshal(run.Object, &stored); err != nil {
-		return ingest.NotStored, err
-	}
-	payload := stored.Spec.Payload.Text
-	if binary := stored.Spec.Payload.Binary; binary != nil {
-		payload = string(binary)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.payloads = append(r.payloads, payload)
-	return ingest.Stored, nil
-}
-
-// take returns the payloads since it was last called.
-func (r *recorder) take() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	taken := r.payloads
-	r.payloads = nil
-	return taken
-}
-
 // serve starts a webhook server with one route, of that provider.
-func serve(t *testing.T, p provider) (*ingest.Server, *recorder) {
+func serve(t *testing.T, p provider) (*ingest.Server, *ingesttest.Memory) {
 	t.Helper()
 	preset, ok := signature.PresetByName(p.preset)
 	if !ok {
@@ -430,27 +402,8 @@ func serve(t *testing.T, p provider) (*ingest.Server, *recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := route.NewTable()
-	table.Replace([]*route.Route{{Namespace: "default", Name: "orders", Flow: "import-orders", Verifier: verifier, PublicURL: address}})
-	limits := ingest.DefaultLimits()
-	limits.ShutdownDelay = 0
-	stored := new(recorder)
-	server, err := ingest.NewServer(ingest.Options{
-		Address: "127.0.0.1:0", Table: table, Creator: stored, Limits: limits, Registerer: prometheus.NewRegistry(), Log: logr.Discard(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- server.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended with: %v", err)
-		}
-	})
-	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
+	stored := new(ingesttest.Memory)
+	server := ingesttest.Start(t, stored, []*route.Route{{Namespace: "default", Name: "orders", Flow: "import-orders", Verifier: verifier, PublicURL: address}}, nil)
 	return server, stored
 }
 

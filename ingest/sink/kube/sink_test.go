@@ -3,7 +3,7 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-package ingest
+package kube
 
 import (
 	"context"
@@ -20,25 +20,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
 
-	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 )
 
-// newTestCreator returns a Creator for a server that answers in place of the API server what that would hardly ever.
-func newTestCreator(t *testing.T, connections int, answer http.HandlerFunc) *Creator {
+// newTestSink returns a Sink for a server that answers in place of the API server what that would hardly ever.
+func newTestSink(t *testing.T, connections int, answer http.HandlerFunc) *Sink {
 	t.Helper()
 	server := httptest.NewUnstartedServer(answer)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	c, err := NewCreator(&rest.Config{Host: server.URL + "/below", TLSClientConfig: rest.TLSClientConfig{Insecure: true}}, connections)
+	c, err := New(&rest.Config{Host: server.URL + "/below", TLSClientConfig: rest.TLSClientConfig{Insecure: true}}, connections)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// TestCreateAnswers is for answers that something between, or a broken API server, may give.
-func TestCreateAnswers(t *testing.T) {
+// TestAcceptAnswers is for answers that something between, or a broken API server, may give.
+func TestAcceptAnswers(t *testing.T) {
 	t.Parallel()
 	const (
 		enough  = 3 // attempts
@@ -50,10 +50,10 @@ func TestCreateAnswers(t *testing.T) {
 		full          = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"exceeded quota"}`
 		throttle      = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}`
 	)
-	object := newRun(testRoute(), signature.Result{Key: "a/b"}, "", "", testTime, []byte("{}")).Object
+	object := encodeFlowRun(t, testDelivery(), "", "a/b", testTime, []byte("{}"))
 	type made struct {
-		Outcome    Outcome
-		Health     health
+		Stored     bool
+		Kind       delivery.Kind
 		RetryAfter time.Duration
 	}
 	tests := map[string]struct {
@@ -64,37 +64,37 @@ func TestCreateAnswers(t *testing.T) {
 		header   http.Header
 		want     made
 	}{
-		"Created":          {reason: "the API server's own", statuses: []int{201}, body: created, want: made{Outcome: Stored}},
-		"CreatedWordless":  {reason: "the API server says what it has created", statuses: []int{201}, want: made{Outcome: NotStored, Health: failing}},
-		"CreatedOther":     {reason: "the answer to another request", statuses: []int{201}, body: strings.Replace(created, "orders-1", "orders-11", 1), want: made{Outcome: NotStored, Health: failing}},
-		"CreatedElsewhere": {reason: "the answer to another tenant's request", statuses: []int{201}, body: strings.Replace(created, "shop", "shop-2", 1), want: made{Outcome: NotStored, Health: failing}},
-		"CreatedWhat":      {reason: "there was another question", statuses: []int{201}, body: strings.Replace(created, "PartialObjectMetadata", "FlowRun", 1), want: made{Outcome: NotStored, Health: failing}},
-		"CreatedOfWhat":    {reason: "there was another question", statuses: []int{201}, body: strings.Replace(created, "meta.k8s.io/v1", "sluice.dev/v1alpha1", 1), want: made{Outcome: NotStored, Health: failing}},
-		"NoUID":            {reason: "only the API server can give one", statuses: []int{201}, body: strings.Replace(created, "0b8c", "", 1), want: made{Outcome: NotStored, Health: failing}},
-		"NoVersion":        {reason: "so it is in etcd under none, as after a dry run", statuses: []int{201}, body: strings.Replace(created, `,"resourceVersion":"7"`, "", 1), want: made{Outcome: NotStored, Health: failing}},
-		"Echo":             {reason: "what was sent", statuses: []int{201}, body: string(object), want: made{Outcome: NotStored, Health: failing}},
-		"LoginPage":        {reason: "no JSON at all, whatever it names", statuses: []int{201}, body: `<title>"orders-1"</title>`, want: made{Outcome: NotStored, Health: failing}},
-		"Truncated":        {reason: "half an answer", statuses: []int{201}, body: created[:len(created)-3], want: made{Outcome: NotStored, Health: failing}},
-		"TwoAnswers":       {reason: "one of them is to something else", statuses: []int{201}, body: created + created, want: made{Outcome: NotStored, Health: failing}},
-		"LongWindedly":     {reason: "no metadata are as long", statuses: []int{201}, body: strings.Replace(created, "{", `{"x":"`+strings.Repeat("x", maxExchange)+`",`, 1), want: made{Outcome: NotStored, Health: failing}},
-		"Annotated":        {reason: "a webhook may have added as many annotations as there may be", statuses: []int{201}, body: strings.Replace(created, `{"name`, `{"annotations":{"a":"`+strings.Repeat("x", 256<<10)+`"},"name`, 1), want: made{Outcome: Stored}},
-		"NotCreated":       {reason: "a create is answered with 201", statuses: []int{200}, body: `{}`, want: made{Outcome: NotStored, Health: failing}},
-		"Accepted":         {reason: "accepted is not stored", statuses: []int{202}, want: made{Outcome: NotStored, Health: failing}},
-		"Login":            {reason: "a redirection is not followed", statuses: []int{302}, header: http.Header{"Location": {"/login"}}, want: made{Outcome: NotStored, Health: failing}},
-		"Exists":           {reason: "nobody else can have chosen the name, so something is wrong", statuses: []int{409}, body: exists, want: made{Outcome: NotStored, Health: answering}},
-		"ExistsAfterAll":   {reason: "the first attempt had arrived", statuses: []int{500, 409}, body: exists, found: created, want: made{Outcome: Stored}},
-		"ExistsNoLonger":   {reason: "it had arrived, and somebody deletes it", statuses: []int{500, 409}, body: exists, found: deleted, want: made{Outcome: NotStored, Health: answering}},
-		"ExistsByHearsay":  {reason: "what says that it exists knows nothing of it", statuses: []int{500, 409}, body: exists, found: "{}", want: made{Outcome: NotStored, Health: failing}},
-		"ExistsSaysOther":  {reason: "a webhook's words are no news of an earlier attempt", statuses: []int{500, 409}, body: saidByWebhook, want: made{Outcome: Refused, Health: refusing}},
-		"ConflictOfOthers": {reason: "the API server would have said what is in conflict", statuses: []int{500, 409}, body: "conflict", want: made{Outcome: NotStored, Health: failing}},
-		"StatusOfOthers":   {reason: "what it says is not what it is", statuses: []int{404}, body: exists, want: made{Outcome: NotStored, Health: refusing}},
-		"Quota":            {reason: "that may pass", statuses: []int{403}, body: full, want: made{Outcome: NotStored, Health: refusing}},
-		"Throttled":        {reason: "the API server says when", statuses: []int{429}, body: throttle, want: made{NotStored, overloaded, 7 * time.Second}},
+		"Created":          {reason: "the API server's own", statuses: []int{201}, body: created, want: made{Stored: true}},
+		"CreatedWordless":  {reason: "the API server says what it has created", statuses: []int{201}, want: made{Kind: delivery.Unavailable}},
+		"CreatedOther":     {reason: "the answer to another request", statuses: []int{201}, body: strings.Replace(created, "orders-1", "orders-11", 1), want: made{Kind: delivery.Unavailable}},
+		"CreatedElsewhere": {reason: "the answer to another tenant's request", statuses: []int{201}, body: strings.Replace(created, "shop", "shop-2", 1), want: made{Kind: delivery.Unavailable}},
+		"CreatedWhat":      {reason: "there was another question", statuses: []int{201}, body: strings.Replace(created, "PartialObjectMetadata", "FlowRun", 1), want: made{Kind: delivery.Unavailable}},
+		"CreatedOfWhat":    {reason: "there was another question", statuses: []int{201}, body: strings.Replace(created, "meta.k8s.io/v1", "sluice.dev/v1alpha1", 1), want: made{Kind: delivery.Unavailable}},
+		"NoUID":            {reason: "only the API server can give one", statuses: []int{201}, body: strings.Replace(created, "0b8c", "", 1), want: made{Kind: delivery.Unavailable}},
+		"NoVersion":        {reason: "so it is in etcd under none, as after a dry run", statuses: []int{201}, body: strings.Replace(created, `,"resourceVersion":"7"`, "", 1), want: made{Kind: delivery.Unavailable}},
+		"Echo":             {reason: "what was sent", statuses: []int{201}, body: string(object), want: made{Kind: delivery.Unavailable}},
+		"LoginPage":        {reason: "no JSON at all, whatever it names", statuses: []int{201}, body: `<title>"orders-1"</title>`, want: made{Kind: delivery.Unavailable}},
+		"Truncated":        {reason: "half an answer", statuses: []int{201}, body: created[:len(created)-3], want: made{Kind: delivery.Unavailable}},
+		"TwoAnswers":       {reason: "one of them is to something else", statuses: []int{201}, body: created + created, want: made{Kind: delivery.Unavailable}},
+		"LongWindedly":     {reason: "no metadata are as long", statuses: []int{201}, body: strings.Replace(created, "{", `{"x":"`+strings.Repeat("x", maxMetadata)+`",`, 1), want: made{Kind: delivery.Unavailable}},
+		"Annotated":        {reason: "a webhook may have added as many annotations as there may be", statuses: []int{201}, body: strings.Replace(created, `{"name`, `{"annotations":{"a":"`+strings.Repeat("x", 256<<10)+`"},"name`, 1), want: made{Stored: true}},
+		"NotCreated":       {reason: "a create is answered with 201", statuses: []int{200}, body: `{}`, want: made{Kind: delivery.Unavailable}},
+		"Accepted":         {reason: "accepted is not stored", statuses: []int{202}, want: made{Kind: delivery.Unavailable}},
+		"Login":            {reason: "a redirection is not followed", statuses: []int{302}, header: http.Header{"Location": {"/login"}}, want: made{Kind: delivery.Unavailable}},
+		"Exists":           {reason: "nobody else can have chosen the name, so something is wrong", statuses: []int{409}, body: exists, want: made{Kind: delivery.Occupied}},
+		"ExistsAfterAll":   {reason: "the first attempt had arrived", statuses: []int{500, 409}, body: exists, found: created, want: made{Stored: true}},
+		"ExistsNoLonger":   {reason: "it had arrived, and somebody deletes it", statuses: []int{500, 409}, body: exists, found: deleted, want: made{Kind: delivery.Occupied}},
+		"ExistsByHearsay":  {reason: "what says that it exists knows nothing of it", statuses: []int{500, 409}, body: exists, found: "{}", want: made{Kind: delivery.Unavailable}},
+		"ExistsSaysOther":  {reason: "a webhook's words are no news of an earlier attempt", statuses: []int{500, 409}, body: saidByWebhook, want: made{Kind: delivery.Rejected}},
+		"ConflictOfOthers": {reason: "the API server would have said what is in conflict", statuses: []int{500, 409}, body: "conflict", want: made{Kind: delivery.Unavailable}},
+		"StatusOfOthers":   {reason: "what it says is not what it is", statuses: []int{404}, body: exists, want: made{Kind: delivery.Blocked}},
+		"Quota":            {reason: "that may pass", statuses: []int{403}, body: full, want: made{Kind: delivery.Blocked}},
+		"Throttled":        {reason: "the API server says when", statuses: []int{429}, body: throttle, want: made{Kind: delivery.Throttled, RetryAfter: 7 * time.Second}},
 		"ThrottledInText": {
 			reason: "priority and fairness answers in plain text", statuses: []int{429}, body: "Too many requests, please try again later.",
-			header: http.Header{"Retry-After": {"3"}}, want: made{NotStored, overloaded, 3 * time.Second},
+			header: http.Header{"Retry-After": {"3"}}, want: made{Kind: delivery.Throttled, RetryAfter: 3 * time.Second},
 		},
-		"Gateway": {reason: "a proxy without a server behind it", statuses: []int{502}, body: "<html>", want: made{Outcome: NotStored, Health: failing}},
+		"Gateway": {reason: "a proxy without a server behind it", statuses: []int{502}, body: "<html>", want: made{Kind: delivery.Unavailable}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestCreateAnswers(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			attempt := 0
-			c := newTestCreator(t, 1, func(w http.ResponseWriter, r *http.Request) {
+			c := newTestSink(t, 1, func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodGet && tc.found != "" {
 					_, _ = w.Write([]byte(tc.found))
 					return
@@ -120,10 +120,14 @@ func TestCreateAnswers(t *testing.T) {
 					_, _ = w.Write([]byte(tc.body))
 				}
 			})
-			outcome, err := c.Create(ctx, NewRun{Namespace: "shop", Name: "orders-1", Object: []byte(`{}`)})
-			got := made{Outcome: outcome}
-			if e, ok := errors.AsType[*CreateError](err); ok {
-				got.Health, got.RetryAfter = e.health, e.RetryAfter
+			d := testDelivery()
+			d.Run = "orders-1"
+			_, err := c.Accept(ctx, &d)
+			got := made{Stored: err == nil}
+			if e, ok := errors.AsType[*delivery.Error](err); ok {
+				got.Kind, got.RetryAfter = e.Kind, e.RetryAfter
+			} else if err != nil {
+				t.Errorf("%s: the error is a %T", tc.reason, err)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s: the outcome differs (-want +got):\n%s", tc.reason, diff)
@@ -162,9 +166,10 @@ func TestRecords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var found record
-			run := NewRun{Namespace: "shop", Name: "orders-1"}
+			run := testDelivery()
+			run.Run = "orders-1"
 			answer := `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-1","namespace":"shop","uid":"0b8c","resourceVersion":"7",` + tc.members + `}}`
-			if err := understand(io.NopCloser(strings.NewReader(answer)), run, &found); err != nil {
+			if err := readConfirmation(io.NopCloser(strings.NewReader(answer)), &run, &found); err != nil {
 				t.Fatal(err)
 			}
 			if got := found.useless(); !strings.HasPrefix(got, tc.want) || (got == "") != (tc.want == "") {
@@ -174,27 +179,28 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// BenchmarkUnderstand reads what kube-apiserver answers to a create.
-func BenchmarkUnderstand(b *testing.B) {
+// BenchmarkReadConfirmation reads what kube-apiserver answers to a create.
+func BenchmarkReadConfirmation(b *testing.B) {
 	const answer = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"orders-06h2d7866v8giddaed2s","namespace":"shop","uid":"7450296e-b735-46e7-9f0b-2c8532882df1","resourceVersion":"123456","generation":1,"creationTimestamp":"2026-01-31T12:00:00Z","labels":{"sluice.dev/flow":"import-orders","sluice.dev/trigger":"orders"},"annotations":{"sluice.dev/payload-sha256":"bd97e9921fca182698ea037fba4492e784b4565a7e54dc7103b8bde76609478f","sluice.dev/signed-by":"orders-webhook/secretKey"},"managedFields":[{"manager":"sluice-ingest","operation":"Update","apiVersion":"sluice.dev/v1alpha1","time":"2026-01-31T12:00:00Z","fieldsType":"FieldsV1","fieldsV1":{"f:metadata":{"f:annotations":{".":{},"f:sluice.dev/payload-sha256":{},"f:sluice.dev/signed-by":{}},"f:labels":{".":{},"f:sluice.dev/flow":{},"f:sluice.dev/trigger":{}}},"f:spec":{".":{},"f:flowRef":{".":{},"f:name":{}},"f:payload":{".":{},"f:contentType":{},"f:sha256":{},"f:size":{},"f:text":{}},"f:request":{".":{},"f:receivedAt":{},"f:signedBy":{}},"f:triggerRef":{".":{},"f:name":{},"f:uid":{}}}}}]}}` + "\n"
-	run := NewRun{Namespace: "shop", Name: "orders-06h2d7866v8giddaed2s"}
+	run := testDelivery()
+	run.Run = "orders-06h2d7866v8giddaed2s"
 	reader := strings.NewReader(answer)
 	b.ReportAllocs()
 	for b.Loop() {
 		reader.Reset(answer)
-		if err := understand(io.NopCloser(reader), run, nil); err != nil {
+		if err := readConfirmation(io.NopCloser(reader), &run, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// TestCreatorKeepsConnections makes two bursts of creates. The second one finds the connections of the first.
-func TestCreatorKeepsConnections(t *testing.T) {
+// TestSinkKeepsConnections makes two bursts of creates. The second one finds the connections of the first.
+func TestSinkKeepsConnections(t *testing.T) {
 	t.Parallel()
 	const burst = 64 // more than client-go keeps by itself
 	var arrived sync.WaitGroup
 	senders := sync.Map{}
-	c := newTestCreator(t, burst, func(w http.ResponseWriter, r *http.Request) {
+	c := newTestSink(t, burst, func(w http.ResponseWriter, r *http.Request) {
 		senders.Store(r.RemoteAddr, true)
 		arrived.Done()
 		arrived.Wait() // so that each needs a connection of its own
@@ -206,7 +212,9 @@ func TestCreatorKeepsConnections(t *testing.T) {
 		var creates sync.WaitGroup
 		for range burst {
 			creates.Go(func() {
-				if _, err := c.Create(t.Context(), NewRun{Namespace: "shop", Name: "orders-1", Object: []byte(`{}`)}); err != nil {
+				d := testDelivery()
+				d.Run = "orders-1"
+				if _, err := c.Accept(t.Context(), &d); err != nil {
 					t.Error(err)
 				}
 			})

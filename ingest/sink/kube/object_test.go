@@ -3,7 +3,7 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-package ingest
+package kube
 
 import (
 	"bytes"
@@ -21,11 +21,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/ingest/route"
-	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 )
 
 // etcdLimit is what etcd takes in one request by default.
@@ -33,284 +31,32 @@ const etcdLimit = 1536 * 1024
 
 var testTime = time.Date(2026, 1, 31, 12, 34, 56, 789_012_000, time.UTC)
 
-// suffixOf returns the suffix of a run's name.
-func suffixOf(t *testing.T, name string) string {
-	t.Helper()
-	if len(name) < suffixLength+2 || name[len(name)-suffixLength-1] != '-' {
-		t.Fatalf("%q has no suffix of %d characters", name, suffixLength)
-	}
-	return name[len(name)-suffixLength:]
-}
-
-func TestRunName(t *testing.T) {
-	const room = 63 - 1 - 20 // for the trigger's name
-	for length := 1; length <= 63; length++ {
-		letters := strings.Repeat("abcdefghij", 7)[:length]
-		triggers := []string{letters, strings.Repeat("9", length), strings.Repeat("z", length)}
-		if length > 2 {
-			// Nothing but hyphens between the first and the last character, so that every cut meets some.
-			triggers = append(triggers, "a"+strings.Repeat("-", length-2)+"z")
-		}
-		for hyphen := 1; hyphen < length-1; hyphen++ {
-			triggers = append(triggers, letters[:hyphen]+"-"+letters[hyphen+1:])
-			if hyphen+1 < length-1 {
-				triggers = append(triggers, letters[:hyphen]+"--"+letters[hyphen+2:])
-			}
-		}
-		for _, trigger := range triggers {
-			if problems := validation.IsDNS1123Label(trigger); len(problems) > 0 {
-				t.Fatalf("%q is no name of a trigger: %v", trigger, problems)
-			}
-			name := uniqueName(trigger, testTime)
-			if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
-				t.Errorf("a run of %q is named %q: %v", trigger, name, problems)
-			}
-			if problems := validation.IsValidLabelValue(name); len(problems) > 0 {
-				t.Errorf("a run of %q is named %q, which is no value of a label: %v", trigger, name, problems)
-			}
-			prefix := trigger[:min(length, room)]
-			if length > room {
-				prefix = strings.TrimRight(prefix, "-")
-			}
-			if got, want := name[:len(name)-len(suffixOf(t, name))], prefix+"-"; got != want {
-				t.Errorf("a run of %q is named %q, want it to begin with %q", trigger, name, want)
-			}
-		}
+func testDelivery() delivery.Delivery {
+	return delivery.Delivery{
+		Trigger:    delivery.Trigger{Namespace: "shop", Name: "orders", UID: "0b8c2c2c-7f4a-4f1e-9f43-2f9a9c1f7d11"},
+		Flow:       "import-orders",
+		Key:        "a/b",
+		ReceivedAt: testTime,
 	}
 }
 
-func TestRunNameSortsByTime(t *testing.T) {
-	times := []time.Time{
-		time.UnixMilli(0), time.UnixMilli(1), time.UnixMilli(2),
-		testTime.Add(-time.Hour), testTime.Add(-time.Millisecond), testTime, testTime.Add(time.Millisecond), testTime.Add(2 * time.Millisecond),
-		testTime.Add(time.Second), testTime.AddDate(0, 1, 0), testTime.AddDate(1, 0, 0), testTime.AddDate(100, 0, 0),
-		time.Date(10889, 1, 1, 0, 0, 0, 0, time.UTC), time.UnixMilli(1<<48 - 1),
+// encodeFlowRun returns the FlowRun of a delivery without an id, as JSON.
+func encodeFlowRun(tb testing.TB, d delivery.Delivery, contentType, key string, receivedAt time.Time, body []byte) []byte {
+	tb.Helper()
+	d.ContentType, d.Key, d.ReceivedAt, d.Body = contentType, key, receivedAt, body
+	d = delivery.New(d, delivery.Unique)
+	object, err := encode(&d)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	for bit := range 48 {
-		times = append(times, time.UnixMilli(1<<bit), time.UnixMilli(1<<bit-1))
-	}
-	slices.SortFunc(times, func(a, b time.Time) int { return a.Compare(b) })
-	for _, trigger := range []string{"a", "orders", strings.Repeat("x", 63), strings.Repeat("x", 41) + "-" + strings.Repeat("y", 21)} {
-		for i := 1; i < len(times); i++ {
-			earlier, later := uniqueName(trigger, times[i-1]), uniqueName(trigger, times[i])
-			if times[i-1].UnixMilli() == times[i].UnixMilli() {
-				continue
-			}
-			if earlier >= later {
-				t.Errorf("%q at %s does not sort before %q at %s", earlier, times[i-1], later, times[i])
-			}
-		}
-	}
+	return object
 }
 
-// TestRunNameHoldsTime reads the time back: 48 bits of milliseconds in the order of the alphabet.
-func TestRunNameHoldsTime(t *testing.T) {
-	for _, at := range []time.Time{time.UnixMilli(0), testTime, time.UnixMilli(1<<48 - 1), testTime.In(time.FixedZone("east", 3600)), testTime.Add(999 * time.Microsecond)} {
-		var milliseconds uint64
-		for _, c := range suffixOf(t, uniqueName("orders", at))[:10] {
-			milliseconds = milliseconds<<5 | uint64(strings.IndexRune("0123456789abcdefghijklmnopqrstuv", c))
-		}
-		if got := milliseconds >> 2; got != uint64(at.UnixMilli()) {
-			t.Errorf("the name of a run at %s holds %d ms, want %d", at, got, at.UnixMilli())
-		}
+// TestLongestBody sees that what may be accepted is what the API lets be stored.
+func TestLongestBody(t *testing.T) {
+	if delivery.MaxBody != sluicev1alpha1.MaxPayloadBytes {
+		t.Errorf("a body may have %d bytes, and a payload %d", delivery.MaxBody, sluicev1alpha1.MaxPayloadBytes)
 	}
-}
-
-func TestRunNameBefore1970(t *testing.T) {
-	for _, at := range []time.Time{time.UnixMilli(-1), {}, time.Date(-10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		name := uniqueName("orders", at)
-		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
-			t.Errorf("a run at %s is named %q: %v", at, name, problems)
-		}
-	}
-}
-
-func TestRunNameIsUnique(t *testing.T) {
-	const runs = 50_000 // in one millisecond: two are equal with a chance of 3e-7
-	seen := make(map[string]bool, runs)
-	// What each character has been. 2 of the tenth's bits belong to chance, and 3 to time.
-	var characters [suffixLength]map[byte]bool
-	for i := range characters {
-		characters[i] = map[byte]bool{}
-	}
-	for range runs {
-		name := uniqueName("orders", testTime)
-		if seen[name] {
-			t.Fatalf("%q twice", name)
-		}
-		seen[name] = true
-		for i, c := range []byte(suffixOf(t, name)) {
-			characters[i][c] = true
-		}
-	}
-	got := make([]int, suffixLength)
-	for i := range characters {
-		got[i] = len(characters[i])
-	}
-	want := []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32} // 2^2 * 32^10 = 2^52
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("values of each character within a millisecond (-want +got):\n%s", diff)
-	}
-}
-
-func TestDeliveryName(t *testing.T) {
-	const uid = "0b8c2c2c-7f4a-4f1e-9f43-2f9a9c1f7d11"
-	// Worked out apart from this code. It must stay what it is: otherwise a new version takes what an old one has stored for
-	// something else.
-	if diff := cmp.Diff("orders-5dh25as5tc7r7c046ag6", deliveryName("orders", uid, "evt_1000", nil)); diff != "" {
-		t.Errorf("the name of a delivery (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff("orders-q5bkd55hdjfvq3khan16", deliveryName("orders", uid, "evt_1000", bodyDigest([]byte("the body")))); diff != "" {
-		t.Errorf("the name of a delivery with its body (-want +got):\n%s", diff)
-	}
-	type delivery struct{ trigger, uid, id, body string }
-	long := strings.Repeat("x", 63)
-	deliveries := []delivery{
-		{trigger: "orders", uid: uid, id: "evt_1000"}, {trigger: "orders", uid: uid, id: "evt_1001"}, {trigger: "orders", uid: uid, id: "EVT_1000"},
-		{trigger: "orders", uid: uid, id: "evt_1000 "}, {trigger: "orders", uid: uid},
-		{trigger: "orders", uid: uid, id: "\x00"}, {trigger: "orders", uid: uid, id: "\x00evt_1000"}, {trigger: "orders", uid: uid, id: strings.Repeat("i", 256)},
-		{trigger: "orders", uid: uid[:35], id: "evt_1000"}, {trigger: "orders", uid: uid[:35], id: "1evt_1000"},
-		{trigger: "orders", uid: uid + "e", id: "vt_1000"}, {trigger: "orders", id: uid + "evt_1000"},
-		{trigger: "refunds", uid: uid, id: "evt_1000"}, {trigger: long, uid: uid, id: "evt_1000"}, {trigger: "a" + strings.Repeat("-", 61) + "z", uid: uid, id: "evt_1000"},
-		{trigger: "orders", uid: uid, id: "evt_1000", body: "a"}, {trigger: "orders", uid: uid, id: "evt_1000", body: "b"},
-		{trigger: "orders", uid: uid, id: "evt_1001", body: "a"}, {trigger: "orders", uid: uid[:35], id: "evt_1000", body: "a"},
-		// What is hashed of the last but three, if the form did not matter.
-		{trigger: "orders", uid: uid, id: string(bodyDigest([]byte("a"))[:]) + "evt_1000"}, {trigger: "orders", uid: uid, id: "\x01" + string(bodyDigest([]byte("a"))[:]) + "evt_1000"},
-	}
-	seen := map[string]delivery{}
-	for _, d := range deliveries {
-		name := deliveryName(d.trigger, d.uid, d.id, bodyDigest([]byte(d.body)))
-		if again := deliveryName(d.trigger, d.uid, d.id, bodyDigest([]byte(d.body))); again != name {
-			t.Errorf("%q is named %q and %q", d, name, again)
-		}
-		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
-			t.Errorf("%q is named %q: %v", d, name, problems)
-		}
-		suffix := suffixOf(t, name)
-		if other, ok := seen[suffix]; ok && (other.uid != d.uid || other.id != d.id || other.body != d.body) {
-			t.Errorf("%q and %q have the same suffix %q", d, other, suffix)
-		}
-		seen[suffix] = d
-	}
-}
-
-func TestNewRunOfDelivery(t *testing.T) {
-	tests := map[string]struct {
-		reason      string
-		deduplicate bool
-		id          string
-		ofDelivery  bool
-	}{
-		"Deduplicated":   {reason: "the id makes the name", deduplicate: true, id: "evt_1000", ofDelivery: true},
-		"NoID":           {reason: "without an id nothing can be told from anything else", deduplicate: true},
-		"NotAskedFor":    {reason: "the id is kept, and makes no name", id: "evt_1000"},
-		"NeitherOfThem":  {reason: "the usual trigger"},
-		"LongestID":      {reason: "it fits into the field", deduplicate: true, id: strings.Repeat("i", signature.MaxDeliveryID), ofDelivery: true},
-		"MarkupInTheID":  {reason: "it is text like any other", deduplicate: true, id: `<"&\` + "\x00\u2028", ofDelivery: true},
-		"SlashesInTheID": {reason: "nothing of it but its hash is in the name", deduplicate: true, id: "../../a/b", ofDelivery: true},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			r := testRoute()
-			r.Deduplicate = tc.deduplicate
-			if tc.deduplicate {
-				r.Window = 90 * time.Minute
-			}
-			result := signature.Result{Key: "a/b", DeliveryID: tc.id, Signed: true}
-			body := []byte("the body")
-			first := newRun(r, result, "text/plain", "", testTime, body)
-			second := newRun(r, result, "text/html", "", testTime.Add(time.Hour), []byte("another"))
-			if first.OfDelivery != tc.ofDelivery || (first.Name == second.Name) != tc.ofDelivery {
-				t.Errorf("%s: of a delivery %t, named %q and %q when it is repeated", tc.reason, first.OfDelivery, first.Name, second.Name)
-			}
-			digest := sha256.Sum256(body)
-			if first.Namespace != "shop" {
-				t.Errorf("%s: namespace %q, want shop", tc.reason, first.Namespace)
-			}
-			run := decode(t, first.Object)
-			if run.Name != first.Name || run.Namespace != "shop" || run.Spec.Request.DeliveryID != tc.id {
-				t.Errorf("%s: %s/%s of %q, want shop/%s of %q", tc.reason, run.Namespace, run.Name, run.Spec.Request.DeliveryID, first.Name, tc.id)
-			}
-			if diff := cmp.Diff(hex.EncodeToString(digest[:]), run.Annotations[sluicev1alpha1.AnnotationPayloadSHA256]); diff != "" {
-				t.Errorf("%s: the digest for those who read metadata alone (-want +got):\n%s", tc.reason, diff)
-			}
-			until, remembered := run.Annotations[sluicev1alpha1.AnnotationRetainUntil]
-			if remembered != tc.ofDelivery {
-				t.Errorf("%s: it is kept until %q; a run that is no memory is not kept for one", tc.reason, until)
-			}
-			if want := retainUntil(testTime, r.Window); remembered && until != want {
-				t.Errorf("%s: it is kept until %q, want %q", tc.reason, until, want)
-			}
-		})
-	}
-}
-
-// TestMatch shows what two requests of one delivery must have in common.
-func TestMatch(t *testing.T) {
-	tests := map[string]struct {
-		reason    string
-		match     route.Match
-		signed    bool
-		otherBody bool // whether another body under the same id is the same delivery
-	}{
-		"Signed":           {reason: "it is the sender's word; some count attempts in the body", signed: true, otherBody: true},
-		"NotSigned":        {reason: "anybody who has seen a request can send it under another delivery's id"},
-		"SignedWithBody":   {reason: "the owner wants both", match: route.MatchIDAndBody, signed: true},
-		"NotSignedButAlso": {reason: "the owner has chosen so", match: route.MatchID, otherBody: true},
-		"Unknown":          {reason: "what is not known is as by default", match: 7},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			r := testRoute()
-			r.Deduplicate, r.Match = true, tc.match
-			run := func(id, body string) string {
-				return newRun(r, signature.Result{Key: "a/b", DeliveryID: id, Signed: tc.signed}, "", "", testTime, []byte(body)).Name
-			}
-			first := run("1", "a")
-			if first != run("1", "a") {
-				t.Errorf("%s: the same request is another delivery", tc.reason)
-			}
-			if first == run("2", "a") {
-				t.Errorf("%s: another id is the same delivery", tc.reason)
-			}
-			if got := first == run("1", "b"); got != tc.otherBody {
-				t.Errorf("%s: another body under the same id is the same delivery: %t, want %t", tc.reason, got, tc.otherBody)
-			}
-		})
-	}
-}
-
-func TestRetainUntil(t *testing.T) {
-	at := func(text string) time.Time {
-		parsed, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return parsed
-	}
-	tests := map[string]struct {
-		reason   string
-		received time.Time
-		window   time.Duration
-		want     string
-	}{
-		"WholeSecond":  {reason: "nothing to round", received: at("2026-01-31T12:00:00Z"), window: time.Hour, want: "2026-01-31T13:00:00Z"},
-		"Fraction":     {reason: "it is kept for as long at least", received: at("2026-01-31T12:00:00.000001Z"), window: time.Hour, want: "2026-01-31T13:00:01Z"},
-		"LastFraction": {reason: "it is kept for as long at least", received: at("2026-01-31T12:00:00.999999999Z"), window: time.Hour, want: "2026-01-31T13:00:01Z"},
-		"OtherZone":    {reason: "the annotation is in UTC", received: at("2026-01-31T12:00:00+02:00"), window: 24 * time.Hour, want: "2026-02-01T10:00:00Z"},
-		"Longest":      {reason: "30 days", received: at("2026-01-31T12:00:00Z"), window: sluicev1alpha1.MaxRetention, want: "2026-03-02T12:00:00Z"},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, retainUntil(tc.received, tc.window)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
-			}
-		})
-	}
-}
-
-func testRoute() *route.Route {
-	return &route.Route{Namespace: "shop", Name: "orders", UID: "0b8c2c2c-7f4a-4f1e-9f43-2f9a9c1f7d11", Flow: "import-orders"}
 }
 
 // decode is what a client does with an object.
@@ -420,7 +166,7 @@ func TestEncodeFlowRun(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			body := []byte(tc.body)
-			object := encodeFlowRun(testRoute(), "application/json; charset=utf-8", "orders-webhook/secretKey", testTime, body)
+			object := encodeFlowRun(t, testDelivery(), "application/json; charset=utf-8", "orders-webhook/secretKey", testTime, body)
 			for i := range body { // it is the buffer of another request by now
 				body[i] = '!'
 			}
@@ -481,7 +227,7 @@ func TestEncodeFlowRunMembers(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			object := encodeFlowRun(testRoute(), tc.contentType, "orders-webhook/secretKey", testTime.In(time.FixedZone("east", 3600)), []byte(tc.body))
+			object := encodeFlowRun(t, testDelivery(), tc.contentType, "orders-webhook/secretKey", testTime.In(time.FixedZone("east", 3600)), []byte(tc.body))
 			var raw struct {
 				Metadata map[string]json.RawMessage `json:"metadata"`
 				Status   json.RawMessage            `json:"status"`
@@ -528,7 +274,7 @@ func TestEncodeFlowRunReceivedAt(t *testing.T) {
 	for _, at := range []time.Time{
 		testTime, testTime.Truncate(time.Second), testTime.Add(999), testTime.Local(), testTime.In(time.FixedZone("west", -12345)), time.Now(),
 	} {
-		object := encodeFlowRun(testRoute(), "", "a/b", at, nil)
+		object := encodeFlowRun(t, testDelivery(), "", "a/b", at, nil)
 		if !pattern.Match(object) {
 			t.Errorf("at %s: %s, want it to match %s", at, object, pattern)
 		}
@@ -564,8 +310,8 @@ func TestWorstBodies(t *testing.T) {
 		"LastByteIsInvalid":  {reason: "it is found only at the end", body: append(fill("a")[:n-1], 0xff)},
 		"TruncatedCharacter": {reason: "it is found only at the end", body: append(fill("a")[:n-2], "\u00e9\u00e9"[:2]...), text: true},
 	}
-	r := testRoute()
-	r.Namespace, r.Name, r.Flow = strings.Repeat("n", 63), strings.Repeat("t", 63), strings.Repeat("f", 63)
+	d := testDelivery()
+	d.Trigger.Namespace, d.Trigger.Name, d.Flow = strings.Repeat("n", 63), strings.Repeat("t", 63), strings.Repeat("f", 63)
 	contentType := strings.Repeat("<", 300)                               // cut to 256, and 6 bytes for each
 	signedBy := strings.Repeat("s", 253) + "/" + strings.Repeat("k", 253) // the longest names
 	for name, tc := range tests {
@@ -573,7 +319,7 @@ func TestWorstBodies(t *testing.T) {
 			if len(tc.body) != n {
 				t.Fatalf("the body has %d bytes, want %d", len(tc.body), n)
 			}
-			object := encodeFlowRun(r, contentType, signedBy, testTime, tc.body)
+			object := encodeFlowRun(t, d, contentType, signedBy, testTime, tc.body)
 			stored := store(t, object)
 			if len(stored) > etcdLimit || len(object) > etcdLimit {
 				t.Errorf("%s: %d bytes, and %d once stored; etcd takes %d", tc.reason, len(object), len(stored), etcdLimit)
@@ -692,82 +438,6 @@ func FuzzStoreAsText(f *testing.F) {
 	})
 }
 
-// FuzzNewRun compares what is written with what encoding/json makes of the API's type: the API server refuses a member whose name is
-// written otherwise, or that is there twice, where the decoder of Go does not.
-func FuzzNewRun(f *testing.F) {
-	f.Add("orders", "import", "0b8c2c2c", "orders-webhook/secretKey", "evt_1", "00-11-22-01", "application/json", int64(time.Hour), true, []byte(`{"a":"é"}`))
-	f.Add("o", "f", "", "a/b", "", "", "", int64(0), false, []byte(nil))
-	f.Add("o", "f", "u", "a/b", "\xff\"\n", "", "\x00", int64(0), true, []byte("\xff"))
-	f.Fuzz(func(t *testing.T, trigger, flow, uid, key, id, traceparent, contentType string, window int64, deduplicate bool, body []byte) {
-		for _, text := range []*string{&trigger, &flow, &uid, &key, &traceparent} { // names and digits
-			*text = strings.ToValidUTF8(*text, "x")
-		}
-		trigger, flow, key = "t"+trigger, "f"+flow, "k"+key // these are never empty
-		window = max(0, window) % int64(sluicev1alpha1.MaxRetention)
-		r := &route.Route{Namespace: "shop", Name: trigger, UID: uid, Flow: flow, Deduplicate: deduplicate, Window: time.Duration(window)}
-		result := signature.Result{Key: key, DeliveryID: id}
-		made := newRun(r, result, contentType, traceparent, testTime, body)
-		sum := sha256.Sum256(body)
-		digest := hex.EncodeToString(sum[:])
-		annotations := map[string]string{sluicev1alpha1.AnnotationSignedBy: key, sluicev1alpha1.AnnotationPayloadSHA256: digest}
-		if deduplicate && id != "" && window > 0 {
-			annotations[sluicev1alpha1.AnnotationRetainUntil] = retainUntil(testTime, time.Duration(window))
-		}
-		if traceparent != "" {
-			annotations[sluicev1alpha1.AnnotationTraceparent] = traceparent
-		}
-		size := int64(len(body))
-		want := sluicev1alpha1.FlowRun{
-			TypeMeta: metav1.TypeMeta{APIVersion: "sluice.dev/v1alpha1", Kind: "FlowRun"},
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: "shop", Name: made.Name, Annotations: annotations,
-				Labels: map[string]string{sluicev1alpha1.LabelTrigger: trigger, sluicev1alpha1.LabelFlow: flow},
-			},
-			Spec: sluicev1alpha1.FlowRunSpec{
-				FlowRef:    sluicev1alpha1.FlowReference{Name: flow},
-				TriggerRef: sluicev1alpha1.TriggerReference{Name: trigger, UID: uid},
-				Payload:    sluicev1alpha1.Payload{ContentType: boundedText(contentType, 256), Size: &size, SHA256: digest},
-				Request:    sluicev1alpha1.Request{ReceivedAt: &metav1.MicroTime{Time: testTime}, DeliveryID: boundedText(id, signature.MaxDeliveryID), SignedBy: key},
-			},
-		}
-		if storeAsText(body) {
-			want.Spec.Payload.Text = string(body)
-		} else {
-			want.Spec.Payload.Binary = body
-		}
-		encoded, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !utf8.Valid(made.Object) {
-			t.Errorf("%q is not UTF-8", made.Object)
-		}
-		if diff := cmp.Diff(generic(t, encoded), generic(t, made.Object)); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-		// Without white space and in one order of the members, they are as long, but for what encoding/json escapes needlessly.
-		var compact bytes.Buffer
-		encoder := json.NewEncoder(&compact)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(want); err != nil {
-			t.Fatal(err)
-		}
-		if length := compact.Len() - len("\n"); len(made.Object) > length {
-			t.Errorf("%d bytes, which encoding/json makes %d of", len(made.Object), length)
-		}
-	})
-}
-
-// generic decodes JSON as far as can be without knowing what it is.
-func generic(tb testing.TB, object []byte) map[string]any {
-	tb.Helper()
-	var decoded map[string]any
-	if err := json.Unmarshal(object, &decoded); err != nil {
-		tb.Fatalf("%v: %q", err, object)
-	}
-	return decoded
-}
-
 func FuzzEncodeFlowRun(f *testing.F) {
 	f.Add([]byte(`{"a":1}`), "application/json", int64(0))
 	f.Add([]byte{}, "", int64(1))
@@ -776,7 +446,7 @@ func FuzzEncodeFlowRun(f *testing.F) {
 	f.Add([]byte("<>&\u2028\u2029"), "text/plain;\tcharset=\"utf-8\"", testTime.UnixMicro())
 	f.Fuzz(func(t *testing.T, body []byte, contentType string, micros int64) {
 		at := time.UnixMicro(micros % (1 << 55)) // the years 829 to 3111
-		object := encodeFlowRun(testRoute(), contentType, "a/b", at, body)
+		object := encodeFlowRun(t, testDelivery(), contentType, "a/b", at, body)
 		for _, object := range [][]byte{object, store(t, object)} {
 			run := decode(t, object)
 			if got := bodyOf(t, run.Spec.Payload); !bytes.Equal(body, got) {
@@ -861,14 +531,38 @@ func BenchmarkEncodeFlowRun(b *testing.B) {
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for b.Loop() {
-					encodeFlowRun(testRoute(), "application/json", "a/b", testTime, body)
+					encodeFlowRun(b, testDelivery(), "application/json", "a/b", testTime, body)
 				}
 			})
 		}
 	}
 }
 
-// encodeFlowRun returns the FlowRun of a request that was signed with the key, without a delivery id.
-func encodeFlowRun(r *route.Route, contentType, signedBy string, receivedAt time.Time, body []byte) []byte {
-	return newRun(r, signature.Result{Key: signedBy}, contentType, "", receivedAt, body).Object
+func TestRetainUntil(t *testing.T) {
+	at := func(text string) time.Time {
+		parsed, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	tests := map[string]struct {
+		reason   string
+		received time.Time
+		window   time.Duration
+		want     string
+	}{
+		"WholeSecond":  {reason: "nothing to round", received: at("2026-01-31T12:00:00Z"), window: time.Hour, want: "2026-01-31T13:00:00Z"},
+		"Fraction":     {reason: "it is kept for as long at least", received: at("2026-01-31T12:00:00.000001Z"), window: time.Hour, want: "2026-01-31T13:00:01Z"},
+		"LastFraction": {reason: "it is kept for as long at least", received: at("2026-01-31T12:00:00.999999999Z"), window: time.Hour, want: "2026-01-31T13:00:01Z"},
+		"OtherZone":    {reason: "the annotation is in UTC", received: at("2026-01-31T12:00:00+02:00"), window: 24 * time.Hour, want: "2026-02-01T10:00:00Z"},
+		"Longest":      {reason: "30 days", received: at("2026-01-31T12:00:00Z"), window: sluicev1alpha1.MaxRetention, want: "2026-03-02T12:00:00Z"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, retainUntil(tc.received.Add(tc.window))); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
 }

@@ -3,7 +3,7 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-package ingest
+package overload
 
 import (
 	"errors"
@@ -24,61 +24,61 @@ func (c *fakeClock) now() time.Time { return c.time }
 
 func (c *fakeClock) pass(d time.Duration) { c.time = c.time.Add(d) }
 
-func testMemory(size int64) (*memory, *fakeClock) {
+func testBudget(size int64) (*Budget, *fakeClock) {
 	c := &fakeClock{time: time.Unix(1_800_000_000, 0)}
-	return newMemory(size, c.now), c
+	return NewBudget(size, c.now), c
 }
 
 // fill takes places for bodies of that length until there are no more.
-func fill(t *testing.T, m *memory, uid string, length int64) (places []*place) {
+func fill(t *testing.T, m *Budget, uid string, length int64) (places []*Reservation) {
 	t.Helper()
 	for {
-		p, ok := m.enter(namespaceOf(uid), uid, length, func() { t.Errorf("a place of %s is cut off", uid) })
+		p, ok := m.Reserve(tenant(uid), length, func() { t.Errorf("a place of %s is cut off", uid) })
 		if !ok {
-			p.leave()
+			p.Release()
 			return places
 		}
-		p.done()
+		p.Done()
 		if places = append(places, p); len(places) > 10_000 {
 			t.Fatal("there is no end to it")
 		}
 	}
 }
 
-func leaveAll(m *memory, size int64, t *testing.T, groups ...[]*place) {
+func leaveAll(m *Budget, size int64, t *testing.T, groups ...[]*Reservation) {
 	t.Helper()
 	for _, places := range groups {
 		for _, p := range places {
-			p.leave()
+			p.Release()
 		}
 	}
-	if m.free != size || len(m.triggers)+len(m.tenants) != 0 {
-		t.Errorf("%d of %d are free, %d triggers and %d namespaces are kept; want all and none", m.free, size, len(m.triggers), len(m.tenants))
+	if m.free != size || len(m.triggers)+len(m.namespaces) != 0 {
+		t.Errorf("%d of %d are free, %d triggers and %d namespaces are kept; want all and none", m.free, size, len(m.triggers), len(m.namespaces))
 	}
 }
 
 // read takes places and reads bodies of that length into them, until there is no room for another.
-func read(t *testing.T, m *memory, uid string, length int64) (places []*place) {
+func read(t *testing.T, m *Budget, uid string, length int64) (places []*Reservation) {
 	t.Helper()
 	for {
-		p, ok := m.enter(namespaceOf(uid), uid, length, func() { t.Errorf("a place of %s is cut off", uid) })
+		p, ok := m.Reserve(tenant(uid), length, func() { t.Errorf("a place of %s is cut off", uid) })
 		if !ok || !p.grow(length) {
-			p.leave()
+			p.Release()
 			return places
 		}
-		p.done()
+		p.Done()
 		if places = append(places, p); len(places) > 10_000 {
 			t.Fatal("there is no end to it")
 		}
 	}
 }
 
-// TestMemoryShares has triggers take all that they can get, one after the other.
-func TestMemoryShares(t *testing.T) {
+// TestBudgetShares has triggers take all that they can get, one after the other.
+func TestBudgetShares(t *testing.T) {
 	const length = smallRequest // more than small, with what is added
-	const size = 1200 * (length + requestBytes + firstBody)
-	m, _ := testMemory(size)
-	var groups [][]*place
+	const size = 1200 * (length + RequestOverhead + firstBody)
+	m, _ := testBudget(size)
+	var groups [][]*Reservation
 	for i, want := range []int{600, 300, 150, 75} { // half of what the ones before have left
 		places := read(t, m, fmt.Sprint(i), length)
 		groups = append(groups, places)
@@ -89,10 +89,10 @@ func TestMemoryShares(t *testing.T) {
 	leaveAll(m, size, t, groups...)
 }
 
-// TestMemoryKeepsRoomForSmall has a trigger flooded with large bodies. Its real sender, whose bodies are small, gets in.
-func TestMemoryKeepsRoomForSmall(t *testing.T) {
+// TestBudgetKeepsRoomForSmall has a trigger flooded with large bodies. Its real sender, whose bodies are small, gets in.
+func TestBudgetKeepsRoomForSmall(t *testing.T) {
 	const size = 32 << 20
-	m, _ := testMemory(size)
+	m, _ := testBudget(size)
 	large := read(t, m, "a", 1<<20)
 	if len(large) != 15 {
 		t.Errorf("there is room for %d large bodies of one trigger, want 15", len(large))
@@ -108,29 +108,29 @@ func TestMemoryKeepsRoomForSmall(t *testing.T) {
 	leaveAll(m, size, t, large, small, other)
 }
 
-// TestMemoryOneAlone sees that a trigger that holds nothing gets all that there is for one request.
-func TestMemoryOneAlone(t *testing.T) {
-	const size = 1<<20 + requestBytes
-	m, _ := testMemory(size)
-	p, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() {})
+// TestBudgetOneAlone sees that a trigger that holds nothing gets all that there is for one request.
+func TestBudgetOneAlone(t *testing.T) {
+	const size = 1<<20 + RequestOverhead
+	m, _ := testBudget(size)
+	p, ok := m.Reserve(tenant("a"), 1<<20, func() {})
 	for n := 0; ok && n < 1<<20; n += 1000 {
 		ok = p.grow(min(1000, 1<<20-int64(n)))
 	}
 	if !ok {
 		t.Fatal("there is no room for one body of the greatest length")
 	}
-	second, ok := m.enter(namespaceOf("b"), "b", 0, func() {})
+	second, ok := m.Reserve(tenant("b"), 0, func() {})
 	if ok {
 		t.Error("there is room where nothing is free")
 	}
-	second.leave()
-	leaveAll(m, size, t, []*place{p})
+	second.Release()
+	leaveAll(m, size, t, []*Reservation{p})
 }
 
-// TestMemoryAnnouncesNothing sees that the length that a sender announces takes no room.
-func TestMemoryAnnouncesNothing(t *testing.T) {
+// TestBudgetAnnouncesNothing sees that the length that a sender announces takes no room.
+func TestBudgetAnnouncesNothing(t *testing.T) {
 	const size = 32 << 20
-	m, _ := testMemory(size)
+	m, _ := testBudget(size)
 	silent := fill(t, m, "a", 1<<20)
 	if len(silent) < 400 {
 		t.Errorf("there is room for %d that announce a long body and send nothing, want hundreds", len(silent))
@@ -138,8 +138,8 @@ func TestMemoryAnnouncesNothing(t *testing.T) {
 	leaveAll(m, size, t, silent)
 }
 
-// TestMemoryCutsOffSlowSenders has a trigger whose share is held by senders that trickle.
-func TestMemoryCutsOffSlowSenders(t *testing.T) {
+// TestBudgetCutsOffSlowSenders has a trigger whose share is held by senders that trickle.
+func TestBudgetCutsOffSlowSenders(t *testing.T) {
 	tests := map[string]struct {
 		reason  string
 		elapsed time.Duration
@@ -156,19 +156,19 @@ func TestMemoryCutsOffSlowSenders(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			const size = 8 << 20
-			m, clock := testMemory(size)
+			m, clock := testBudget(size)
 			var cut int
-			var slow []*place
+			var slow []*Reservation
 			for {
-				p, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() { cut++ })
+				p, ok := m.Reserve(tenant("a"), 1<<20, func() { cut++ })
 				if received := int64(float64(tc.rate) * tc.elapsed.Seconds()); !ok || received > 0 && !p.grow(received) {
-					p.leave()
+					p.Release()
 					break
 				}
 				slow = append(slow, p)
 			}
 			clock.pass(tc.elapsed)
-			next, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() { t.Error("the new one is cut off") })
+			next, ok := m.Reserve(tenant("a"), 1<<20, func() { t.Error("the new one is cut off") })
 			for n := 0; ok && n < 16; n++ {
 				ok = next.grow(64 << 10)
 			}
@@ -177,30 +177,30 @@ func TestMemoryCutsOffSlowSenders(t *testing.T) {
 			}
 			var told int
 			for _, p := range slow {
-				if p.done() {
+				if p.Done() {
 					told++
 				}
 			}
 			if told != cut || cut > len(slow)*2/3 {
 				t.Errorf("%s: %d of %d are cut off, %d of them know; want no more than need be, and all", tc.reason, cut, len(slow), told)
 			}
-			leaveAll(m, size, t, slow, []*place{next})
+			leaveAll(m, size, t, slow, []*Reservation{next})
 		})
 	}
 }
 
-// TestMemoryCutsOffThoseWhoHoldMore has the slow senders of several triggers hold all that there is. A trigger that holds
+// TestBudgetCutsOffThoseWhoHoldMore has the slow senders of several triggers hold all that there is. A trigger that holds
 // nothing gets room from them, and one that holds as much does not.
-func TestMemoryCutsOffThoseWhoHoldMore(t *testing.T) {
+func TestBudgetCutsOffThoseWhoHoldMore(t *testing.T) {
 	const size = 4 << 20
-	m, clock := testMemory(size)
+	m, clock := testBudget(size)
 	cut := map[string]int{}
-	var places []*place
+	var places []*Reservation
 	for i := range 1000 { // each may have what is left, and so all is taken in the end
 		uid := fmt.Sprint(i % 40)
-		p, ok := m.enter(namespaceOf(uid), uid, firstBody, func() { cut[uid]++ })
+		p, ok := m.Reserve(tenant(uid), firstBody, func() { cut[uid]++ })
 		if !ok {
-			p.leave()
+			p.Release()
 			continue
 		}
 		places = append(places, p)
@@ -209,39 +209,39 @@ func TestMemoryCutsOffThoseWhoHoldMore(t *testing.T) {
 		t.Fatalf("%d are free, want next to nothing", m.free)
 	}
 	clock.pass(time.Second)
-	small, ok := m.enter(namespaceOf("new"), "new", 48<<10, func() {})
+	small, ok := m.Reserve(tenant("new"), 48<<10, func() {})
 	if ok = ok && small.grow(48<<10); !ok || len(cut) == 0 {
 		t.Errorf("a trigger that holds nothing gets in: %v, and the slow ones of %d triggers were cut off", ok, len(cut))
 	}
 	if cut["new"] > 0 {
 		t.Error("its own request was cut off")
 	}
-	leaveAll(m, size, t, places, []*place{small})
+	leaveAll(m, size, t, places, []*Reservation{small})
 }
 
-// TestMemorySparesOthers sees that senders of triggers that hold less need not go, nor requests whose bodies are read.
-func TestMemorySparesOthers(t *testing.T) {
+// TestBudgetSparesOthers sees that senders of triggers that hold less need not go, nor requests whose bodies are read.
+func TestBudgetSparesOthers(t *testing.T) {
 	const size = 2 << 20
-	m, clock := testMemory(size)
-	other, ok := m.enter(namespaceOf("other"), "other", 100<<10, func() { t.Error("a sender of a trigger that holds less is cut off") })
+	m, clock := testBudget(size)
+	other, ok := m.Reserve(tenant("other"), 100<<10, func() { t.Error("a sender of a trigger that holds less is cut off") })
 	if !ok || !other.grow(10<<10) {
 		t.Fatal("there is no room")
 	}
-	verified, ok := m.enter(namespaceOf("a"), "a", 600<<10, func() { t.Error("a request whose body is read is cut off") })
+	verified, ok := m.Reserve(tenant("a"), 600<<10, func() { t.Error("a request whose body is read is cut off") })
 	if !ok || !verified.grow(600<<10) {
 		t.Fatal("there is no room")
 	}
-	verified.done()
+	verified.Done()
 	clock.pass(time.Minute)
-	p, ok := m.enter(namespaceOf("a"), "a", 1<<20, func() {})
+	p, ok := m.Reserve(tenant("a"), 1<<20, func() {})
 	if ok && p.grow(1<<20) {
 		t.Error("there is room for more than the share")
 	}
-	leaveAll(m, size, t, []*place{other, verified, p})
+	leaveAll(m, size, t, []*Reservation{other, verified, p})
 }
 
-// TestMemoryReads reads bodies whose length is or is not announced.
-func TestMemoryReads(t *testing.T) {
+// TestBudgetReads reads bodies whose length is or is not announced.
+func TestBudgetReads(t *testing.T) {
 	tests := map[string]struct {
 		reason string
 		size   int64
@@ -249,47 +249,47 @@ func TestMemoryReads(t *testing.T) {
 		want   error
 	}{
 		"Empty":  {reason: "nothing", size: 1 << 20, length: 0},
-		"Small":  {reason: "what is set aside is enough", size: firstBody + requestBytes, length: firstBody},
+		"Small":  {reason: "what is set aside is enough", size: firstBody + RequestOverhead, length: firstBody},
 		"Large":  {reason: "more is taken as it comes", size: 4 << 20, length: 1 << 20},
-		"Whole":  {reason: "one may have all", size: 1<<20 + requestBytes, length: 1 << 20},
-		"NoRoom": {reason: "there is no more", size: 256 << 10, length: 1 << 20, want: shortOfMemory},
+		"Whole":  {reason: "one may have all", size: 1<<20 + RequestOverhead, length: 1 << 20},
+		"NoRoom": {reason: "there is no more", size: 256 << 10, length: 1 << 20, want: Memory},
 	}
 	for name, tc := range tests {
 		for announced, length := range map[string]int64{"announced": int64(tc.length), "unknown": -1} {
 			t.Run(name+" "+announced, func(t *testing.T) {
-				m, _ := testMemory(tc.size)
-				p, ok := m.enter(namespaceOf("a"), "a", length, func() {})
+				m, _ := testBudget(tc.size)
+				p, ok := m.Reserve(tenant("a"), length, func() {})
 				if !ok {
 					if tc.want == nil || length < 0 {
 						t.Errorf("%s: there is no room", tc.reason)
 					}
-					leaveAll(m, tc.size, t, []*place{p})
+					leaveAll(m, tc.size, t, []*Reservation{p})
 					return
 				}
-				body, err := io.ReadAll(p.reader(iotest.HalfReader(strings.NewReader(strings.Repeat("x", tc.length))), nil))
+				body, err := io.ReadAll(p.Reader(iotest.HalfReader(strings.NewReader(strings.Repeat("x", tc.length))), nil))
 				if !errors.Is(err, tc.want) {
 					t.Errorf("%s: %v, want %v", tc.reason, err, tc.want)
 				}
-				if held := m.held(tc.size); held < int64(len(body)) && err == nil || held > tc.size {
+				if held := m.Held(); held < int64(len(body)) && err == nil || held > tc.size {
 					t.Errorf("%s: %d are held for a body of %d", tc.reason, held, len(body))
 				}
-				leaveAll(m, tc.size, t, []*place{p})
+				leaveAll(m, tc.size, t, []*Reservation{p})
 			})
 		}
 	}
 }
 
 // knowsSeveral lets the memory know that there are several namespaces.
-func knowsSeveral(m *memory) {
+func knowsSeveral(m *Budget) {
 	for _, uid := range []string{"many/0", "other/a"} {
-		p, _ := m.enter(namespaceOf(uid), uid, 0, func() {})
-		p.leave()
+		p, _ := m.Reserve(tenant(uid), 0, func() {})
+		p.Release()
 	}
 }
 
-// TestMemoryNamespaces has a namespace with a hundred triggers take all that it can get. It is what one with one trigger can get,
+// TestBudgetNamespaces has a namespace with a hundred triggers take all that it can get. It is what one with one trigger can get,
 // and others have room. Within a namespace, the second trigger has some as well.
-func TestMemoryNamespaces(t *testing.T) {
+func TestBudgetNamespaces(t *testing.T) {
 	const size = 32 << 20
 	for name, tc := range map[string]struct {
 		reason   string
@@ -303,13 +303,13 @@ func TestMemoryNamespaces(t *testing.T) {
 		"OneSmall": {reason: "one trigger leaves some to others of its namespace", length: 1 << 10, triggers: 1, part: 9. / 13},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, _ := testMemory(size)
+			m, _ := testBudget(size)
 			knowsSeveral(m)
-			var many, calm []*place
+			var many, calm []*Reservation
 			for i := range tc.triggers {
 				many = append(many, read(t, m, fmt.Sprintf("many/%d", i), tc.length)...)
 			}
-			held := float64(m.held(size)) / size
+			held := float64(m.Held()) / size
 			if held > tc.part || held < tc.part-0.05 {
 				t.Errorf("%s: they hold %.2f, want %.2f", tc.reason, held, tc.part)
 			}
@@ -319,7 +319,7 @@ func TestMemoryNamespaces(t *testing.T) {
 				}
 			}
 			other := read(t, m, "other/a", tc.length)
-			if least := int(float64(size-m.free) / 8 / float64(tc.length+requestBytes)); len(other) < least || len(other) == 0 {
+			if least := int(float64(size-m.free) / 8 / float64(tc.length+RequestOverhead)); len(other) < least || len(other) == 0 {
 				t.Errorf("%s: there is room for %d of another namespace, want at least %d", tc.reason, len(other), least)
 			}
 			leaveAll(m, size, t, many, calm, other)
@@ -327,59 +327,59 @@ func TestMemoryNamespaces(t *testing.T) {
 	}
 }
 
-// TestMemoryOneNamespace sees that a single namespace may have all there is, by many triggers.
-func TestMemoryOneNamespace(t *testing.T) {
+// TestBudgetOneNamespace sees that a single namespace may have all there is, by many triggers.
+func TestBudgetOneNamespace(t *testing.T) {
 	const size = 32 << 20
-	m, _ := testMemory(size)
-	var many []*place
+	m, _ := testBudget(size)
+	var many []*Reservation
 	for i := range 100 {
 		many = append(many, read(t, m, fmt.Sprintf("many/%d", i), 1<<20)...)
 	}
-	if held := m.held(size); held < size-(2<<20) {
+	if held := m.Held(); held < size-(2<<20) {
 		t.Errorf("they hold %d of %d, want nearly all", held, size)
 	}
 	leaveAll(m, size, t, many)
 }
 
-// TestMemoryCutsOffNamespaces has the slow senders of a namespace hold all that there is, each trigger a little. Another namespace gets
+// TestBudgetCutsOffNamespaces has the slow senders of a namespace hold all that there is, each trigger a little. Another namespace gets
 // room from them.
-func TestMemoryCutsOffNamespaces(t *testing.T) {
+func TestBudgetCutsOffNamespaces(t *testing.T) {
 	const size = 4 << 20
-	m, clock := testMemory(size)
-	var places []*place
+	m, clock := testBudget(size)
+	var places []*Reservation
 	cut := 0
 	for i := range 1000 {
-		p, ok := m.enter("many", fmt.Sprintf("many/%d", i), firstBody, func() { cut++ })
+		p, ok := m.Reserve(tenant(fmt.Sprintf("many/%d", i)), firstBody, func() { cut++ })
 		if !ok {
-			p.leave()
+			p.Release()
 			break
 		}
 		places = append(places, p)
 	}
 	clock.pass(time.Second)
-	p, ok := m.enter("other", "other/a", 48<<10, func() { t.Error("its own request was cut off") })
+	p, ok := m.Reserve(tenant("other/a"), 48<<10, func() { t.Error("its own request was cut off") })
 	if ok = ok && p.grow(48<<10); !ok || cut == 0 {
 		t.Errorf("a namespace that holds nothing gets in: %v, and %d of another were cut off", ok, cut)
 	}
-	leaveAll(m, size, t, places, []*place{p})
+	leaveAll(m, size, t, places, []*Reservation{p})
 }
 
-// TestMemoryInvariants lets anything happen: what is held adds up, and nobody is cut off whose body comes.
-func TestMemoryInvariants(t *testing.T) {
+// TestBudgetInvariants lets anything happen: what is held adds up, and nobody is cut off whose body comes.
+func TestBudgetInvariants(t *testing.T) {
 	const size = 4 << 20
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test that can be repeated
-		m, clock := testMemory(size)
-		var open []*place
+		m, clock := testBudget(size)
+		var open []*Reservation
 		cut := 0
 		for range 3000 {
 			clock.pass(time.Duration(random.IntN(10)) * time.Millisecond)
 			switch {
 			case len(open) == 0 || random.IntN(3) > 0:
 				namespace := string("aab"[random.IntN(3)])
-				p, ok := m.enter(namespace, fmt.Sprintf("%s/%d", namespace, random.IntN(30)), random.Int64N(100<<10), nil)
+				p, ok := m.Reserve(tenant(fmt.Sprintf("%s/%d", namespace, random.IntN(30))), random.Int64N(100<<10), nil)
 				if !ok {
-					p.leave()
+					p.Release()
 					continue
 				}
 				p.stop = func() {
@@ -395,14 +395,14 @@ func TestMemoryInvariants(t *testing.T) {
 				if random.IntN(2) == 0 && p.grow(random.Int64N(64<<10)) {
 					continue
 				}
-				p.leave()
+				p.Release()
 				open = slices.Delete(open, i, i+1)
 			}
 			var held, tenants int64
 			for _, p := range open {
 				held += p.held
 			}
-			for _, tenant := range m.tenants {
+			for _, tenant := range m.namespaces {
 				tenants += tenant.held
 			}
 			if m.free < 0 || m.free+held != size || held != tenants {

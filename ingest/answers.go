@@ -6,20 +6,25 @@ SPDX-License-Identifier: Apache-2.0
 package ingest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/sluice-dev/sluice/ingest/delivery"
+	"github.com/sluice-dev/sluice/ingest/overload"
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// An answer is one of the ways to end a request. All but accepted are problems (RFC 9457), written once at start.
+// An answer is one of the ways to end a request. Those that are problems (RFC 9457) are written once, at
+// start.
 type answer struct {
 	result     string // the metric label
 	status     int
-	body       []byte  // application/problem+json
+	body       []byte
 	fields     []field // all headers but Retry-After and those that every answer has
 	retryAfter time.Duration
 }
@@ -86,14 +91,14 @@ var (
 	// And one answer to every handshake that does not show the right token, whether there is one or not.
 	forbidden = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
 	notStored = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
-	refused   = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
+	rejected  = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
 	failed    = newAnswer("failed", http.StatusInternalServerError, "The request could not be handled. Send the request again later.").after(retryNotStored)
 )
 
 // results are the values of the label result, so that each exists from the start.
 var results = []string{
 	resultAccepted, resultDuplicate, resultChallenge, resultTooLarge, unknownPath.result, methodNotAllowed.result, unavailable.result, noCapacity.result, cannotStore.result, tooMany.result, tooManyGuesses.result, slowBody.result,
-	brokenBody.result, unauthorized.result, forbidden.result, notStored.result, refused.result, failed.result,
+	brokenBody.result, unauthorized.result, forbidden.result, notStored.result, rejected.result, failed.result,
 }
 
 const resultTooLarge = "too_large"
@@ -148,8 +153,20 @@ func (a answer) write(w http.ResponseWriter) {
 	_, _ = w.Write(a.body) // a sender that has gone away cannot be told
 }
 
-// accepted is the body of a 202.
-type accepted struct {
+// newReply returns an answer with a body that is no problem.
+func newReply(result string, status int, contentType string, body []byte) answer {
+	a := answer{result: result, status: status, body: body}
+	if contentType != "" {
+		a.fields = append(a.fields, field{"Content-Type", []string{contentType}})
+	}
+	if status != http.StatusNoContent {
+		a.fields = append(a.fields, field{"Content-Length", []string{strconv.Itoa(len(body))}})
+	}
+	return a
+}
+
+// acceptance is the body of a 202.
+type acceptance struct {
 	Message string `json:"message"`
 	FlowRun struct {
 		Namespace string `json:"namespace"`
@@ -159,55 +176,71 @@ type accepted struct {
 	Duplicate bool `json:"duplicate"`
 }
 
-// writeAccepted answers a request whose FlowRun is stored, by itself or by an earlier request of the same delivery.
-func writeAccepted(w http.ResponseWriter, response route.Response, namespace, name string, duplicate bool) (status int) {
-	status = http.StatusAccepted
-	if duplicate {
-		status = http.StatusOK
-	}
-	if response.Override {
-		if response.Status != 0 {
-			status = response.Status
-		}
-		if len(response.Body) > 0 {
-			w.Header().Set("Content-Type", response.ContentType)
-		}
-		writeBody(w, status, response.Body)
-		return status
-	}
-	var a accepted
-	a.FlowRun.Namespace, a.FlowRun.Name, a.Duplicate = namespace, name, duplicate
-	a.Message = "The request is genuine and its FlowRun is stored."
-	if duplicate {
+// accepted is the answer to a request whose delivery is durable, by itself or by an earlier request.
+func accepted(response route.Response, d *delivery.Delivery, receipt delivery.Receipt) answer {
+	result, status := resultAccepted, http.StatusAccepted
+	a := acceptance{Message: "The request is genuine and its FlowRun is stored.", Duplicate: receipt.Duplicate}
+	if receipt.Duplicate {
+		result, status = resultDuplicate, http.StatusOK
 		a.Message = "The request is genuine, and the FlowRun of its delivery was stored before."
 	}
+	if response.Override {
+		contentType := ""
+		if len(response.Body) > 0 {
+			contentType = response.ContentType
+		}
+		return newReply(result, cmp.Or(response.Status, status), contentType, response.Body)
+	}
+	a.FlowRun.Namespace, a.FlowRun.Name = d.Trigger.Namespace, d.Run
 	body, err := json.Marshal(a)
 	if err != nil {
 		panic(err) // a struct of strings and a bool
 	}
-	w.Header().Set("Content-Type", "application/json")
-	writeBody(w, status, append(body, '\n'))
-	return status
+	return newReply(result, status, "application/json", append(body, '\n'))
 }
 
-// writeUnauthorized answers a request whose signature is not good.
-func writeUnauthorized(w http.ResponseWriter, response route.Response) {
-	if !response.EmptyUnauthorized {
-		unauthorized.write(w)
-		return
-	}
-	challengeField.set(w.Header())
-	writeBody(w, unauthorized.status, nil)
-}
+// emptyUnauthorized is unauthorized without a body.
+var emptyUnauthorized = func() answer {
+	a := newReply(unauthorized.result, unauthorized.status, "", nil)
+	a.fields = append(a.fields, challengeField)
+	return a
+}()
 
-// challengeField is what RFC 9110, section 11.6.1, asks for; there is no registered scheme for signed bodies.
+// challengeField is what RFC 9110, section 11.6.1, asks for; there is no registered scheme for signed
+// bodies.
 var challengeField = field{"Www-Authenticate", []string{`HMAC realm="webhook"`}}
 
-func writeBody(w http.ResponseWriter, status int, body []byte) {
-	header := w.Header()
-	if status != http.StatusNoContent {
-		header.Set("Content-Length", strconv.Itoa(len(body)))
+// jittered spreads those who would come back at the same time.
+func jittered(d time.Duration) time.Duration {
+	return d + rand.N(retrySpread) //nolint:gosec // jitter is no secret
+}
+
+// signalOf is what the end of an attempt to store tells of the store: the one place where the Kind of an
+// error becomes a signal for overload control.
+func signalOf(err error) overload.Signal {
+	if err == nil {
+		return overload.Success
 	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // a sender that has gone away cannot be told; what every answer has keeps browsers from running what is written
+	switch kind, _ := delivery.KindOf(err); kind {
+	case delivery.Throttled:
+		return overload.Throttled
+	case delivery.Blocked, delivery.Rejected:
+		return overload.Rejected
+	case delivery.Occupied:
+		return overload.Success // the store has done its work
+	case delivery.Unavailable:
+	}
+	return overload.Failed
+}
+
+// answerOf is what the sender gets for a delivery that is not known to be stored: the one place where
+// the Kind of an error becomes an answer.
+func answerOf(err error) answer {
+	kind, retryAfter := delivery.KindOf(err)
+	switch kind {
+	case delivery.Rejected:
+		return rejected
+	case delivery.Unavailable, delivery.Throttled, delivery.Blocked, delivery.Occupied:
+	}
+	return notStored.after(cmp.Or(retryAfter, jittered(retryNotStored)))
 }

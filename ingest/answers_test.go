@@ -19,8 +19,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/delivery"
 	"github.com/sluice-dev/sluice/ingest/route"
+	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
 // strictJSON decodes the only JSON value that there is, without members that are not known.
@@ -78,7 +79,7 @@ func TestAnswers(t *testing.T) {
 			reason: "the API server is down, throttles or is out of quota", answer: notStored,
 			status: 503, title: "Service Unavailable", headers: map[string]string{"Retry-After": "5"},
 		},
-		"refused":   {reason: "refused for good", answer: refused, status: 422, title: "Unprocessable Entity"},
+		"refused":   {reason: "refused for good", answer: rejected, status: 422, title: "Unprocessable Entity"},
 		"failed":    {reason: "a bug", answer: failed, status: 500, title: "Internal Server Error", headers: map[string]string{"Retry-After": "5"}},
 		"too_large": {reason: "over the limit", answer: newTooLarge(1 << 20), status: 413, title: "Request Entity Too Large", limit: 1048576},
 	}
@@ -138,7 +139,7 @@ func TestAnswers(t *testing.T) {
 // TestUnauthorizedIsOneAnswer sees that nothing but the one answer has that status, and that it holds nothing of a cause.
 func TestUnauthorizedIsOneAnswer(t *testing.T) {
 	for _, a := range []answer{
-		unknownPath, methodNotAllowed, unavailable, noCapacity, cannotStore, tooMany, slowBody, brokenBody, notStored, refused, failed, newTooLarge(1),
+		unknownPath, methodNotAllowed, unavailable, noCapacity, cannotStore, tooMany, slowBody, brokenBody, notStored, rejected, failed, newTooLarge(1),
 	} {
 		if a.status == http.StatusUnauthorized {
 			t.Errorf("%q is another answer with status 401", a.result)
@@ -190,7 +191,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestTooLargeNamesTheLimit(t *testing.T) {
-	for _, limit := range []int64{1, 1000, DefaultLimits().MaxBodyBytes, sluicev1alpha1.MaxPayloadBytes} {
+	for _, limit := range []int64{1, 1000, DefaultLimits().MaxBodyBytes, delivery.MaxBody} {
 		var p problem
 		strictJSON(t, newTooLarge(limit).body, &p)
 		want := problem{
@@ -205,8 +206,8 @@ func TestTooLargeNamesTheLimit(t *testing.T) {
 	}
 }
 
-// TestWriteAcceptedOverride shows what a trigger can change of the answer to a request that is stored.
-func TestWriteAcceptedOverride(t *testing.T) {
+// TestAcceptedOverride shows what a trigger can change of the answer to a request that is stored.
+func TestAcceptedOverride(t *testing.T) {
 	cases := map[string]struct {
 		reason      string
 		response    route.Response
@@ -226,7 +227,8 @@ func TestWriteAcceptedOverride(t *testing.T) {
 	}
 	for name, tc := range cases {
 		w := httptest.NewRecorder()
-		writeAccepted(w, tc.response, "shop", "orders-suffix", tc.duplicate)
+		d := delivery.Delivery{Trigger: delivery.Trigger{Namespace: "shop"}, Run: "orders-suffix"}
+		accepted(tc.response, &d, delivery.Receipt{Duplicate: tc.duplicate}).write(w)
 		if w.Code != tc.status || w.Header().Get("Content-Type") != tc.contentType {
 			t.Errorf("%s (%s): status %d of type %q, want %d of type %q", name, tc.reason, w.Code, w.Header().Get("Content-Type"), tc.status, tc.contentType)
 		}
@@ -239,7 +241,7 @@ func TestWriteAcceptedOverride(t *testing.T) {
 	}
 }
 
-func TestWriteAccepted(t *testing.T) {
+func TestAccepted(t *testing.T) {
 	const stored = `{"message":"The request is genuine and its FlowRun is stored.","flowRun":{"namespace":"shop","name":"orders-0dq0v8s1m"},"duplicate":false}` + "\n"
 	const duplicate = `{"message":"The request is genuine, and the FlowRun of its delivery was stored before.","flowRun":{"namespace":"shop","name":"orders-0dq0v8s1m"},"duplicate":true}` + "\n"
 	tests := map[string]struct {
@@ -284,7 +286,8 @@ func TestWriteAccepted(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			writeAccepted(w, tc.response, "shop", "orders-0dq0v8s1m", tc.duplicate)
+			d := delivery.Delivery{Trigger: delivery.Trigger{Namespace: "shop"}, Run: "orders-0dq0v8s1m"}
+			accepted(tc.response, &d, delivery.Receipt{Duplicate: tc.duplicate}).write(w)
 			want := http.Header{}
 			for field, value := range tc.headers {
 				want.Set(field, value)
@@ -296,17 +299,27 @@ func TestWriteAccepted(t *testing.T) {
 				t.Errorf("%s: status %d, want %d; body (-want +got):\n%s", tc.reason, w.Code, tc.status, diff)
 			}
 			if strings.HasPrefix(tc.headers["Content-Type"], "application/json") {
-				var a accepted
+				var a acceptance
 				strictJSON(t, w.Body.Bytes(), &a)
 			}
 		})
 	}
 }
 
-func TestWriteUnauthorized(t *testing.T) {
+func TestUnauthorized(t *testing.T) {
 	usual, empty := httptest.NewRecorder(), httptest.NewRecorder()
-	writeUnauthorized(usual, route.Response{})
-	writeUnauthorized(empty, route.Response{EmptyUnauthorized: true, Override: true, Status: 200, ContentType: "text/plain", Body: []byte("OK")})
+	deny := func(w http.ResponseWriter, response route.Response) {
+		h := testHandler(t, &keeper{}, route.NewTable(), nil)
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/hooks/shop/orders", nil)
+		verifier, err := signature.NewVerifier(signature.Scheme{Algorithm: signature.SHA256}, signature.Key{Name: "a/b", Secret: []byte("a key of sixteen or more bytes")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &exchange{handler: h, r: request, target: &route.Route{Namespace: "shop", Name: "orders", Verifier: verifier, Response: response}}
+		x.unauthorized(nil, signature.ErrMismatch).write(w)
+	}
+	deny(usual, route.Response{})
+	deny(empty, route.Response{EmptyUnauthorized: true, Override: true, Status: 200, ContentType: "text/plain", Body: []byte("OK")})
 	if diff := cmp.Diff(string(unauthorized.body), usual.Body.String()); diff != "" || usual.Code != http.StatusUnauthorized {
 		t.Errorf("status %d, body (-want +got):\n%s", usual.Code, diff)
 	}
