@@ -254,7 +254,9 @@ func (x *exchange) accept() (answer, bool) {
 	if err != nil {
 		return end(answerOf(err))
 	}
-	x.refund = false
+	// A repetition does not count: who has seen a request, and sends it again and again, must not use up
+	// what is the sender's.
+	x.refund = receipt.Duplicate
 	return end(accepted(x.target.Response, &d, receipt))
 }
 
@@ -270,7 +272,7 @@ func (x *exchange) store(ctx context.Context, d *delivery.Delivery) (delivery.Re
 	x.metrics.stored(stored, x.now().Sub(begin))
 	run := route.Ref{Namespace: d.Trigger.Namespace, Name: d.Run}
 	if err != nil {
-		x.log.Error(err, "Could not store a FlowRun", "trigger", x.target.Ref(), "flowRun", run)
+		x.logNotStored(err, run)
 	} else if log := x.log.V(1); log.Enabled() {
 		log.Info("Stored a FlowRun", "trigger", x.target.Ref(), "flowRun", run, "outcome", stored)
 	}

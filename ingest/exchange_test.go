@@ -21,6 +21,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-dev/sluice/ingest/delivery"
@@ -258,7 +259,7 @@ func TestStageAccept(t *testing.T) {
 		want    end
 	}{
 		"Stored":      {reason: "the promise", want: end{202, false, overload.Success, true}},
-		"Duplicate":   {reason: "it was stored before", receipt: delivery.Receipt{Duplicate: true}, want: end{200, false, overload.Success, true}},
+		"Duplicate":   {reason: "it was stored before; whoever repeats it must not use up what is the sender's", receipt: delivery.Receipt{Duplicate: true}, want: end{200, false, overload.Success, false}},
 		"Unavailable": {reason: "the store does not work", err: failure(delivery.Unavailable), want: end{503, true, overload.Failed, false}},
 		"Throttled":   {reason: "the store wants less", err: failure(delivery.Throttled), want: end{503, true, overload.Throttled, false}},
 		"Blocked":     {reason: "the tenant's own trouble, which may pass", err: failure(delivery.Blocked), want: end{503, true, overload.Rejected, false}},
@@ -356,5 +357,30 @@ func TestPanicIsAnswered(t *testing.T) {
 	}
 	if state := h.control.State(); state.Running != 0 || h.budget.Held() != 0 {
 		t.Errorf("%d are still under way, %d bytes held", state.Running, h.budget.Held())
+	}
+}
+
+// TestFailuresAreLoggedNowAndThen repeats a request that cannot be stored: a flood must not fill the disk.
+func TestFailuresAreLoggedNowAndThen(t *testing.T) {
+	var lines int
+	table := route.NewTable()
+	table.Replace([]*route.Route{testRoute(t, nil)})
+	sink := sinkFunc(func(context.Context, *delivery.Delivery) (delivery.Receipt, error) {
+		return delivery.Receipt{}, &delivery.Error{Kind: delivery.Blocked, Err: errors.New("by the test")}
+	})
+	clock := &fakeClock{time.Unix(1_800_000_000, 0)}
+	h := testHandler(t, sink, table, func(o *Options) {
+		o.Now = clock.now
+		o.Log = funcr.New(func(_, line string) {
+			if strings.Contains(line, "Could not store a FlowRun") {
+				lines++
+			}
+		}, funcr.Options{})
+	})
+	for range 3 * refusalLogBurst {
+		h.ServeHTTP(httptest.NewRecorder(), post(t, "hello", signed("hello")))
+	}
+	if lines != refusalLogBurst {
+		t.Errorf("%d lines are logged, want %d", lines, refusalLogBurst)
 	}
 }

@@ -61,6 +61,9 @@ type handler struct {
 	diagnoser  *diagnosis.Diagnoser
 	refusals   *rate.Limiter
 	unreported atomic.Int64 // refusals that were not logged since the last that was
+	// The same of genuine requests that could not be stored.
+	failures           *rate.Limiter
+	unreportedFailures atomic.Int64
 }
 
 // parts are what a handler shares with its server.
@@ -91,6 +94,7 @@ func newHandler(o Options, p parts) *handler {
 		guesses:         newGuesses(o.Now()),
 		diagnoser:       p.diagnoser,
 		refusals:        rate.NewLimiter(refusalLogRate, refusalLogBurst),
+		failures:        rate.NewLimiter(refusalLogRate, refusalLogBurst),
 	}
 }
 
@@ -160,6 +164,16 @@ func (h *handler) logRefusal(target *route.Route, why string, keysAndValues ...a
 	}
 	h.log.WithValues(keysAndValues...).Info("Refused a request",
 		"trigger", target.Ref(), "why", why, "unreported", h.unreported.Swap(0))
+}
+
+// logNotStored logs that a genuine request could not be stored, unless too many were lately: who has seen
+// a request can send it again and again.
+func (x *exchange) logNotStored(err error, run route.Ref) {
+	if !x.failures.AllowN(x.now(), 1) {
+		x.unreportedFailures.Add(1)
+		return
+	}
+	x.log.Error(err, "Could not store a FlowRun", "trigger", x.target.Ref(), "flowRun", run, "unreported", x.unreportedFailures.Swap(0))
 }
 
 // tooLarge is the answer to a body over the limit.

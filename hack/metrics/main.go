@@ -8,6 +8,8 @@ SPDX-License-Identifier: Apache-2.0
 // here.
 package main
 
+//go:generate go run . ../../docs/operations.md
+
 import (
 	"bytes"
 	"fmt"

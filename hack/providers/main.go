@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 // the name of the file.
 package main
 
+//go:generate go run . ../../docs/providers.md
+
 import (
 	"bytes"
 	_ "embed"

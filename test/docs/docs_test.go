@@ -27,9 +27,6 @@ SPDX-License-Identifier: Apache-2.0
 // In a file's blocks 127.0.0.1:8080 stands for the webhook server, and the namespace default for one of the file's own.
 package docs_test
 
-//go:generate go run ../hack/providers providers.md
-//go:generate go run ../hack/metrics operations.md
-
 import (
 	"bytes"
 	"context"

@@ -264,7 +264,7 @@ func TestLogMessages(t *testing.T) {
 	t.Parallel()
 	var source strings.Builder
 	for _, pattern := range []string{
-		"cmd/manager/*.go", "controllers/*/*.go", "ingest/*.go",
+		"cmd/manager/*.go", "controllers/*/*.go", "ingest/*.go", "ingest/diagnosis/*.go",
 		"internal/kube/relist/*.go", "internal/app/*.go", "internal/telemetry/*.go", "internal/authfilter/*.go", "internal/kube/tolerant/*.go",
 	} {
 		files, err := filepath.Glob(filepath.Join(testenv.Root(), pattern))

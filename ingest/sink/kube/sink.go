@@ -89,7 +89,7 @@ func (s *Sink) Accept(ctx context.Context, d *delivery.Delivery) (delivery.Recei
 				// one FlowRun.
 				return delivery.Receipt{Duplicate: !unclear}, nil
 			}
-			if class := apierror.Classify(err); class == apierror.NotFound {
+			if apierror.Classify(err) == apierror.NotFound {
 				err = errDeletedMeanwhile // so try to create it again
 			}
 		}
@@ -132,7 +132,9 @@ var createQuery = url.Values{
 	"fieldValidation": {metav1.FieldValidationStrict},
 }.Encode()
 
-// check returns nil if there is a FlowRun of the delivery that can be counted on.
+// check returns nil if there is a FlowRun of the delivery that can be counted on. One whose metadata
+// cannot be read is none, and no trouble of the API server's: whoever may write FlowRuns can make them
+// as long as they like.
 func (s *Sink) check(ctx context.Context, d *delivery.Delivery) error {
 	response, err := s.send(ctx, http.MethodGet, d.Trigger.Namespace, d.Run, "", nil)
 	if err != nil {
@@ -144,7 +146,7 @@ func (s *Sink) check(ctx context.Context, d *delivery.Delivery) error {
 	}
 	var found record
 	if err := readConfirmation(response.Body, d, &found); err != nil {
-		return err
+		return &uselessError{"cannot be read: " + err.Error()}
 	}
 	if why := found.useless(); why != "" {
 		return &uselessError{why}
@@ -228,6 +230,9 @@ func mayRetryNow(err error) bool {
 func classify(err error) *delivery.Error {
 	if useless, ok := errors.AsType[*uselessError](err); ok {
 		return &delivery.Error{Kind: delivery.Occupied, Err: useless}
+	}
+	if errors.Is(err, errDeletedMeanwhile) { // the API server has answered all along
+		return &delivery.Error{Kind: delivery.Occupied, Err: err}
 	}
 	e := &delivery.Error{RetryAfter: apierror.RetryAfter(err), Err: errors.New(apierror.Explain(err))}
 	switch apierror.Classify(err) {

@@ -47,8 +47,8 @@ var healthy = func() map[string]string {
 		for _, result := range []string{"unavailable", "no_capacity", "cannot_store", "not_stored", "refused", "failed", "forbidden", "too_many_guesses"} {
 			series[of(`sluice_ingest_requests_total{result="`+result+`"}`)] = never
 		}
-		for _, short := range []string{"memory", "slow_sender", "rate", "concurrency", "queue", "wait", "circuit", "guesses"} {
-			series[of(`sluice_ingest_shed_total{short="`+short+`"}`)] = never
+		for _, reason := range []string{"memory", "slow_sender", "rate", "concurrency", "queue", "wait", "circuit", "guesses"} {
+			series[of(`sluice_ingest_shed_total{reason="`+reason+`"}`)] = never
 		}
 		series[of("sluice_ingest_circuit_open")] = never
 		series[of(`sluice_ingest_routes{state="ready"}`)] = "10x480"
@@ -366,20 +366,20 @@ func TestAlerts(t *testing.T) {
 
 		"Overload": {
 			reason: "the API server has been too slow for more than 20 minutes",
-			change: map[string]string{`ingest-0 sluice_ingest_shed_total{short="queue"}`: "0x90 0+1x300"},
-			want:   []string{"SluiceOverload short=queue"},
+			change: map[string]string{`ingest-0 sluice_ingest_shed_total{reason="queue"}`: "0x90 0+1x300"},
+			want:   []string{"SluiceOverload reason=queue"},
 		},
 		"OverloadEveryTenMinutes": {
 			reason: "senders that come by the clock come all at once",
-			change: map[string]string{`ingest-0 sluice_ingest_shed_total{short="memory"}`: every(10, 60, 1)},
+			change: map[string]string{`ingest-0 sluice_ingest_shed_total{reason="memory"}`: every(10, 60, 1)},
 			from:   91 * time.Minute,
-			want:   []string{"SluiceOverload short=memory"},
+			want:   []string{"SluiceOverload reason=memory"},
 		},
 		"Burst": {
 			reason: "a burst is over soon, and the limits that triggers set themselves are no overload",
 			change: map[string]string{
-				`ingest-0 sluice_ingest_shed_total{short="queue"}`: "0x100 0+1x4 4x300",
-				`ingest-0 sluice_ingest_shed_total{short="rate"}`:  "0+1x480",
+				`ingest-0 sluice_ingest_shed_total{reason="queue"}`: "0x100 0+1x4 4x300",
+				`ingest-0 sluice_ingest_shed_total{reason="rate"}`:  "0+1x480",
 			},
 			from:   101 * time.Minute,
 			nearly: []string{"SluiceOverload"},
