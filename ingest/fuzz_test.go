@@ -63,7 +63,7 @@ func fuzzHandler(tb testing.TB, k *keeper) *handler {
 	table.Upsert(&route.Route{Namespace: "shop", Name: "suspended", UID: "suspended", Unavailable: "Suspended"})
 	limits := DefaultLimits()
 	limits.MaxBodyBytes = fuzzLimit
-	conns := connlimit.New(limits.MaxConnections, nil, time.Now)
+	conns := connlimit.New(limits.MaxConnections, 2*limits.AcceptDeadline, nil, time.Now)
 	bodies := newMemory(limits.MaxInFlightBytes, time.Now)
 	creates := newGate(gateLimits{most: limits.MaxCreates, target: limits.AcceptDeadline, maxWait: limits.AcceptDeadline}, time.Now)
 	m, err := newMetrics(prometheus.NewRegistry(), table, levels{

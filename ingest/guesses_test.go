@@ -161,7 +161,7 @@ func newTokenServer(t *testing.T) *tokenServer {
 		table.Upsert(&route.Route{Namespace: "shop", Name: name, UID: name, Flow: "import", Verifier: verifier})
 	}
 	limits := DefaultLimits()
-	conns := connlimit.New(limits.MaxConnections, nil, s.clock.now)
+	conns := connlimit.New(limits.MaxConnections, 2*limits.AcceptDeadline, nil, s.clock.now)
 	bodies := newMemory(limits.MaxInFlightBytes, s.clock.now)
 	creates := newGate(gateLimits{most: limits.MaxCreates, target: limits.AcceptDeadline, maxWait: limits.AcceptDeadline}, time.Now)
 	m, err := newMetrics(s.metrics, table, levels{

@@ -80,7 +80,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	conns := connlimit.New(o.Limits.MaxConnections, o.TrustedProxies, time.Now)
+	conns := connlimit.New(o.Limits.MaxConnections, 2*o.Limits.AcceptDeadline, o.TrustedProxies, time.Now)
 	bodies := newMemory(o.Limits.MaxInFlightBytes, time.Now)
 	creates := newGate(gateLimits{
 		most:    o.Limits.MaxCreates,
