@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sluice-dev/sluice/ingest/connlimit"
 )
 
 const (
@@ -90,20 +92,7 @@ func (g *guesses) wrong(uid string, client netip.Addr, now time.Time) {
 func (g *guesses) find(uid string, client netip.Addr, now time.Time) (key uint64, set *guessSet, at time.Duration) {
 	key = maphash.Comparable(g.seed, struct {
 		uid    string
-		client netip.Addr
-	}{uid, household(client)})
+		client netip.Prefix
+	}{uid, connlimit.Network(client)})
 	return key, &g.sets[key%guessSets], now.Sub(g.begin)
-}
-
-// household returns what all addresses of one sender have in common: whoever has an address of IPv6 has 2^64 of them.
-func household(client netip.Addr) netip.Addr {
-	client = client.Unmap()
-	if !client.Is6() {
-		return client
-	}
-	prefix, err := client.WithZone("").Prefix(64)
-	if err != nil {
-		return client
-	}
-	return prefix.Addr()
 }

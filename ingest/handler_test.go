@@ -56,7 +56,7 @@ func testHandler(tb testing.TB, sink delivery.Sink, table *route.Table, change f
 		change(&o)
 	}
 	p := parts{
-		connections: connlimit.New(o.Limits.MaxConnections, o.TrustedProxies, o.Now),
+		connections: connlimit.New(o.Limits.MaxConnections, 2*o.Limits.AcceptDeadline, o.TrustedProxies, o.Now),
 		budget:      overload.NewBudget(o.Limits.MaxInFlightBytes, time.Now),
 		control: overload.NewControl(overload.LimiterOptions{
 			Most: o.Limits.MaxCreates, Target: o.Limits.AcceptDeadline, MaxWait: o.Limits.AcceptDeadline,

@@ -82,7 +82,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	conns := connlimit.New(o.Limits.MaxConnections, o.TrustedProxies, time.Now)
+	conns := connlimit.New(o.Limits.MaxConnections, 2*o.Limits.AcceptDeadline, o.TrustedProxies, time.Now)
 	budget := overload.NewBudget(o.Limits.MaxInFlightBytes, time.Now)
 	control := overload.NewControl(overload.LimiterOptions{
 		Most:    o.Limits.MaxCreates,

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package connlimit
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"net"
@@ -25,13 +26,14 @@ const (
 	WhyClient Why = "client"
 	// WhyPath means that it waited for a body, and that its path had more than its part of those that do.
 	WhyPath Why = "path"
-	// WhySlow means that it waited for a body that did not come.
+	// WhySlow means that it waited for a body that did not come, that its answer was not taken, or that it was being answered for
+	// longer than that may take.
 	WhySlow Why = "slow"
 	// WhyIdle means that it was idle for the longest time.
 	WhyIdle Why = "idle"
 	// WhyOldest means that it has been without a complete request for the longest time, when nobody was slow.
 	WhyOldest Why = "oldest"
-	// WhyNewest means that it came last, and all others had complete requests.
+	// WhyNewest means that it came last, and all others had complete requests, or bodies that came.
 	WhyNewest Why = "newest"
 )
 
@@ -54,20 +56,23 @@ type Limiter struct {
 
 // connection is one that the server has.
 type connection struct {
-	item                // in Limiter.connections
-	conn   net.Conn     //
-	peer   netip.Prefix // whose it is while it has no request
-	proxy  bool         // whether that is a proxy
-	turns  Turn         // of a request of HTTP/1.1, one after the other
-	awaits int          // how many requests of HTTP/2 wait for their bodies,
-	has    int          // and how many are complete
+	item               // in Limiter.connections
+	conn  net.Conn     //
+	peer  netip.Prefix // whose it is while it has no request
+	proxy bool         // whether that is a proxy
+	turns Turn         // of a request of HTTP/1.1, one after the other
+	idles bool         // as the server said last; in HTTP/2, a request that was reset may still be handled then
+
+	// Of HTTP/2, *Turn, the oldest first: the requests that wait for their bodies, and those that are complete and being handled.
+	awaiting, answering list.List
 }
 
-// New returns a Limiter of that many connections, and as many requests of HTTP/2.
-func New(most int, proxies Proxies, now func() time.Time) *Limiter {
+// New returns a Limiter of that many connections, and as many requests of HTTP/2. A request that is complete is safe for as long as
+// answering may take, but no longer.
+func New(most int, answering time.Duration, proxies Proxies, now func() time.Time) *Limiter {
 	l := &Limiter{
 		proxies: proxies, now: now, start: now(), closed: map[Why]*atomic.Int64{}, at: map[net.Conn]*connection{},
-		connections: newPool(most), streams: newPool(most),
+		connections: newPool(most, answering), streams: newPool(most, answering),
 	}
 	for _, why := range Whys() {
 		l.closed[why] = new(atomic.Int64)
@@ -108,7 +113,7 @@ func (l *Limiter) known(conn net.Conn) *connection {
 		if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 			address = tcp.AddrPort().Addr().Unmap().WithZone("")
 		}
-		c.peer, c.proxy = network(address), l.proxies.Trusts(address)
+		c.peer, c.proxy = Network(address), l.proxies.Trusts(address)
 		if c.proxy {
 			c.peer = netip.PrefixFrom(address, address.BitLen()) // apart from others of its network
 		}
@@ -130,10 +135,15 @@ func (l *Limiter) ConnState(conn net.Conn, state http.ConnState) {
 			l.forget(surplus.connection)
 		}
 	case c == nil:
-	case state == http.StateIdle:
-		l.enter(c, idle)
-	case state == http.StateActive:
-		l.enter(c, waiting)
+	case state == http.StateIdle || state == http.StateActive:
+		c.idles = state == http.StateIdle
+		switch { // in HTTP/2, requests that were reset may be complete, and still be handled
+		case c.answering.Len() > 0:
+		case c.idles:
+			l.enter(c, idle)
+		default:
+			l.enter(c, waiting)
+		}
 	case state == http.StateClosed || state == http.StateHijacked:
 		l.forget(c)
 	}
@@ -182,7 +192,12 @@ type Turn struct {
 	limiter    *Limiter
 	connection *connection
 	stream     item // of HTTP/2; else it is gone
-	complete   bool // under the lock of the limiter
+
+	// Under the lock of the limiter.
+	complete bool
+	path     string
+	since    time.Duration // of HTTP/2: when it was complete
+	place    *list.Element // of HTTP/2: in connection.awaiting or answering
 
 	mu     sync.Mutex
 	writer http.ResponseWriter // nil when the body is not being read, when nothing must be done to it
@@ -199,7 +214,7 @@ func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Tu
 	to := whose{client: c.peer, exempt: c.proxy, path: path}
 	if c.proxy {
 		if address := l.ClientAddress(r); !l.proxies.Trusts(address) {
-			to.client, to.exempt = network(address), false
+			to.client, to.exempt = Network(address), false
 		}
 	}
 	t, alone := &c.turns, r.ProtoMajor < 2
@@ -207,7 +222,7 @@ func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Tu
 		t = new(Turn)
 	}
 	l.mu.Lock()
-	t.limiter, t.connection, t.complete, t.stream.kind = l, c, r.ContentLength == 0, gone
+	t.limiter, t.connection, t.complete, t.path, t.stream.kind = l, c, hasNoBody(r), path, gone
 	var surplus *item
 	switch {
 	case alone && t.complete:
@@ -215,13 +230,12 @@ func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Tu
 	case alone:
 		l.enterAs(c, waiting, to)
 	case t.complete:
-		c.has++
-		l.enter(c, busy)
+		l.answer(t)
 	default:
-		c.awaits++
+		t.place = c.awaiting.PushBack(t)
 		// Whoever the request is for, the connection is the peer's. One of a proxy is as young as its youngest request, since it
 		// is another's; else it would stay who sends headers again and again.
-		if c.has == 0 && (c.proxy || c.awaits == 1) {
+		if c.answering.Len() == 0 && (c.proxy || c.awaiting.Len() == 1 || c.hasNoPath()) {
 			l.enterAs(c, waiting, whose{client: c.peer, exempt: c.proxy, path: path})
 		}
 		t.writer, t.stream.turn = w, t
@@ -236,6 +250,24 @@ func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Tu
 		surplus.turn.cutOff()
 	}
 	return t
+}
+
+// hasNoBody says whether all of the request is there with its headers. In HTTP/2, one that declares a body of no bytes, or a length
+// that is no number, can leave open whether that was all.
+func hasNoBody(r *http.Request) bool {
+	return r.ContentLength == 0 && (r.ProtoMajor < 2 || r.Header["Content-Length"] == nil)
+}
+
+// hasNoPath says whether the path for which the connection waits is not known yet: the server has said that headers are coming.
+func (c *connection) hasNoPath() bool { return c.kind != waiting || c.path.key == "" }
+
+// answer takes note that a request of HTTP/2 is complete.
+func (l *Limiter) answer(t *Turn) {
+	c := t.connection
+	t.since, t.place = l.elapsed(), c.answering.PushBack(t)
+	if c.kind != busy {
+		l.enter(c, busy)
+	}
 }
 
 // cutOff makes the reading of the body fail.
@@ -256,7 +288,7 @@ func (t *Turn) Received(bytes int64) {
 	}
 }
 
-// Complete says that the body has come. The connection then stays until the request is answered.
+// Complete says that the body has come. The connection then stays until the request is answered, if that does not take too long.
 func (t *Turn) Complete() {
 	if t == nil {
 		return
@@ -269,14 +301,13 @@ func (t *Turn) Complete() {
 		return
 	}
 	t.complete = true
-	if t != &c.turns {
-		l.streams.forget(&t.stream)
-		c.awaits--
-		c.has++
-	}
-	if c.kind != busy {
+	if t == &c.turns {
 		l.enter(c, busy)
+		return
 	}
+	l.streams.forget(&t.stream)
+	c.awaiting.Remove(t.place)
+	l.answer(t)
 }
 
 // release keeps the reading from being made to fail.
@@ -296,21 +327,44 @@ func (t *Turn) CutOff() bool {
 	return t.cut
 }
 
-// End says that the request was handled. Its answer may be on its way yet: that the connection is idle is what the server says.
+// End says that the request was handled. Its answer may be on its way yet, for as long as the sender does not take it: that the
+// connection is idle is what the server says.
 func (t *Turn) End() {
-	if t == nil || t == &t.connection.turns {
+	if t == nil {
 		return
 	}
 	t.release()
 	l, c := t.limiter, t.connection
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.streams.forget(&t.stream)
-	if !t.complete {
-		c.awaits--
+	if t == &c.turns {
+		if c.kind == busy { // else the server waits for what is left of the body
+			l.enter(c, answered)
+		}
 		return
 	}
-	if c.has--; c.has == 0 && c.awaits > 0 {
-		l.enter(c, waiting)
+	l.streams.forget(&t.stream)
+	if t.complete {
+		c.answering.Remove(t.place)
+	} else {
+		c.awaiting.Remove(t.place)
+	}
+	l.settle(c)
+}
+
+// settle makes a connection of HTTP/2 what it is, now that one of its requests less is being handled.
+func (l *Limiter) settle(c *connection) {
+	switch {
+	case c.answering.Len() > 0:
+	case c.awaiting.Len() > 0:
+		if oldest := c.awaiting.Front().Value.(*Turn); c.kind == busy { //nolint:errcheck // there is nothing else
+			l.enterAs(c, waiting, whose{client: c.peer, exempt: c.proxy, path: oldest.path})
+		}
+	case c.idles:
+		if c.kind != idle {
+			l.enter(c, idle)
+		}
+	default:
+		l.enter(c, answered)
 	}
 }

@@ -52,9 +52,12 @@ type world struct {
 	peers   map[string]*peer
 }
 
+// answering is how long one may be busy.
+const answering = 500 * time.Millisecond
+
 func newWorld(t testing.TB, most int, proxies Proxies) *world {
 	clock := &fakeClock{time: time.Unix(1_800_000_000, 0)}
-	return &world{t: t, clock: clock, limiter: New(most, proxies, clock.now), peers: map[string]*peer{}}
+	return &world{t: t, clock: clock, limiter: New(most, answering, proxies, clock.now), peers: map[string]*peer{}}
 }
 
 func (w *world) peer(name string) *peer {
@@ -84,7 +87,8 @@ func (w *world) request(p *peer, major int, length int64, client string) *http.R
 //	get a1             a request without a body
 //	bytes:1000 a1      so much of its body comes
 //	body a1            its body is there
-//	idle a1, closed a1 as net/http says
+//	end a1             it was handled, and its answer is on its way
+//	idle a1, closed a1 as net/http says; one that is idle was handled before
 //	pass:1s            time passes
 func (w *world) do(step string) {
 	verb, names, _ := strings.Cut(step, " ")
@@ -119,6 +123,8 @@ func (w *world) do(step string) {
 			p.turn.Received(n)
 		case "body":
 			p.turn.Complete()
+		case "end":
+			p.turn.End()
 		case "idle":
 			p.turn.End()
 			w.limiter.ConnState(p, http.StateIdle)
@@ -218,10 +224,35 @@ func TestOrder(t *testing.T) {
 			reason: "nobody had the time", steps: []string{"new a1 b1 c1 d1", "pass:10ms", "head:x a1", "new e1"}, closed: "b1", why: "oldest",
 		},
 		"Busy": {
-			reason: "who waits for an answer gets it", steps: []string{"new a1 b1 b2 b3", "head:x b1 b2 b3", "body b1 b2 b3", "pass:1h", "new e1"}, closed: "a1", why: "oldest",
+			reason: "who waits for an answer gets it", steps: []string{"new a1 b1 b2 b3", "head:x b1 b2 b3", "body b1 b2 b3", "pass:500ms", "new e1"}, closed: "a1", why: "oldest",
 		},
 		"AllBusy": {
-			reason: "all others wait for an answer", steps: []string{"new a1 b1 c1 d1", "get a1 b1 c1 d1", "pass:1h", "new e1"}, closed: "e1", why: "newest",
+			reason: "all others wait for an answer", steps: []string{"new a1 b1 c1 d1", "get a1 b1 c1 d1", "pass:500ms", "new e1"}, closed: "e1", why: "newest",
+		},
+		"BusyTooLong": {
+			reason: "no answer takes that long", steps: []string{"new a1 b1 c1 d1", "get b1 c1", "pass:300ms", "get a1 d1", "pass:300ms", "new e1 f1"},
+			closed: "b1 c1", why: "slow slow",
+		},
+		"Unread": {
+			reason: "an answer that nobody reads was read by others long ago",
+			steps:  []string{"new a1 b1 c1 d1", "head:x a1", "get b1", "idle b1", "get c1", "end c1", "pass:1s", "new e1"}, closed: "c1", why: "slow",
+		},
+		"UnreadOfOne": {
+			reason: "one client has all of those whose answers are on their way",
+			steps:  []string{"new a1 b1 b2 b3", "get b1 b2 b3", "end b1 b2 b3", "new c1 d1"}, closed: "b1 b2", why: "client client",
+		},
+		"UnreadAgain": {
+			reason: "it asks again and again, so it is never slow", steps: []string{"new a1 b1 b2 b3", "get b1 b2 b3", "end b1 b2 b3", "pass:50ms", "get b1 b2 b3", "end b1 b2 b3", "pass:50ms", "new a2"},
+			closed: "b1", why: "client",
+		},
+		"AllAnswered": {
+			reason: "nobody had the time to read", steps: []string{"new a1 b1 c1 d1", "get a1 b1 c1 d1", "end b1 c1 a1 d1", "new e1"}, closed: "b1", why: "oldest",
+		},
+		"AnswerIsRead": {
+			reason: "who has read the answer is idle", steps: []string{"new a1 b1 c1 d1", "get a1 b1", "end a1 b1", "idle a1", "pass:50ms", "get b1", "end b1", "idle b1", "pass:1s", "new e1"}, closed: "a1", why: "idle",
+		},
+		"AnsweredBeforeBody": {
+			reason: "the server waits for what is left of the body", steps: []string{"new a1 b1 c1 d1", "get b1", "end b1", "idle b1", "head:x a1", "end a1", "pass:1s", "new e1"}, closed: "a1", why: "slow",
 		},
 		"AnsweredThenSlow": {
 			reason: "the next request on the connection is one like others", steps: []string{"new a1 b1 c1 d1", "get a1", "idle a1", "head:x a1", "pass:1s", "new e1"}, closed: "a1", why: "slow",
@@ -281,7 +312,7 @@ func TestStreams(t *testing.T) {
 	if got := w.limiter.connections.all[waiting].Len(); got != 0 {
 		t.Error("the connection waits, though one of its requests is complete")
 	}
-	w.clock.pass(time.Minute)
+	w.clock.pass(answering)
 	w.do("new c1")
 	if diff := gocmp.Diff([]string{"b1"}, w.closed()); diff != "" {
 		t.Errorf("a connection with a complete request stays; closed (-want +got):\n%s", diff)
@@ -302,16 +333,225 @@ func TestStreams(t *testing.T) {
 	w.empty()
 }
 
-// event is what can happen to a connection in TestInvariants, by what it is doing.
-var events = map[kind][]string{
-	fresh:   {"head", "head", "get", "closed"},
-	idle:    {"head", "get", "closed"},
-	waiting: {"bytes", "bytes", "body", "closed"},
-	busy:    {"idle", "closed"},
+// stream is a request of HTTP/2 over the connection.
+func (w *world) stream(name, path string, length int64) *Turn {
+	return w.limiter.Begin(nil, w.request(w.peer(name), 2, length, ""), path)
 }
 
-// TestInvariants lets anything happen. There are never more connections than there may be; what is complete stays; and who holds less
-// than a part, and sends, does not have to go while another holds more.
+// TestStreamsThatAreReset has the server say that a connection is idle, or has a request again, while one that was reset is still
+// handled.
+func TestStreamsThatAreReset(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, nil)
+	w.do("new a1 b1")
+	a1 := w.peer("a1")
+	c := func() *connection { return w.limiter.at[a1] }
+	says := func(state http.ConnState, want kind) {
+		t.Helper()
+		w.limiter.ConnState(a1, state)
+		if c().kind != want {
+			t.Errorf("%s: the connection is %d, want %d", state, c().kind, want)
+		}
+	}
+	says(http.StateActive, waiting)
+	reset := w.stream("a1", "x", 0)
+	says(http.StateIdle, busy)
+	w.clock.pass(answering)
+	w.do("new c1")
+	if diff := gocmp.Diff([]string{"b1"}, w.closed()); diff != "" {
+		t.Errorf("a connection with a complete request stays; closed (-want +got):\n%s", diff)
+	}
+	says(http.StateActive, busy)
+	body := w.stream("a1", "y", 1)
+	reset.End()
+	if c().kind != waiting || c().path.key != "y" {
+		t.Errorf("the connection is %d, and not one that waits for the path y", c().kind)
+	}
+	says(http.StateIdle, idle) // that was reset too
+	says(http.StateActive, waiting)
+	another := w.stream("a1", "z", 1)
+	if c().path.key != "z" {
+		t.Errorf("the connection waits for the path %q, want z", c().path.key)
+	}
+	body.End()
+	another.Complete()
+	says(http.StateIdle, busy)
+	another.End()
+	if c().kind != idle {
+		t.Errorf("the connection is %d, want idle, as all of its requests were reset", c().kind)
+	}
+	w.empty()
+}
+
+// TestStreamsUnread has requests of HTTP/2 whose answers are not taken, which the server does not say.
+func TestStreamsUnread(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, nil)
+	w.do("new a1 b1")
+	w.limiter.ConnState(w.peer("a1"), http.StateActive)
+	w.stream("a1", "", 0).End()
+	w.clock.pass(time.Second)
+	w.do("new c1")
+	w.limiter.ConnState(w.peer("c1"), http.StateActive)
+	w.stream("c1", "", 1).End() // without its body
+	w.clock.pass(time.Second)
+	w.do("new d1")
+	if diff := gocmp.Diff([]string{"a1", "c1"}, w.closed()); diff != "" {
+		t.Errorf("closed (-want +got):\n%s", diff)
+	}
+	w.empty()
+}
+
+// TestStreamsBusy has a connection of HTTP/2 on which there always is a complete request. It may stay for as long as none of them takes
+// too long.
+func TestStreamsBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, nil)
+	w.do("new a1 b1")
+	w.limiter.ConnState(w.peer("a1"), http.StateActive)
+	last := w.stream("a1", "x", 0)
+	for range 10 {
+		w.clock.pass(answering * 3 / 4)
+		next := w.stream("a1", "x", 0)
+		last.End()
+		last = next
+	}
+	w.do("new c1")
+	if diff := gocmp.Diff([]string{"b1"}, w.closed()); diff != "" {
+		t.Errorf("each of its requests is answered in time; closed (-want +got):\n%s", diff)
+	}
+	w.clock.pass(answering * 3 / 4)
+	w.stream("a1", "x", 0)
+	w.clock.pass(answering * 3 / 4)
+	w.do("new d1")
+	if diff := gocmp.Diff([]string{"a1", "b1"}, w.closed()); diff != "" {
+		t.Errorf("one of its requests takes too long, whatever else comes; closed (-want +got):\n%s", diff)
+	}
+	w.empty()
+}
+
+// TestStreamsWithoutLength has requests of HTTP/2 that declare no bytes, and may have them all the same: the server does not say whether
+// the headers were all of it.
+func TestStreamsWithoutLength(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[string]kind{"": busy, "0": waiting, "x": waiting} {
+		w := newWorld(t, 2, nil)
+		w.do("new a1")
+		w.limiter.ConnState(w.peer("a1"), http.StateActive)
+		r := w.request(w.peer("a1"), 2, 0, "")
+		if length != "" {
+			r.Header.Set("Content-Length", length)
+		}
+		turn := w.limiter.Begin(nil, r, "x")
+		if got := w.limiter.at[w.peer("a1")].kind; got != want {
+			t.Errorf("with the length %q the connection is %d, want %d", length, got, want)
+		}
+		turn.Complete()
+		if got := w.limiter.at[w.peer("a1")].kind; got != busy {
+			t.Errorf("with the length %q and its body the connection is %d, want busy", length, got)
+		}
+		turn.End()
+		w.empty()
+	}
+}
+
+// TestStreamsOfOne has a client announce one body too many while those of its others come. What is one too many is its own.
+func TestStreamsOfOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10, nil)
+	w.limiter.streams.most = 4
+	w.do("new a1 b1")
+	var all []*Turn
+	for range 3 {
+		turn := w.stream("a1", "x", 1<<20)
+		turn.Received(1 << 19)
+		all = append(all, turn)
+	}
+	other := w.stream("b1", "x", 1)
+	w.clock.pass(time.Second)
+	all = append(all, w.stream("a1", "x", 1))
+	if got := other.stream.kind; got != waiting {
+		t.Error("the request of another client has to go")
+	}
+	if got := all[3].stream.kind; got != gone {
+		t.Error("the newest request of who holds the most stays")
+	}
+	if diff := gocmp.Diff([]string{"client"}, w.whys()); diff != "" {
+		t.Errorf("counted (-want +got):\n%s", diff)
+	}
+	other.End()
+	for _, turn := range all {
+		turn.End()
+	}
+	w.empty()
+}
+
+// TestStreamsOfAnyKind lets anything happen to a connection of HTTP/2. Whatever the server says, it stays as long as a request is
+// complete, and goes like others when none is.
+func TestStreamsOfAnyKind(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test that can be repeated
+		w := newWorld(t, 2, nil)
+		w.do("new a1")
+		a1 := w.peer("a1")
+		c := w.limiter.at[a1]
+		var turns []*Turn
+		says := http.StateNew
+		for range 1000 {
+			w.clock.pass(time.Duration(random.IntN(20)) * time.Millisecond)
+			switch n := random.IntN(6); {
+			case n == 0:
+				says = http.StateActive
+				w.limiter.ConnState(a1, says)
+			case n == 1:
+				says = http.StateIdle
+				w.limiter.ConnState(a1, says)
+			case n == 2 || len(turns) == 0:
+				turns = append(turns, w.stream("a1", "x", int64(random.IntN(2))))
+			case n == 3:
+				turns[random.IntN(len(turns))].Complete()
+			default:
+				i := random.IntN(len(turns))
+				turns[i].End()
+				turns = slices.Delete(turns, i, i+1)
+			}
+			complete := 0
+			for _, turn := range turns {
+				if turn.complete {
+					complete++
+				}
+			}
+			switch {
+			case (complete > 0) != (c.kind == busy):
+				t.Fatalf("%d requests are complete, and the connection is %d", complete, c.kind)
+			case complete > 0 || says == http.StateNew:
+			case len(turns) > 0 && says == http.StateActive && c.kind != waiting:
+				t.Fatalf("all of %d requests wait, and the connection is %d", len(turns), c.kind)
+			case len(turns) == 0 && says == http.StateIdle && c.kind != idle:
+				t.Fatalf("there is no request, and the connection is %d", c.kind)
+			case len(turns) == 0 && says == http.StateActive && c.kind != waiting && c.kind != answered:
+				t.Fatalf("there may be an answer, and the connection is %d", c.kind)
+			}
+		}
+		for _, turn := range turns {
+			turn.End()
+		}
+		w.empty()
+	}
+}
+
+// event is what can happen to a connection in TestInvariants, by what it is doing.
+var events = map[kind][]string{
+	fresh:    {"head", "head", "get", "closed"},
+	idle:     {"head", "get", "closed"},
+	waiting:  {"bytes", "bytes", "body", "closed"},
+	answered: {"idle", "get", "closed"},
+	busy:     {"idle", "end", "end", "closed"},
+}
+
+// TestInvariants lets anything happen. There are never more connections than there may be; what is complete stays, if it is answered in
+// time; and who holds less than a part, and sends, does not have to go while another holds more.
 func TestInvariants(t *testing.T) {
 	t.Parallel()
 	const most = 24
@@ -325,11 +565,11 @@ func TestInvariants(t *testing.T) {
 			for step := range 4000 {
 				w.clock.pass(time.Duration(random.IntN(20)) * time.Millisecond)
 				if len(open) == 0 || random.IntN(3) == 0 {
-					before := w.snapshot(open)
+					before, held := w.snapshot(open)
 					p := w.peer(fmt.Sprintf("%c%d", clients[random.IntN(len(clients))], step))
 					open = append(open, p)
 					w.do("new " + p.name)
-					open = w.check(open, before, p, most)
+					open = w.check(open, before, held, p, most)
 					continue
 				}
 				p := open[random.IntN(len(open))]
@@ -353,30 +593,36 @@ func TestInvariants(t *testing.T) {
 
 // was is what a connection was before another came.
 type was struct {
-	kind     kind
+	safe     bool // its request is complete, and not yet for too long
 	progress bool
 }
 
-func (w *world) snapshot(open []*peer) map[*peer]was {
-	all := map[*peer]was{}
+func (w *world) snapshot(open []*peer) (all map[*peer]was, held map[byte]int) {
+	all, held = map[*peer]was{}, map[byte]int{}
 	for _, p := range open {
 		c := w.limiter.at[p]
-		elapsed := w.limiter.elapsed() - c.begin - slowGrace
-		all[p] = was{c.kind, c.kind == waiting && c.received.Load() >= int64(elapsed.Seconds()*slowRate)+1}
-	}
-	return all
-}
-
-// check looks at who had to go for the newest, if anybody had to, and returns those that are left.
-func (w *world) check(open []*peer, before map[*peer]was, newest *peer, most int) []*peer {
-	w.t.Helper()
-	held, clients := map[byte]int{newest.name[0]: 1}, map[byte]bool{newest.name[0]: true}
-	for p, b := range before {
-		clients[p.name[0]] = true
-		if b.kind != busy {
+		since := w.limiter.elapsed() - c.begin
+		elapsed := since - SlowGrace
+		all[p] = was{
+			safe: c.kind == busy && since <= answering,
+			progress: c.kind == waiting && c.received.Load() >= int64(elapsed.Seconds()*SlowRate)+1 ||
+				c.kind == answered && elapsed <= 0,
+		}
+		if c.kind != busy {
 			held[p.name[0]]++
 		}
 	}
+	return all, held
+}
+
+// check looks at who had to go for the newest, if anybody had to, and returns those that are left.
+func (w *world) check(open []*peer, before map[*peer]was, held map[byte]int, newest *peer, most int) []*peer {
+	w.t.Helper()
+	clients := map[byte]bool{newest.name[0]: true}
+	for p := range before {
+		clients[p.name[0]] = true
+	}
+	held[newest.name[0]]++
 	left := slices.DeleteFunc(slices.Clone(open), func(p *peer) bool { return p.closed })
 	switch gone := len(open) - len(left); {
 	case len(open) <= most && gone > 0:
@@ -392,13 +638,13 @@ func (w *world) check(open []*peer, before map[*peer]was, newest *peer, most int
 	b := before[victim]
 	if victim == newest {
 		for p, b := range before {
-			if b.kind != busy {
-				w.t.Errorf("the newest has to go, though %s is not busy", p.name)
+			if !b.safe {
+				w.t.Errorf("the newest has to go, though %s could", p.name)
 			}
 		}
 		return left
 	}
-	if b.kind == busy {
+	if b.safe {
 		w.t.Errorf("%s has to go, though its request is complete", victim.name)
 	}
 	largest := slices.MaxFunc(slices.Collect(keys(held)), func(a, b byte) int { return cmp.Compare(held[a], held[b]) })

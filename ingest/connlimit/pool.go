@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// A sender that is slower than slowRate bytes a second, slowGrace after its headers, is slow. One far away has sent ten
-	// segments by then.
-	slowGrace = 100 * time.Millisecond
-	slowRate  = 64 << 10
+	// A sender that is slower than SlowRate bytes a second, SlowGrace after its headers, is slow: it has to go when others need the
+	// room. One far away has sent ten segments by then, and is not slow. Nor does an answer take longer to be taken: it is shorter
+	// than what a socket and a stream hold.
+	SlowGrace = 100 * time.Millisecond
+	SlowRate  = 64 << 10
 	// A client that holds less than all of them divided by this is not in anybody's way by itself.
 	largePart = 8
 )
@@ -31,12 +32,14 @@ const (
 	idle
 	// waiting is one whose request's headers have come, and whose body has not, or a request itself of which that is so.
 	waiting
-	// busy is one with a request that is complete. It stays.
+	// answered is one whose requests have been handled, and whose answers have not all been taken.
+	answered
+	// busy is one with a request that is complete, and being handled. It stays, but not for ever.
 	busy
 	// gone is one that is in no pool.
 	gone
 
-	evictable = int(busy) // these have queues
+	queued = int(gone) // these have queues
 )
 
 // item is what a pool counts: a connection, or a request of HTTP/2. All but received is under the lock.
@@ -111,9 +114,9 @@ type group[K comparable] struct {
 	key     K
 	exempt  bool // it may hold any number
 	members int  // busy ones included
-	held    int  // of those that are in queues
+	held    int  // busy ones not included
 	place   int  // in the ranking
-	queues  [evictable]queue
+	queues  [queued]queue
 }
 
 // groups are all clients, or all paths, the one that holds the most first. They implement heap.Interface.
@@ -203,12 +206,16 @@ func (g *groups[K]) part(one *group[K]) {
 
 func (g *groups[K]) push(one *group[K], i *item) {
 	heap.Push(&one.queues[i.kind], i)
-	g.hold(one, 1)
+	if i.kind != busy {
+		g.hold(one, 1)
+	}
 }
 
 func (g *groups[K]) remove(one *group[K], i *item) {
 	heap.Remove(&one.queues[i.kind], i.places[g.of])
-	g.hold(one, -1)
+	if i.kind != busy {
+		g.hold(one, -1)
+	}
 }
 
 func (g *groups[K]) hold(one *group[K], more int) {
@@ -220,17 +227,18 @@ func (g *groups[K]) hold(one *group[K], more int) {
 
 // pool holds no more than most items.
 type pool struct {
-	most    int
-	size    int // busy ones included,
-	exempt  int // and of these, those of clients that are exempt
-	order   uint64
-	all     [evictable]queue
-	clients groups[netip.Prefix]
-	paths   groups[string]
+	most      int
+	answering time.Duration // how long one may be busy
+	size      int           // busy ones included,
+	exempt    int           // and of these, those of clients that are exempt
+	order     uint64
+	all       [queued]queue
+	clients   groups[netip.Prefix]
+	paths     groups[string]
 }
 
-func newPool(most int) *pool {
-	return &pool{most: most, clients: newGroups[netip.Prefix](ofClient), paths: newGroups[string](ofPath)}
+func newPool(most int, answering time.Duration) *pool {
+	return &pool{most: most, answering: answering, clients: newGroups[netip.Prefix](ofClient), paths: newGroups[string](ofPath)}
 }
 
 // whose says to whom an item counts.
@@ -250,7 +258,7 @@ func (p *pool) put(i *item, k kind, w whose, now time.Duration) {
 	p.order++
 	i.kind, i.begin, i.order = k, now, p.order
 	i.received.Store(0)
-	i.due = now + slowGrace
+	i.due = p.due(i)
 	i.client, i.path = p.clients.join(w.client, w.exempt), nil
 	if i.client.exempt {
 		p.exempt++
@@ -258,12 +266,10 @@ func (p *pool) put(i *item, k kind, w whose, now time.Duration) {
 	if k == waiting {
 		i.path = p.paths.join(w.path, false)
 	}
-	if int(k) < evictable {
-		heap.Push(&p.all[k], i)
-		p.clients.push(i.client, i)
-		if i.path != nil {
-			p.paths.push(i.path, i)
-		}
+	heap.Push(&p.all[k], i)
+	p.clients.push(i.client, i)
+	if i.path != nil {
+		p.paths.push(i.path, i)
 	}
 	// Not before: they may be the same ones.
 	if client != nil {
@@ -284,7 +290,7 @@ func (p *pool) part(client *group[netip.Prefix]) {
 
 // leave takes the item out of the queues, but not out of its groups.
 func (p *pool) leave(i *item) {
-	if int(i.kind) >= evictable {
+	if i.kind == gone {
 		return
 	}
 	heap.Remove(&p.all[i.kind], i.places[ofAll])
@@ -308,22 +314,39 @@ func (p *pool) forget(i *item) {
 	p.size--
 }
 
-// first returns the item of the queue that is due next. What an item has received is looked at only here, so that receiving
-// takes no lock.
+// due returns when the item has been what it is for too long. That can only become later.
+func (p *pool) due(i *item) time.Duration {
+	switch i.kind {
+	case waiting:
+		return i.begin + SlowGrace + time.Duration(i.received.Load())*(time.Second/SlowRate)
+	case busy:
+		if oldest := i.connection.answering.Front(); oldest != nil { // of HTTP/2; others have come and gone
+			return oldest.Value.(*Turn).since + p.answering //nolint:errcheck // there is nothing else
+		}
+		return i.begin + p.answering
+	default:
+		return i.begin + SlowGrace
+	}
+}
+
+// first returns the item of the queue that is due next. What an item has received, and which of its requests have been answered, is
+// looked at only here, so that receiving takes no lock, and answering does not move it.
 func (p *pool) first(q *queue) *item {
 	for {
 		i := q.first()
-		if i == nil || i.kind != waiting {
-			return i
+		if i == nil {
+			return nil
 		}
-		due := i.begin + slowGrace + time.Duration(i.received.Load())*(time.Second/slowRate)
+		due := p.due(i)
 		if due == i.due {
 			return i
 		}
 		i.due = due
-		heap.Fix(&p.all[waiting], i.places[ofAll])
-		heap.Fix(&i.client.queues[waiting], i.places[ofClient])
-		heap.Fix(&i.path.queues[waiting], i.places[ofPath])
+		heap.Fix(&p.all[i.kind], i.places[ofAll])
+		heap.Fix(&i.client.queues[i.kind], i.places[ofClient])
+		if i.path != nil {
+			heap.Fix(&i.path.queues[i.kind], i.places[ofPath])
+		}
 	}
 }
 
@@ -335,20 +358,33 @@ func (p *pool) slow(q *queue, now time.Duration) *item {
 	return nil
 }
 
-// oldest returns the item of what is neither idle nor busy that has been so for the longest time, the time for what has come not
-// counted; nil if there is none but the newest.
-func (p *pool) oldest(queues *[evictable]queue, newest *item) *item {
-	a, b := p.first(&queues[fresh]), p.first(&queues[waiting])
-	if a == newest { // and so the only one: all others came before it
-		a = nil
-	}
-	if b == newest {
-		b = nil
-	}
+// unread returns the item of the queues whose answer should have been there, or taken, for the longest time; nil if there is none.
+// Nothing is lost with it but an answer, which its sender does not read.
+func (p *pool) unread(queues *[queued]queue, now time.Duration) *item {
+	a, b := p.slow(&queues[busy], now), p.slow(&queues[answered], now)
 	if a == nil || b != nil && b.before(a) {
 		return b
 	}
 	return a
+}
+
+// oldest returns the item of what is neither idle nor busy that has been so for the longest time, the time for what has come not
+// counted; nil if that is the newest.
+func (p *pool) oldest(queues *[queued]queue, newest *item) (oldest *item) {
+	for _, k := range [...]kind{fresh, waiting, answered} {
+		if i := p.first(&queues[k]); i != nil && i != newest && (oldest == nil || i.before(oldest)) {
+			oldest = i
+		}
+	}
+	return oldest
+}
+
+// back returns what the client gives back of what it holds, nil if it holds nothing that could go.
+func (p *pool) back(client *group[netip.Prefix], newest *item) *item {
+	if i := p.oldest(&client.queues, newest); i != nil || newest.client != client {
+		return i
+	}
+	return newest // the bodies of its others come
 }
 
 // victim returns which item has to go, now that there is one too many, and why.
@@ -356,11 +392,16 @@ func (p *pool) victim(newest *item, now time.Duration) (*item, Why) {
 	// A client that holds more than its part, and so much that others feel it, has all of that taken from itself.
 	most := p.clients.top()
 	if most != nil && most.held > p.most/largePart && most.held*len(p.clients.ranked) > p.size-p.exempt {
-		for _, i := range []*item{p.slow(&most.queues[waiting], now), most.queues[idle].first(), p.oldest(&most.queues, newest)} {
+		for _, i := range [...]*item{
+			p.unread(&most.queues, now), p.slow(&most.queues[waiting], now), most.queues[idle].first(), p.back(most, newest),
+		} {
 			if i != nil {
 				return i, WhyClient
 			}
 		}
+	}
+	if i := p.unread(&p.all, now); i != nil {
+		return i, WhySlow
 	}
 	// Many clients: of the path for which the most wait.
 	if path := p.paths.top(); path != nil {
@@ -379,7 +420,7 @@ func (p *pool) victim(newest *item, now time.Duration) (*item, Why) {
 	}
 	// Nobody is slow yet. Those who hold several give one back.
 	if most != nil && most.held > 1 {
-		if i := p.oldest(&most.queues, newest); i != nil {
+		if i := p.back(most, newest); i != nil {
 			return i, WhyClient
 		}
 	}

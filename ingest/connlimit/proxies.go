@@ -128,12 +128,13 @@ func parseAddress(text string) netip.Addr {
 	return address.Unmap().WithZone("")
 }
 
-// network is what counts as one client: an address of IPv4, or a network of IPv6 such as one customer is given.
-func network(address netip.Addr) netip.Prefix {
-	bits := 64
+// Network returns what counts as one client: an address of IPv4, or a network /64 of IPv6, which is the least that one customer is
+// given. Of an address that is not valid it is not valid either, and a key all the same.
+func Network(address netip.Addr) netip.Prefix {
+	address, bits := address.Unmap().WithZone(""), 64
 	if address.Is4() {
 		bits = 32
 	}
-	prefix, _ := address.Prefix(bits) // of an address that is not valid, the prefix is not valid either, and a key all the same
+	prefix, _ := address.Prefix(bits)
 	return prefix
 }

@@ -116,13 +116,14 @@ func TestClientAddress(t *testing.T) {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1/32", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"192.0.2.1": "192.0.2.1/32", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "::ffff:192.0.2.1": "192.0.2.1/32",
+		"fe80::1%eth0": "fe80::/64",
 	} {
-		if got := network(netip.MustParseAddr(address)); got.String() != want {
+		if got := Network(netip.MustParseAddr(address)); got.String() != want {
 			t.Errorf("%s counts as %s, want %s", address, got, want)
 		}
 	}
-	if got := network(netip.Addr{}); got.IsValid() {
+	if got := Network(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address counts as %s", got)
 	}
 }
