@@ -6,19 +6,16 @@ SPDX-License-Identifier: Apache-2.0
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -114,13 +111,15 @@ func (w *writer) write(ctx context.Context, t task) bool {
 	} else {
 		operation, err = opDrop, w.dropPayload(ctx, t.run)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		w.succeeded(t.run.namespace)
 		return true
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // somebody was quicker, or the run is no longer what it was
+	}
+	class := apierror.Classify(err)
+	if class == apierror.NotFound || class == apierror.Conflict { // somebody was quicker, or the run is no longer what it was
 		return false
-	case errors.Is(ctx.Err(), context.Canceled):
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return false
 	}
 	w.metrics.failed(operation)
@@ -228,7 +227,7 @@ func (w *writer) failed(namespace string, err error) {
 	}
 	t.pause = min(max(2*t.pause, shortAside), longAside)
 	t.until = w.now().Add(t.pause)
-	w.log.Error(errors.New(explain(err)), "Cannot change the FlowRuns of a namespace; leaving it alone for a while",
+	w.log.Error(errors.New(apierror.Explain(err)), "Cannot change the FlowRuns of a namespace; leaving it alone for a while",
 		"namespace", namespace, "pause", t.pause.String())
 }
 
@@ -243,28 +242,16 @@ func (w *writer) forget() {
 	}
 }
 
-// delayAfter returns how long to ask the API server for nothing after an error; 0 if the error is about one object.
+// delayAfter returns how long to ask the API server for nothing after an error; 0 if the error is about one
+// object, or about an admission webhook: that is the trouble of the namespaces that are subject to it.
 func delayAfter(err error) time.Duration {
-	if s, ok := apierrors.SuggestsClientDelay(err); ok && s > 0 {
-		return min(time.Duration(s)*time.Second, longestDelay)
+	delay := min(apierror.RetryAfter(err), longestDelay)
+	switch apierror.Classify(err) {
+	case apierror.Webhook, apierror.Denied: // if there is a time to wait, the webhook has chosen it
+		return 0
+	case apierror.NoAnswer, apierror.ServerTrouble, apierror.Throttled:
+		return cmp.Or(delay, usualDelay)
+	default:
+		return delay
 	}
-	status, ok := errors.AsType[*apierrors.StatusError](err)
-	if !ok || status.Status().Code >= http.StatusInternalServerError || status.Status().Code == http.StatusTooManyRequests {
-		return usualDelay
-	}
-	return 0
-}
-
-// explain returns what may be logged of an error. A message of the API server may quote the object.
-func explain(err error) string {
-	status, ok := errors.AsType[*apierrors.StatusError](err)
-	if !ok {
-		return fmt.Sprintf("no answer from the API server: %v", err)
-	}
-	s := status.Status()
-	detail := apierror.AdmissionDenial(s.Message)
-	if detail == "" && (apierrors.IsForbidden(err) || apierrors.IsInternalError(err)) {
-		detail = s.Message // of a permission, or of a webhook that does not answer: these name, but do not quote
-	}
-	return strings.TrimSuffix(fmt.Sprintf("the API server answers %d %s: %s", s.Code, s.Reason, detail), ": ")
 }

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -42,50 +41,21 @@ func TestDelayAfter(t *testing.T) {
 		"Unavailable":   {reason: "it is starting or stopping", err: statusError(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "", 0), want: usualDelay},
 		"NoAnswer":      {reason: "it is gone", err: errBroken, want: usualDelay},
 		"Forbidden":     {reason: "another object may be allowed", err: statusError(http.StatusForbidden, metav1.StatusReasonForbidden, "", 0)},
-		"Invalid":       {reason: "another object may be valid", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "", 0)},
+		"WebhookDown": {
+			reason: "namespaces that are not subject to the webhook have no trouble",
+			err:    statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": EOF`, 0),
+		},
+		"WebhookThrottles": {
+			reason: "a webhook of one namespace must not stop the others",
+			err:    statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, `admission webhook "w" denied the request: later`, 7),
+		},
+		"Invalid": {reason: "another object may be valid", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "", 0)},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := delayAfter(tc.err); got != tc.want {
 				t.Errorf("%s: %s, want %s", tc.reason, got, tc.want)
-			}
-		})
-	}
-}
-
-// TestExplain shows what the log says of an error.
-func TestExplain(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		reason string
-		err    error
-		want   string
-	}{
-		"Permission": {
-			reason: "which permission is wanting", err: statusError(http.StatusForbidden, metav1.StatusReasonForbidden, `flowruns.sluice.dev "a" is forbidden: User "b" cannot delete resource "flowruns"`, 0),
-			want: `the API server answers 403 Forbidden: flowruns.sluice.dev "a" is forbidden: User "b" cannot delete resource "flowruns"`,
-		},
-		"Policy": {
-			reason: "which policy it was, and not what it says", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "+secret, 0),
-			want: "the API server answers 422 Invalid: ValidatingAdmissionPolicy 'p' with binding 'b' denied",
-		},
-		"Invalid": {
-			reason: "the message may quote the payload", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, `spec.payload.text: Invalid value: "`+secret+`"`, 0),
-			want: "the API server answers 422 Invalid",
-		},
-		"Webhook": {
-			reason: "which webhook does not answer", err: statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": EOF`, 0),
-			want: `the API server answers 500 InternalError: Internal error occurred: failed calling webhook "w": EOF`,
-		},
-		"Throttled": {reason: "the message says no more", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "later", 1), want: "the API server answers 429 TooManyRequests"},
-		"NoAnswer":  {reason: "the connection broke", err: errBroken, want: "no answer from the API server: connection reset by peer"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(tc.want, explain(tc.err)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
 	}
@@ -185,5 +155,20 @@ func TestWait(t *testing.T) {
 	defer cancel()
 	if w.wait(ctx, "third") {
 		t.Errorf("a request could be sent to an API server that asked to wait")
+	}
+}
+
+// TestWebhookDown shows that a webhook that is down stops nothing but the namespace that is subject to it.
+func TestWebhookDown(t *testing.T) {
+	t.Parallel()
+	w := newCollector(t, in("none")).writer
+	for range maxFailures {
+		w.failed("shop", statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": EOF`, 0))
+	}
+	if w.wait(t.Context(), "shop") {
+		t.Errorf("the namespace is not left alone")
+	}
+	if w.waitedSince(time.Now()) || !w.wait(t.Context(), "other") {
+		t.Errorf("another namespace has to wait")
 	}
 }
