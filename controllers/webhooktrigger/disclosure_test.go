@@ -216,7 +216,15 @@ func choices() []choice {
 			}})
 		}
 	}
-	for name, d := range deduplications() {
+	for name, d := range map[string]sluicev1alpha1.Deduplication{
+		"absent":     {},
+		"Provider":   {Source: sluicev1alpha1.DeduplicateByProvider},
+		"Header":     {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Other-Id"},
+		"SameHeader": {Source: sluicev1alpha1.DeduplicateByHeader},
+		"Body":       {Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/id"}},
+		"Signature":  {Source: sluicev1alpha1.DeduplicateBySignature},
+		"None":       {Source: sluicev1alpha1.DeduplicateNone},
+	} {
 		all = append(all, choice{"deduplication " + name, func(spec *sluicev1alpha1.WebhookTriggerSpec) { spec.Deduplication = d }})
 	}
 	return append(all,

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // Gatherer reads the Inputs of triggers.
@@ -54,7 +55,7 @@ func (g Gatherer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 		in.Flow = flow
 	}
 	in.Secrets = make(map[string]*corev1.Secret, 1)
-	for _, name := range secretNames(trigger) {
+	for _, name := range translation.SecretNames(trigger) {
 		secret, err := read(ctx, trigger.Namespace, name)
 		if err != nil {
 			return Inputs{}, fmt.Errorf("read Secret %q: %w", name, err)

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // KeyUsagePeriod is how often what is known of the use of keys is written to the status of triggers, at most.
@@ -145,16 +146,16 @@ func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev
 	}
 	name := types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}
 	var names []string
-	for _, ref := range secretRefs(trigger) {
-		names = append(names, keyName(ref))
+	for _, ref := range translation.KeyRefs(trigger) {
+		names = append(names, translation.KeyName(ref))
 	}
 	u.follow(name, names)
 	var statuses []sluicev1alpha1.KeyStatus
-	for _, ref := range secretRefs(trigger) {
-		if ref.Name == "" || ref.Key == "" || len(keyName(ref)) > maxKeyName {
+	for _, ref := range translation.KeyRefs(trigger) {
+		if ref.Name == "" || ref.Key == "" || len(translation.KeyName(ref)) > maxKeyName {
 			continue // which only another version of the CustomResourceDefinition has let through
 		}
-		status := sluicev1alpha1.KeyStatus{Name: keyName(ref), LastMatchedTime: known[keyName(ref)]}
+		status := sluicev1alpha1.KeyStatus{Name: translation.KeyName(ref), LastMatchedTime: known[translation.KeyName(ref)]}
 		at := u.lastMatched(name, status.Name)
 		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {
 			status.LastMatchedTime = &metav1.Time{Time: at}

@@ -185,6 +185,56 @@ func TestResolveRoute(t *testing.T) {
 	}
 }
 
+// TestRemarks shows that what package translation remarks is in the messages, and keeps no request out.
+func TestRemarks(t *testing.T) {
+	t.Parallel()
+	deduplicated := func(name string, d sluicev1alpha1.Deduplication) func(*Inputs) {
+		return func(in *Inputs) {
+			d.Source = sluicev1alpha1.DeduplicateByProvider
+			in.Trigger.Spec = ofProvider(name, d)
+		}
+	}
+	cases := map[string]struct {
+		reason string
+		change func(*Inputs)
+		want   string
+	}{
+		"Window": {
+			reason: "it is short", change: deduplicated("Shopify", sluicev1alpha1.Deduplication{WindowSeconds: 14399}),
+			want: "Requests with a valid signature start the Flow. spec.deduplication.windowSeconds is 14399, but Shopify repeats deliveries for up to 14400 seconds; what comes after the window may start the Flow again.",
+		},
+		"Match": {
+			reason: "the id is not signed", change: deduplicated("GitHub", sluicev1alpha1.Deduplication{Match: sluicev1alpha1.MatchID}),
+			want: "Requests with a valid signature start the Flow. spec.deduplication.match is ID, but the delivery id is not signed: who has seen a request can send it under the id of a delivery to come, which is lost then. Leave match out, or take an id that is signed.",
+		},
+		"NoID": {
+			reason: "the user counts on it", change: deduplicated("Dropbox", sluicev1alpha1.Deduplication{}),
+			want: "Requests with a valid signature start the Flow. Requests are not deduplicated: deliveries of Dropbox have no id.",
+		},
+		"KeyAndContentType": {
+			reason: "the key comes first",
+			change: func(in *Inputs) {
+				in.Secrets["webhook"].Data["secretKey"] = []byte("weak")
+				in.Trigger.Spec.Response = sluicev1alpha1.Response{Body: "a", ContentType: "text/html"}
+			},
+			want: `Requests with a valid signature start the Flow. The key "secretKey" of the Secret "webhook" is weak: shorter than 16 bytes. Use a longer random one. ` +
+				"spec.response.contentType is one that browsers could run, so the body is sent as text/plain; choose another type, such as application/json.",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := testInputs()
+			tc.change(&in)
+			got := Resolve(in)
+			checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
+			if diff := cmp.Diff(tc.want, messageOf(got, sluicev1alpha1.ConditionReady)); diff != "" {
+				t.Errorf("%s: the message of Ready (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 // TestRevision shows that anything that could change the route changes its revision, and that metadata gives the same.
 func TestRevision(t *testing.T) {
 	base := testInputs().revision()

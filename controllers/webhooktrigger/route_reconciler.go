@@ -25,6 +25,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // routeWorkers is how many routes are worked out at a time. Each mostly waits for one read of a Secret.
@@ -152,7 +153,7 @@ func (r *RouteReconciler) cachedRevision(ctx context.Context, trigger *sluicev1a
 		flowMeta = &flow.ObjectMeta
 	}
 	secretMetas := make(map[string]*metav1.ObjectMeta, 1)
-	for _, name := range secretNames(trigger) {
+	for _, name := range translation.SecretNames(trigger) {
 		secret := secretMetadata()
 		if found, err := get(ctx, r.secrets, trigger.Namespace, name, secret); err != nil {
 			return "", fmt.Errorf("read metadata of Secret %q: %w", name, err)
