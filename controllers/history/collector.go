@@ -340,7 +340,7 @@ func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err 
 	}
 	s.absences.seen(key)
 	l = limitsOf(object.Spec.History)
-	l.unknown = l.unknown || tolerant.Spec(&object)
+	l.unknown = l.unknown || tolerant.HasUndecodableSpec(&object)
 	s.histories[key] = l
 	return l, r.flow, nil
 }

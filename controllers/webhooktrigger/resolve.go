@@ -204,7 +204,7 @@ func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
 	const why = "the trigger was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it."
 	spec := &trigger.Spec
 	switch {
-	case tolerant.Spec(trigger):
+	case tolerant.HasUndecodableSpec(trigger):
 		return &problem{sluicev1alpha1.ReasonInvalidSpec, "The spec cannot be read: " + why}
 	case spec.State != sluicev1alpha1.TriggerActive && spec.State != sluicev1alpha1.TriggerSuspended && spec.State != "":
 		return &problem{sluicev1alpha1.ReasonInvalidSpec, "spec.state is neither Active nor Suspended: " + why}
@@ -220,7 +220,7 @@ func checkState(in Inputs) *problem {
 		return &problem{sluicev1alpha1.ReasonSuspended, "spec.state is Suspended: requests get 503 until it is Active."}
 	}
 	switch state := in.Flow.Spec.State; {
-	case tolerant.Spec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
+	case tolerant.HasUndecodableSpec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
 		return &problem{sluicev1alpha1.ReasonFlowDisabled, fmt.Sprintf("The Flow %q does not count as Enabled, because its spec cannot be read: "+
 			"it was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it.", in.Flow.Name)}
 	case state == sluicev1alpha1.FlowDisabled:
