@@ -94,7 +94,7 @@ func FuzzObserve(f *testing.F) {
 		in.Trigger.Namespace, in.Trigger.Name = "shop", "orders"
 		u.keyStatuses(in.Trigger)
 		for i, key := range strings.Split(keys, "\n") {
-			u.observe("shop", trigger, key, second(i))
+			u.ObserveKey("shop", trigger, key, second(i))
 		}
 		u.publish()
 		for name, used := range u.triggers {
