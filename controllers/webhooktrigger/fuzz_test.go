@@ -53,7 +53,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add([]byte("\u2003\u00a0"), bytes.Repeat([]byte{0xff}, translation.MaxKeyBytes))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		resolve := func(first, second []byte) Resolution {
-			in := testInputs()
+			in := testSnapshot()
 			in.Trigger.Spec.AdditionalSecretRefs = []sluicev1alpha1.SecretKeyReference{{Name: "webhook", Key: "former"}}
 			in.Secrets["webhook"].Data = map[string][]byte{"secretKey": first, "former": second}
 			return Resolve(in)
@@ -90,7 +90,7 @@ func FuzzObserve(f *testing.F) {
 	f.Add("orders", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\n1\n2\n3\n4\n5\n6\n7\n8")
 	f.Fuzz(func(t *testing.T, trigger, keys string) {
 		u := newKeyUsage(time.Minute)
-		in := testInputs()
+		in := testSnapshot()
 		in.Trigger.Namespace, in.Trigger.Name = "shop", "orders"
 		u.keyStatuses(in.Trigger)
 		for i, key := range strings.Split(keys, "\n") {

@@ -21,7 +21,7 @@ import (
 // them are equal.
 //
 // Nor is anything looked into unless the spec is accepted, as with keys.
-func checkVerifyToken(in Inputs, scheme signature.Scheme, accepted bool) (token signature.Key, passed *problem, remarks []string) {
+func checkVerifyToken(in Snapshot, scheme signature.Scheme, accepted bool) (token signature.Key, passed *problem, remarks []string) {
 	const off = "The handshake of the provider gets 403, while deliveries are accepted: "
 	ref := in.Trigger.Spec.Handshake.VerifyTokenRef
 	set := ref != sluicev1alpha1.SecretKeyReference{}

@@ -157,7 +157,7 @@ func TestKeyStatuses(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := testInputs()
+			in := testSnapshot()
 			additional(&in, former)
 			in.Trigger.Status.Keys = tc.known
 			u := newKeyUsage(time.Minute)

@@ -30,7 +30,7 @@ const testURL = "https://hooks.example.com/hooks/shop/orders"
 
 // ofProvider is a spec with a preset.
 func ofProvider(name string, d sluicev1alpha1.Deduplication) sluicev1alpha1.WebhookTriggerSpec {
-	spec := testInputs().Trigger.Spec
+	spec := testSnapshot().Trigger.Spec
 	spec.Algorithm, spec.Provider, spec.Deduplication = "", sluicev1alpha1.Provider(name), d
 	return spec
 }
@@ -57,7 +57,7 @@ func TestProvidersServe(t *testing.T) {
 		t.Run(preset.Name, func(t *testing.T) {
 			t.Parallel()
 			for _, prefixed := range []bool{true, false} {
-				in := testInputs()
+				in := testSnapshot()
 				in.Trigger.Spec = ofProvider(preset.Name, sluicev1alpha1.Deduplication{})
 				stored := storedKey(preset.Scheme)
 				if !prefixed {
@@ -86,7 +86,7 @@ func TestProvidersServe(t *testing.T) {
 	}
 }
 
-func checkServes(t *testing.T, in Inputs) {
+func checkServes(t *testing.T, in Snapshot) {
 	t.Helper()
 	got := Resolve(in)
 	checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
@@ -119,7 +119,7 @@ func messageOf(r Resolution, kind string) string {
 }
 
 // additional adds references to keys, and one more Secret.
-func additional(in *Inputs, refs ...string) {
+func additional(in *Snapshot, refs ...string) {
 	for _, ref := range refs {
 		name, key, _ := strings.Cut(ref, "/")
 		in.Trigger.Spec.AdditionalSecretRefs = append(in.Trigger.Spec.AdditionalSecretRefs, sluicev1alpha1.SecretKeyReference{Name: name, Key: key})
@@ -136,38 +136,38 @@ func TestAdditionalKeys(t *testing.T) {
 	const ready, accepted = "True/Ready", "True/Accepted"
 	cases := map[string]struct {
 		reason   string
-		change   func(*Inputs)
+		change   func(*Snapshot)
 		keys     []string // that are accepted
 		ready    string
 		resolved string
 		messages []string // of both conditions
 	}{
 		"Good": {
-			reason: "all are accepted, in their order", change: func(in *Inputs) { additional(in, "former/secretKey", "webhook/next") },
+			reason: "all are accepted, in their order", change: func(in *Snapshot) { additional(in, "former/secretKey", "webhook/next") },
 			keys: []string{"webhook/secretKey", "former/secretKey", "webhook/next"}, ready: ready, resolved: "True/ResolvedRefs",
 		},
 		"NoSecret": {
-			reason: "a Secret that was deleted", change: func(in *Inputs) { additional(in, "gone/secretKey", "former/secretKey") },
+			reason: "a Secret that was deleted", change: func(in *Snapshot) { additional(in, "gone/secretKey", "former/secretKey") },
 			keys: []string{"webhook/secretKey", "former/secretKey"}, ready: ready, resolved: "True/SecretNotFound",
 			messages: []string{`This additional key is passed over: There is no Secret "gone"`},
 		},
 		"NoEntry": {
-			reason: "an entry that was deleted", change: func(in *Inputs) { additional(in, "former/gone") },
+			reason: "an entry that was deleted", change: func(in *Snapshot) { additional(in, "former/gone") },
 			keys: []string{"webhook/secretKey"}, ready: ready, resolved: "True/SecretKeyNotFound",
 			messages: []string{`This additional key is passed over: The Secret "former" has no key "gone"`},
 		},
 		"Blank": {
-			reason: "anybody could sign with it", change: func(in *Inputs) { additional(in, "former/blank") },
+			reason: "anybody could sign with it", change: func(in *Snapshot) { additional(in, "former/blank") },
 			keys: []string{"webhook/secretKey"}, ready: ready, resolved: "True/SecretKeyEmpty",
 			messages: []string{`This additional key is passed over: The key "blank" of the Secret "former" is empty or white space`},
 		},
 		"TooLong": {
-			reason: "it is not what it should be", change: func(in *Inputs) { additional(in, "former/long") },
+			reason: "it is not what it should be", change: func(in *Snapshot) { additional(in, "former/long") },
 			keys: []string{"webhook/secretKey"}, ready: ready, resolved: "True/SecretKeyTooLong", messages: []string{"passed over", "longer than 4096 bytes"},
 		},
 		"Malformed": {
 			reason: "it is not encoded as the scheme says",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				in.Trigger.Spec = ofProvider("AdyenPlatform", sluicev1alpha1.Deduplication{})
 				in.Secrets["webhook"].Data["secretKey"] = []byte(strings.Repeat("1f", 16))
 				additional(in, "former/secretKey")
@@ -177,7 +177,7 @@ func TestAdditionalKeys(t *testing.T) {
 		},
 		"PublicKeyOfAnotherLength": {
 			reason: "it is no public key",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				in.Trigger.Spec = ofProvider("Discord", sluicev1alpha1.Deduplication{})
 				in.Secrets["webhook"].Data["secretKey"] = []byte(strings.Repeat("1f", 32))
 				additional(in, "former/secretKey")
@@ -188,7 +188,7 @@ func TestAdditionalKeys(t *testing.T) {
 		},
 		"PrimaryPublicKeyOfAnotherLength": {
 			reason: "it is no public key",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				in.Trigger.Spec = ofProvider("Discord", sluicev1alpha1.Deduplication{})
 				in.Secrets["webhook"].Data["secretKey"] = []byte(strings.Repeat("1f", 33))
 				additional(in)
@@ -197,13 +197,13 @@ func TestAdditionalKeys(t *testing.T) {
 			messages: []string{`The key "secretKey" of the Secret "webhook" is not a public key of Ed25519`},
 		},
 		"Several": {
-			reason: "all are named, under the reason of the first", change: func(in *Inputs) { additional(in, "former/blank", "gone/a", "former/secretKey", "former/gone") },
+			reason: "all are named, under the reason of the first", change: func(in *Snapshot) { additional(in, "former/blank", "gone/a", "former/secretKey", "former/gone") },
 			keys: []string{"webhook/secretKey", "former/secretKey"}, ready: ready, resolved: "True/SecretKeyEmpty",
 			messages: []string{`"blank"`, `no Secret "gone"`, `no key "gone"`},
 		},
 		"Weak": {
 			reason: "a remark on each, which passes none over",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				additional(in, "former/secretKey")
 				in.Secrets["former"].Data["secretKey"] = []byte("weak\n")
 			},
@@ -212,7 +212,7 @@ func TestAdditionalKeys(t *testing.T) {
 		},
 		"SkippedAndWeak": {
 			reason: "both are said",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				additional(in, "former/gone")
 				in.Secrets["webhook"].Data["secretKey"] = []byte("weak")
 			},
@@ -220,7 +220,7 @@ func TestAdditionalKeys(t *testing.T) {
 		},
 		"PrimaryMissing": {
 			reason: "the first key is the one that the user counts on",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				additional(in, "former/secretKey")
 				delete(in.Secrets["webhook"].Data, "secretKey")
 			},
@@ -228,21 +228,21 @@ func TestAdditionalKeys(t *testing.T) {
 		},
 		"PrimaryBlank": {
 			reason: "the first key is the one that the user counts on",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				additional(in, "former/secretKey")
 				in.Secrets["webhook"].Data["secretKey"] = []byte("\n")
 			},
 			ready: "False/SecretKeyEmpty", resolved: "False/SecretKeyEmpty", messages: []string{"anybody could sign"},
 		},
 		"PrimaryAndAdditionalMissing": {
-			reason: "what keeps the trigger from working is the reason", change: func(in *Inputs) { additional(in, "former/gone"); delete(in.Secrets, "webhook") },
+			reason: "what keeps the trigger from working is the reason", change: func(in *Snapshot) { additional(in, "former/gone"); delete(in.Secrets, "webhook") },
 			ready: "False/SecretNotFound", resolved: "False/SecretNotFound", messages: []string{`no Secret "webhook"`},
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := testInputs()
+			in := testSnapshot()
 			in.Secrets["webhook"].Data["next"] = []byte("the-next-key-of-more-than-16-bytes")
 			tc.change(&in)
 			got := Resolve(in)
@@ -277,7 +277,7 @@ func TestAdditionalKeys(t *testing.T) {
 }
 
 // checkAccepts signs a body with a key, as the default scheme has it.
-func checkAccepts(t *testing.T, in Inputs, r *route.Route, name, key string, want bool) {
+func checkAccepts(t *testing.T, in Snapshot, r *route.Route, name, key string, want bool) {
 	t.Helper()
 	if in.Trigger.Spec.Algorithm == "" {
 		return
@@ -297,7 +297,7 @@ func checkAccepts(t *testing.T, in Inputs, r *route.Route, name, key string, wan
 // TestTokenRemark says of a token what it is.
 func TestTokenRemark(t *testing.T) {
 	t.Parallel()
-	in := testInputs()
+	in := testSnapshot()
 	in.Trigger.Spec = ofProvider("GitLabToken", sluicev1alpha1.Deduplication{})
 	got := Resolve(in)
 	checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
@@ -312,7 +312,7 @@ func TestTokenRemark(t *testing.T) {
 // written.
 func TestLongestMessages(t *testing.T) {
 	t.Parallel()
-	in := testInputs()
+	in := testSnapshot()
 	long := strings.Repeat("a", 253)
 	in.Trigger.Namespace = env.Namespace(t)
 	in.Trigger.UID, in.Trigger.Generation = "", 0

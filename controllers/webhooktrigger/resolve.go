@@ -23,8 +23,8 @@ import (
 // maxMessage is the length of the longest message that a condition can have.
 const maxMessage = 32 << 10
 
-// Inputs are all that a trigger's state follows from. The objects are not changed.
-type Inputs struct {
+// A Snapshot is everything that a trigger's state follows from, as read at one time. Its objects are not changed.
+type Snapshot struct {
 	// Trigger is the trigger itself.
 	Trigger *sluicev1alpha1.WebhookTrigger
 	// Flow is the one that spec.flowRef names; nil if there is none.
@@ -37,7 +37,7 @@ type Inputs struct {
 	ExternalURL string
 }
 
-func (in Inputs) revision() string {
+func (in Snapshot) revision() string {
 	var flow *metav1.ObjectMeta
 	if in.Flow != nil {
 		flow = &in.Flow.ObjectMeta
@@ -50,7 +50,7 @@ func (in Inputs) revision() string {
 	})
 }
 
-// Resolution is what follows from Inputs.
+// A Resolution is what follows from a Snapshot.
 type Resolution struct {
 	// Route is what to serve. Its Verifier is nil exactly when Ready is not True.
 	Route *route.Route
@@ -72,9 +72,9 @@ func problemOf(err error) *problem {
 	return &problem{sluicev1alpha1.ReasonInvalidSpec, "The trigger cannot be translated."} // there is no such error
 }
 
-// Resolve works out what to serve for a trigger and what to report of it. It is pure: equal inputs give equal
+// Resolve works out what to serve for a trigger and what to report of it. It is pure: equal snapshots give equal
 // conditions, and routes that accept the same requests.
-func Resolve(in Inputs) Resolution {
+func Resolve(in Snapshot) Resolution {
 	trigger := in.Trigger
 	translated, err := translation.Translate(trigger, in.ExternalURL)
 	scheme, r := translated.Scheme, translated.Route
@@ -141,12 +141,12 @@ func Resolve(in Inputs) Resolution {
 	}
 }
 
-// checkRefs finds the keys, what is wrong with the objects that the spec refers to, an additional key that is passed
-// over, and remarks on the keys. Several things that are wrong are all in the message, under the reason of the first. scheme is nil if
-// the spec is not accepted: there are no keys then, as what the Secrets hold is not looked at. Whoever may write triggers sees
-// what is said here, and need not have the right to read Secrets; what a scheme may say of them is bounded by the checks
-// that it has passed.
-func checkRefs(in Inputs, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
+// checkRefs returns the keys, what is wrong with the objects that the spec refers to, which additional keys are
+// skipped and why, and remarks on the keys. If several things are wrong, all are in the message, under the reason of
+// the first. scheme is nil if the spec is not accepted: there are no keys then, and the content of Secrets is not
+// evaluated. The messages are for whoever may write triggers, who may lack the permission to read Secrets; the checks
+// of the scheme bound what it can reveal of them.
+func checkRefs(in Snapshot, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
 	var found, passed []problem
 	if in.Flow == nil {
 		found = append(found, problem{sluicev1alpha1.ReasonFlowNotFound,
@@ -185,7 +185,7 @@ func merge(found []problem) *problem {
 }
 
 // checkKey finds the key of a reference, see translation.Key.
-func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme *signature.Scheme) (key []byte, p *problem, remarks []string) {
+func checkKey(in Snapshot, ref sluicev1alpha1.SecretKeyReference, scheme *signature.Scheme) (key []byte, p *problem, remarks []string) {
 	secret := in.Secrets[ref.Name]
 	if secret == nil {
 		message := fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)
@@ -215,7 +215,7 @@ func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
 }
 
 // checkState finds out whether someone has switched the trigger or its Flow off.
-func checkState(in Inputs) *problem {
+func checkState(in Snapshot) *problem {
 	if in.Trigger.Spec.State == sluicev1alpha1.TriggerSuspended {
 		return &problem{sluicev1alpha1.ReasonSuspended, "spec.state is Suspended: requests get 503 until it is Active."}
 	}

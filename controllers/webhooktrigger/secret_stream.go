@@ -112,7 +112,7 @@ func (w *warmer) stream(ctx context.Context, namespace string, selector fields.S
 	defer stalled.Stop()
 	secrets, err := w.live.Watch(ctx, &corev1.SecretList{}, &client.ListOptions{
 		Namespace:     namespace,
-		LabelSelector: w.gatherer.SecretSelector,
+		LabelSelector: w.loader.SecretSelector,
 		FieldSelector: selector,
 		Raw: &metav1.ListOptions{
 			SendInitialEvents:    new(true),
@@ -169,5 +169,5 @@ func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Sec
 	}
 	read := func(context.Context, string, string) (*corev1.Secret, error) { return secret, nil } //nolint:unparam // what is read may fail elsewhere
 	// What cannot be read now is tried again with the triggers that are left alone.
-	_ = w.resolve(s, func() (Inputs, error) { return w.gatherer.gather(ctx, s.trigger, read) })
+	_ = w.resolve(s, func() (Snapshot, error) { return w.loader.loadWith(ctx, s.trigger, read) })
 }

@@ -37,7 +37,7 @@ const (
 // StatusReconciler writes the status of triggers, and an Event when one becomes ready or stops being so.
 type StatusReconciler struct {
 	client      client.Client
-	gatherer    Gatherer
+	loader      ReferenceLoader
 	recorder    events.EventRecorder
 	externalURL string
 	usage       *KeyUsage
@@ -56,7 +56,7 @@ func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usa
 	}
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
-		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
+		loader:      ReferenceLoader{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
 		recorder:    mgr.GetEventRecorder("sluice-controller"),
 		externalURL: externalURL,
 		usage:       usage,
@@ -79,7 +79,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		r.usage.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	in, err := r.gatherer.Gather(ctx, trigger)
+	in, err := r.loader.Load(ctx, trigger)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

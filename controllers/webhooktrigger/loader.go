@@ -20,13 +20,13 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// Gatherer reads the Inputs of triggers.
-type Gatherer struct {
+// A ReferenceLoader reads the objects that triggers refer to.
+type ReferenceLoader struct {
 	// Cached reads Flows, from a cache.
 	Cached client.Reader
 	// Live reads Secrets, from the API server: no cache holds their data.
 	Live client.Reader
-	// SecretSelector is which labels a Secret must have; others do not exist as far as Sluice is concerned.
+	// SecretSelector is which labels a Secret must have; others count as missing.
 	SecretSelector labels.Selector
 	// ExternalURL is what senders put before a trigger's path; empty if it is not known.
 	ExternalURL string
@@ -37,19 +37,19 @@ type Gatherer struct {
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=get,roleName=sluice-ingest
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=get,roleName=sluice-controller
 
-// Gather reads what the trigger refers to. That something does not exist is no error; that the API server cannot say
+// Load reads what the trigger refers to. That something does not exist is no error; that the API server cannot say
 // whether it does, is.
-func (g Gatherer) Gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {
-	return g.gather(ctx, trigger, g.secret)
+func (l ReferenceLoader) Load(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Snapshot, error) {
+	return l.loadWith(ctx, trigger, l.secret)
 }
 
-// gather is Gather with another way to read a Secret.
-func (g Gatherer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, read func(ctx context.Context, namespace, name string) (*corev1.Secret, error)) (Inputs, error) {
-	in := Inputs{Trigger: trigger, SecretSelector: g.SecretSelector.String(), ExternalURL: g.ExternalURL}
+// loadWith is Load with another way to read a Secret.
+func (l ReferenceLoader) loadWith(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger, read func(ctx context.Context, namespace, name string) (*corev1.Secret, error)) (Snapshot, error) {
+	in := Snapshot{Trigger: trigger, SecretSelector: l.SecretSelector.String(), ExternalURL: l.ExternalURL}
 	flow := &sluicev1alpha1.Flow{}
-	found, err := get(ctx, g.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow)
+	found, err := get(ctx, l.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow)
 	if err != nil {
-		return Inputs{}, fmt.Errorf("read Flow %q: %w", trigger.Spec.FlowRef.Name, err)
+		return Snapshot{}, fmt.Errorf("read Flow %q: %w", trigger.Spec.FlowRef.Name, err)
 	}
 	if found {
 		in.Flow = flow
@@ -58,7 +58,7 @@ func (g Gatherer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 	for _, name := range translation.SecretNames(trigger) {
 		secret, err := read(ctx, trigger.Namespace, name)
 		if err != nil {
-			return Inputs{}, fmt.Errorf("read Secret %q: %w", name, err)
+			return Snapshot{}, fmt.Errorf("read Secret %q: %w", name, err)
 		}
 		if secret != nil {
 			in.Secrets[name] = secret
@@ -67,27 +67,27 @@ func (g Gatherer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTri
 	return in, nil
 }
 
-// secret reads a Secret; it is nil if there is none. Where labels are asked for it is a list of at most one, because only
-// a list lets the API server look at them: what does not have them is never sent.
-func (g Gatherer) secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	if g.SecretSelector == nil || g.SecretSelector.Empty() {
+// secret reads a Secret; it is nil if there is none. With a selector it lists at most one, because only for a list does
+// the API server compare labels: a Secret without them is never sent.
+func (l ReferenceLoader) secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	if l.SecretSelector == nil || l.SecretSelector.Empty() {
 		secret := &corev1.Secret{}
-		if found, err := get(ctx, g.Live, namespace, name, secret); err != nil || !found {
+		if found, err := get(ctx, l.Live, namespace, name, secret); err != nil || !found {
 			return nil, err
 		}
 		return secret, nil
 	}
 	var secrets corev1.SecretList
-	err := g.Live.List(ctx, &secrets, client.InNamespace(namespace),
-		client.MatchingFields{metav1.ObjectNameField: name}, client.MatchingLabelsSelector{Selector: g.SecretSelector})
+	err := l.Live.List(ctx, &secrets, client.InNamespace(namespace),
+		client.MatchingFields{metav1.ObjectNameField: name}, client.MatchingLabelsSelector{Selector: l.SecretSelector})
 	if err != nil || len(secrets.Items) == 0 {
 		return nil, err
 	}
 	return &secrets.Items[0], nil
 }
 
-// get reads an object and says whether it exists. A name that none can have, which another version of the
-// CustomResourceDefinition may have let through, is refused by the client: it would be an error for good.
+// get reads an object and returns whether it exists. A name that no object can have, which another version of the
+// CustomResourceDefinition may have allowed, counts as missing: the client would fail with it again and again.
 func get(ctx context.Context, reader client.Reader, namespace, name string, object client.Object) (bool, error) {
 	if name == "" || len(content.IsPathSegmentName(name)) > 0 {
 		return false, nil
