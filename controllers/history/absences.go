@@ -18,8 +18,8 @@ const (
 	// restored kind by kind, by hand: all of that is over within an hour, unless something is wrong that takes somebody
 	// longer to see, and no grace would do for that.
 	absenceGrace = time.Hour
-	// mostAbsent is how many Flows of one namespace that are not there are told apart.
-	mostAbsent = 1000
+	// maxAbsent is how many Flows of one namespace that are not there are told apart.
+	maxAbsent = 1000
 )
 
 // absences is what is remembered of Flows from sweep to sweep: which ones there are that have runs, and since when those are
@@ -71,7 +71,7 @@ func (a *absences) lose(flow types.NamespacedName, now time.Time) {
 		m = &missing{flows: map[string]time.Time{}}
 		a.missing[flow.Namespace] = m
 	}
-	if len(m.flows) >= mostAbsent {
+	if len(m.flows) >= maxAbsent {
 		m.all = now
 		clear(m.flows)
 	}

@@ -133,10 +133,10 @@ func TestFlowWasThereForAMoment(t *testing.T) {
 	c := newCollector(t, at(now), func(o *Options) { o.Flows = nowhere{} })
 	c.absences.swept("", now.Add(-10*absenceGrace), func(types.NamespacedName) bool { return false })
 	for age, want := range map[time.Duration]int{0: 0, absenceGrace - time.Second: 0, absenceGrace: 1} {
-		s := &sweep{Collector: c, histories: map[types.NamespacedName]limits{}, newest: map[group]*newest{}, seen: map[state]int{}}
+		s := &sweep{Collector: c, histories: map[types.NamespacedName]limits{}, newest: map[group]*keepNewest{}, seen: map[state]int{}}
 		for i := range defaultLimits.successful + 1 {
 			r := &run{namespace: "shop", name: fmt.Sprintf("run-%d", i), flow: flowName, state: succeeded, created: now.Add(-age), finished: now}
-			if err := s.look(t.Context(), r); err != nil {
+			if err := s.evaluate(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -165,18 +165,18 @@ func TestAbsencesAreBounded(t *testing.T) {
 	elsewhere := types.NamespacedName{Namespace: "billing", Name: flowName}
 	a.swept("", now, all)
 	now = now.Add(2 * absenceGrace)
-	for i := range 10*mostAbsent + 1 {
+	for i := range 10*maxAbsent + 1 {
 		a.seen(name(i))
 		a.recent(name(i), now)
 		a.recent(types.NamespacedName{Namespace: "shop", Name: strings.Repeat("x", i%250) + "-invented"}, now)
 	}
-	if n := len(a.missing["shop"].flows); n > mostAbsent || len(a.missing) != 1 || len(a.present) != 0 {
+	if n := len(a.missing["shop"].flows); n > maxAbsent || len(a.missing) != 1 || len(a.present) != 0 {
 		t.Errorf("%d Flows that are missing are remembered, in %d namespaces, and %d that are there", n, len(a.missing), len(a.present))
 	}
 	check := func(when string, want bool) {
 		t.Helper()
 		a.swept("", now, all)
-		got := map[string]bool{"first": a.recent(name(0), now), "last": a.recent(name(10*mostAbsent), now), "elsewhere": a.recent(elsewhere, now)}
+		got := map[string]bool{"first": a.recent(name(0), now), "last": a.recent(name(10*maxAbsent), now), "elsewhere": a.recent(elsewhere, now)}
 		if diff := cmp.Diff(map[string]bool{"first": want, "last": want, "elsewhere": false}, got); diff != "" {
 			t.Errorf("%s, which ones were there a while ago (-want +got):\n%s", when, diff)
 		}

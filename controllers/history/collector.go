@@ -27,32 +27,31 @@ import (
 const (
 	// defaultPageSize is that of kubectl and of client-go's reflectors.
 	defaultPageSize = 500
-	// listTimeout and writeTimeout bound what one request may take, so that a webhook that hangs holds nothing up for good.
+	// listTimeout and writeTimeout bound one request, so that an admission webhook that hangs cannot stop a sweep.
 	listTimeout  = time.Minute
 	writeTimeout = 15 * time.Second
 )
 
-// The period of sweeps, from the beginning of one to that of the next: as many times what the API server takes to list all
-// runs, so that listing is a small part of what it does, between two limits. A sweep that takes longer, because there is
-// much to delete, is followed by the next after shortPause.
+// The period of sweeps, from start to start, is listingShare times what the API server takes to list all runs, so
+// that listing stays a small part of its load, between minPeriod and maxPeriod. A sweep that takes longer than its
+// period, because there is much to delete, is followed by the next after minPause.
 const (
 	listingShare = 10
-	shortPeriod  = 5 * time.Second
-	longPeriod   = time.Minute
-	shortPause   = time.Second
+	minPeriod    = 5 * time.Second
+	maxPeriod    = time.Minute
+	minPause     = time.Second
 )
 
 // Options say what a Collector works with.
 type Options struct {
 	// Config is for the API server.
 	Config *rest.Config
-	// Flows reads Flows, once for each sweep and Flow that has runs. It should be a cache.
+	// Flows reads Flows, once for each sweep and Flow that has runs. It should read from a cache.
 	Flows client.Reader
 	// Namespaces are those to sweep; none means all.
 	Namespaces []string
-	// Observe is told of each run at each sweep, before anything is done to it: the trigger and the key that it names, if any,
-	// and when it was made. May be nil.
-	Observe func(namespace, trigger, key string, created time.Time)
+	// KeyObserver is told of each run at each sweep; nil for nobody.
+	KeyObserver KeyObserver
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
@@ -63,6 +62,18 @@ type Options struct {
 	Now func() time.Time
 }
 
+// A KeyObserver wants to know which keys runs were signed with. Its method must not block.
+type KeyObserver interface {
+	// ObserveKey is called with each run at each sweep, before anything is done to the run: with the trigger and
+	// the key that it names, empty for none, and its creation. So it is called with the same runs again and again.
+	ObserveKey(namespace, trigger, key string, created time.Time)
+}
+
+type noObserver struct{}
+
+// ObserveKey implements KeyObserver.
+func (noObserver) ObserveKey(string, string, string, time.Time) {}
+
 // +kubebuilder:rbac:groups=sluice.dev,resources=flowruns,verbs=list;delete;patch,roleName=sluice-controller
 
 // A Collector deletes the FlowRuns that are due, and drops payloads.
@@ -70,7 +81,7 @@ type Collector struct {
 	flows      client.Reader
 	namespaces []string
 	pager      *pager
-	observe    func(namespace, trigger, key string, created time.Time)
+	observer   KeyObserver
 	absences   *absences
 	writer     *writer
 	metrics    *metrics
@@ -78,8 +89,8 @@ type Collector struct {
 	log        logr.Logger
 }
 
-// NewCollector returns a Collector. Whatever the configuration says, requests are not throttled on this side, and answers
-// are not compressed: the leader is near the API server, which has better things to do.
+// NewCollector returns a Collector. Whatever the configuration says, there is no client-side throttling, and answers
+// are not compressed: the leader is near the API server, whose processor time is worth more than bandwidth.
 func NewCollector(o Options) (*Collector, error) {
 	config := rest.CopyConfig(o.Config)
 	config.QPS = -1
@@ -104,15 +115,15 @@ func NewCollector(o Options) (*Collector, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	if c.observe = o.Observe; c.observe == nil {
-		c.observe = func(string, string, string, time.Time) {}
+	if c.observer = o.KeyObserver; c.observer == nil {
+		c.observer = noObserver{}
 	}
 	size := o.PageSize
 	if size == 0 {
 		size = defaultPageSize
 	}
 	c.pager = &pager{client: restClient, size: size, now: c.now}
-	c.writer = &writer{client: restClient, metrics: m, now: c.now, log: o.Log, inFlight: leastInFlight, aside: map[string]*trouble{}}
+	c.writer = &writer{client: restClient, metrics: m, now: c.now, log: o.Log, inFlight: minInFlight, backoffs: map[string]*namespaceBackoff{}}
 	return c, nil
 }
 
@@ -128,18 +139,18 @@ func (c *Collector) Start(ctx context.Context) error {
 			c.log.Error(err, "Cannot sweep FlowRuns; trying again later")
 		}
 		took, period := time.Since(began), period(listing, err)
-		c.writer.pace(took, period)
+		c.writer.adjustConcurrency(took, period)
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(period-took, shortPause)):
+		case <-time.After(max(period-took, minPause)):
 		}
 	}
 	return nil
 }
 
-var errPanic = errors.New("panic") // what it says can hold anything
+var errPanic = errors.New("panic") // without its value, which can hold a payload
 
-// attempt is Sweep, but for a panic: that would end the process, and come back at every start.
+// attempt is Sweep, and recovers from panics: one would end the process, at every start again.
 func (c *Collector) attempt(ctx context.Context) (listing time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -153,20 +164,20 @@ func (c *Collector) attempt(ctx context.Context) (listing time.Duration, err err
 // period returns the period after a sweep for which the API server took so long to list all runs.
 func period(listing time.Duration, err error) time.Duration {
 	if err != nil {
-		return longPeriod
+		return maxPeriod
 	}
-	return min(max(listingShare*listing, shortPeriod), longPeriod)
+	return min(max(listingShare*listing, minPeriod), maxPeriod)
 }
 
-// Sweep looks at every run once, deletes those that are due and drops payloads. It returns how long the API server took for
-// the listing. If a namespace cannot be listed, the others are swept all the same.
+// Sweep evaluates every run once, deletes those that are due and drops payloads. It returns how long listing took. If a
+// namespace cannot be listed, the others are swept all the same.
 func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error) {
 	began := time.Now()
 	s := &sweep{
 		Collector: c,
 		histories: map[types.NamespacedName]limits{},
 		seen:      map[state]int{},
-		paced:     began,
+		pacedAt:   began,
 	}
 	var errs []error
 	for _, namespace := range c.namespaces {
@@ -177,10 +188,10 @@ func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error
 		errs = append(errs, err)
 	}
 	err = errors.Join(errs...)
-	if ctx.Err() != nil { // not an error of anybody
+	if ctx.Err() != nil { // stopped, which is no failure
 		return s.listing, ctx.Err()
 	}
-	c.writer.forget()
+	c.writer.expireBackoffs()
 	if err == nil {
 		c.metrics.swept(time.Since(began), s.seen)
 	}
@@ -192,33 +203,33 @@ func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error
 	return s.listing, err
 }
 
-// A group is a set of runs of which the newest are kept. Runs whose Flow is gone are one group in each namespace, under no
-// name, so that there are no more groups than Flows and namespaces.
+// A group is a set of runs of which the newest are kept. All runs of a namespace whose Flow is gone are one group,
+// without a name, so that the number of groups is bounded by that of Flows and namespaces.
 type group struct {
 	namespace, flow string
 	state           state
 }
 
-// A sweep is what is remembered from the beginning of a sweep to its end.
+// A sweep is the state of one sweep.
 type sweep struct {
 	*Collector
-	histories map[types.NamespacedName]limits // of the Flows that there are
-	newest    map[group]*newest               // of the present namespace, or of all
+	histories map[types.NamespacedName]limits // of the Flows that exist
+	newest    map[group]*keepNewest           // of the present namespace, or of all
 	seen      map[state]int
-	tasks     []task // what is to be done after this page
+	tasks     []task // to do after this page
 	listing   time.Duration
-	paced     time.Time // when the pace of writes was looked at the last time
+	pacedAt   time.Time // when adjustPace last found the sweep late
 
 	deleted, dropped int
 }
 
 // namespace sweeps one namespace, or all if it is empty.
 func (s *sweep) namespace(ctx context.Context, namespace string) error {
-	s.newest, s.tasks = map[group]*newest{}, nil
+	s.newest, s.tasks = map[group]*keepNewest{}, nil
 	for token, expired := "", false; ; {
 		next, err := s.page(ctx, namespace, token)
 		switch again, ok := continuation(err); {
-		case ok && !expired: // etcd no longer has the state that the first page was of; the rest is of a later one
+		case ok && !expired: // etcd has compacted the revision of the first page; the rest is of a later one
 			next, expired = again, true
 		case err != nil:
 			s.metrics.failed(opList)
@@ -231,23 +242,22 @@ func (s *sweep) namespace(ctx context.Context, namespace string) error {
 		}
 		token = next
 	}
-	// The runs that are left in the groups stay, but perhaps without their payloads. Before now it was not known whether they
-	// stay.
+	// Only now is it known which runs stay. Their payloads may be due.
 	for _, n := range s.newest {
 		for _, r := range n.runs {
 			if err := s.dropPayload(ctx, r); err != nil {
 				return err
 			}
 			if len(s.tasks) >= s.pager.size {
-				s.act(ctx)
+				s.flush(ctx)
 			}
 		}
 	}
-	s.act(ctx)
+	s.flush(ctx)
 	return ctx.Err()
 }
 
-// continuation returns the token by which an expired list goes on, from the state of now.
+// continuation returns the token by which an expired list goes on, inconsistently: with the present state.
 func continuation(err error) (token string, ok bool) {
 	if !apierrors.IsResourceExpired(err) {
 		return "", false
@@ -260,15 +270,15 @@ func continuation(err error) (token string, ok bool) {
 	return token, token != ""
 }
 
-// page looks at the runs of a page, and does what follows from it.
+// page lists and evaluates a page of runs, and does what is due.
 func (s *sweep) page(ctx context.Context, namespace, token string) (next string, err error) {
 	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	began := time.Now()
 	var runs []*run
 	next, err = s.pager.read(listCtx, namespace, token, func(r *run) {
-		s.observe(r.namespace, r.trigger, r.signedBy, r.created)
-		r.trigger, r.signedBy = "", "" // some runs are kept until the end of the sweep
+		s.observer.ObserveKey(r.namespace, r.trigger, r.signedBy, r.created)
+		r.trigger, r.signedBy = "", "" // saves memory: some runs are kept until the end of the sweep
 		runs = append(runs, r)
 	})
 	s.listing += time.Since(began)
@@ -276,29 +286,29 @@ func (s *sweep) page(ctx context.Context, namespace, token string) (next string,
 		return "", err
 	}
 	for _, r := range runs {
-		if err := s.look(ctx, r); err != nil {
+		if err := s.evaluate(ctx, r); err != nil {
 			return "", err
 		}
 	}
-	s.act(ctx)
+	s.flush(ctx)
 	return next, ctx.Err()
 }
 
-// look decides on a run.
-func (s *sweep) look(ctx context.Context, r *run) error {
+// evaluate adds a task if one is due for the run, or for another of its group that is displaced by it.
+func (s *sweep) evaluate(ctx context.Context, r *run) error {
 	s.seen[r.state]++
 	if r.state == deleting {
 		return nil
 	}
-	l, flow, err := s.limits(ctx, r) // of an active run too: that there is its Flow is worth to know when both are over
+	l, flow, err := s.limits(ctx, r) // of an active run too: absences has to know of its Flow
 	if err != nil {
 		return err
 	}
 	if r.state == active || l.unknown {
 		return nil
 	}
-	if why := l.expired(r, s.now()); why != "" {
-		s.remove(r, why)
+	if reason := l.expired(r, s.now()); reason != "" {
+		s.remove(r, reason)
 		return nil
 	}
 	if r.state == received {
@@ -307,7 +317,7 @@ func (s *sweep) look(ctx context.Context, r *run) error {
 	limit, surplus := l.kept(r)
 	g := group{r.namespace, flow, r.state}
 	if s.newest[g] == nil {
-		s.newest[g] = &newest{limit: limit}
+		s.newest[g] = &keepNewest{limit: limit}
 	}
 	switch displaced := s.newest[g].offer(r); {
 	case displaced == nil:
@@ -320,9 +330,9 @@ func (s *sweep) look(ctx context.Context, r *run) error {
 	}
 }
 
-// limits returns the limits that hold for a run, and the name of its Flow; no name if the Flow is gone. Which ones hold is not
-// known of a Flow that may be on its way back: one that was there a while ago, or that no sweep has seen because it was there
-// after its run was made and before the next sweep.
+// limits returns the limits that apply to a run, and the name of its Flow; no name if the Flow is gone. They are unknown
+// if the Flow may come back: if it existed within the grace, or the run is so young that the Flow may have come and gone
+// between two sweeps.
 func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err error) {
 	key := types.NamespacedName{Namespace: r.namespace, Name: r.flow}
 	if l, ok := s.histories[key]; ok {
@@ -340,18 +350,18 @@ func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err 
 	}
 	s.absences.seen(key)
 	l = limitsOf(object.Spec.History)
-	l.unknown = l.unknown || tolerant.Spec(&object)
+	l.unknown = l.unknown || tolerant.HasUndecodableSpec(&object)
 	s.histories[key] = l
 	return l, r.flow, nil
 }
 
-// met says whether the sweep has met runs of a Flow that there is.
+// met returns whether the sweep has met runs of a Flow that exists.
 func (s *sweep) met(flow types.NamespacedName) bool {
 	_, ok := s.histories[flow]
 	return ok
 }
 
-func (s *sweep) remove(r *run, why reason) { s.tasks = append(s.tasks, task{r, why}) }
+func (s *sweep) remove(r *run, reason reason) { s.tasks = append(s.tasks, task{r, reason}) }
 
 func (s *sweep) dropPayload(ctx context.Context, r *run) error {
 	l, _, err := s.limits(ctx, r)
@@ -361,24 +371,24 @@ func (s *sweep) dropPayload(ctx context.Context, r *run) error {
 	return err
 }
 
-// act does what has been decided on.
-func (s *sweep) act(ctx context.Context) {
+// flush does the tasks.
+func (s *sweep) flush(ctx context.Context) {
 	deleted, dropped := s.writer.do(ctx, s.tasks)
 	s.deleted, s.dropped = s.deleted+deleted, s.dropped+dropped
 	clear(s.tasks)
 	s.tasks = s.tasks[:0]
-	s.hurry(time.Now())
+	s.adjustPace(time.Now())
 }
 
-// hurry has a sweep that is late already not go on as slowly to its end: there is more to delete than was thought. One that is late
-// because the API server has asked to wait does not ask for more at a time.
-func (s *sweep) hurry(now time.Time) {
-	took, period := now.Sub(s.paced), period(s.listing, nil)
+// adjustPace raises the number of writes in flight during a sweep that has exceeded its period: there is more to delete
+// than it can keep up with. Not so if it is late because writes were paused: the API server has asked for less load.
+func (s *sweep) adjustPace(now time.Time) {
+	took, period := now.Sub(s.pacedAt), period(s.listing, nil)
 	if took <= period {
 		return
 	}
-	if !s.writer.waitedSince(s.paced) {
-		s.writer.pace(took, period)
+	if !s.writer.pausedSince(s.pacedAt) {
+		s.writer.adjustConcurrency(took, period)
 	}
-	s.paced = now
+	s.pacedAt = now
 }

@@ -395,6 +395,14 @@ func TestFlowChanges(t *testing.T) {
 	checkLeft(t, "30 seconds", namespace)
 }
 
+// observerFunc is a KeyObserver.
+type observerFunc func(namespace, trigger, key string, created time.Time)
+
+// ObserveKey implements KeyObserver.
+func (f observerFunc) ObserveKey(namespace, trigger, key string, created time.Time) {
+	f(namespace, trigger, key, created)
+}
+
 // TestObserve shows that whoever wants to know of all runs is told of each at each sweep, and the last time before it is deleted.
 func TestObserve(t *testing.T) {
 	t.Parallel()
@@ -405,12 +413,12 @@ func TestObserve(t *testing.T) {
 	began := create(t, namespace, given{"a", succeeded, 0, nil}, given{"b", active, 0, nil}, given{"c", received, 0, byHand}, given{"d", deleting, 0, nil})
 	var observed []use
 	c := newCollector(t, in(namespace), at(began.Add(365*day)), func(o *Options) {
-		o.Observe = func(in, trigger, key string, created time.Time) {
+		o.KeyObserver = observerFunc(func(in, trigger, key string, created time.Time) {
 			if in != namespace || created.Before(began) || created.After(began.Add(time.Minute)) {
 				t.Errorf("a run in %s, made at %s", in, created)
 			}
 			observed = append(observed, use{in, trigger, key})
-		}
+		})
 	})
 	const key = "orders-webhook/secretKey"
 	sweepOnce(t, c)
@@ -704,7 +712,7 @@ func TestRefusingNamespace(t *testing.T) {
 		t.Errorf("%d runs are left where deletes are refused", n)
 	}
 	// Those under way when it is left alone may come on top.
-	if n := attempts.Load(); n < maxFailures || n >= maxFailures+leastInFlight {
+	if n := attempts.Load(); n < maxFailures || n >= maxFailures+minInFlight {
 		t.Errorf("there were %d attempts", n)
 	}
 	if n := value(t, registry, "sluice_history_errors_total", opDelete); n != float64(attempts.Load()) {
@@ -726,18 +734,18 @@ func TestRefusingNamespace(t *testing.T) {
 		t.Errorf("there were %d attempts while the namespace is left alone", n)
 	}
 	for i := 1; i <= 3; i++ { // twice as long each time
-		now = now.Add(shortAside << (i - 1))
+		now = now.Add(minBackoff << (i - 1))
 		before = attempts.Load()
 		sweepOnce(t, c)
-		if n := attempts.Load() - before; n < 1 || n > leastInFlight {
+		if n := attempts.Load() - before; n < 1 || n > minInFlight {
 			t.Errorf("there were %d attempts after pause %d", n, i)
 		}
-		before, now = attempts.Load(), now.Add(shortAside<<i-time.Second)
+		before, now = attempts.Load(), now.Add(minBackoff<<i-time.Second)
 		sweepOnce(t, c)
 		if n := attempts.Load() - before; n != 0 {
 			t.Errorf("there were %d attempts a second before pause %d is over", n, i+1)
 		}
-		now = now.Add(time.Second - shortAside<<i)
+		now = now.Add(time.Second - minBackoff<<i)
 	}
 
 	for _, object := range []client.Object{
@@ -749,7 +757,7 @@ func TestRefusingNamespace(t *testing.T) {
 		}
 	}
 	testenv.Eventually(t, time.Minute, func() error {
-		now = now.Add(longAside)
+		now = now.Add(maxBackoff)
 		sweepOnce(t, c)
 		if names := left(t, refusing); len(names) > 0 {
 			return fmt.Errorf("%d runs are left", len(names))
@@ -758,8 +766,8 @@ func TestRefusingNamespace(t *testing.T) {
 	})
 	c.writer.mu.Lock()
 	defer c.writer.mu.Unlock()
-	if len(c.writer.aside) != 0 {
-		t.Errorf("what is over is remembered: %v", c.writer.aside)
+	if len(c.writer.backoffs) != 0 {
+		t.Errorf("what is over is remembered: %v", c.writer.backoffs)
 	}
 }
 
@@ -856,7 +864,7 @@ func TestThrottled(t *testing.T) {
 				}
 				c.writer.mu.Lock()
 				defer c.writer.mu.Unlock()
-				held = held || time.Now().Before(c.writer.until)
+				held = held || time.Now().Before(c.writer.pausedUntil)
 				return nil
 			}))
 			c.writer.inFlight = 1
@@ -865,7 +873,7 @@ func TestThrottled(t *testing.T) {
 			if held {
 				t.Errorf("%s: a request was sent before the API server can have recovered", tc.reason)
 			}
-			if c.writer.until.IsZero() {
+			if c.writer.pausedUntil.IsZero() {
 				t.Errorf("%s: nothing waited", tc.reason)
 			}
 			sweepOnce(t, c)
@@ -1016,13 +1024,13 @@ func TestMemory(t *testing.T) {
 	now := time.Now()
 	s := &sweep{
 		Collector: newCollector(t, at(now), func(o *Options) { o.Flows = flows }),
-		histories: map[types.NamespacedName]limits{}, newest: map[group]*newest{}, seen: map[state]int{},
+		histories: map[types.NamespacedName]limits{}, newest: map[group]*keepNewest{}, seen: map[state]int{},
 	}
 	offer := func(flow string, state state, count int) {
 		t.Helper()
 		for i := range count {
 			r := &run{namespace: namespace, name: fmt.Sprintf("run-%d", i), flow: flow, state: state, created: now.Add(-absenceGrace), finished: now.Add(time.Duration(i%997) * time.Microsecond)}
-			if err := s.look(ctx, r); err != nil {
+			if err := s.evaluate(ctx, r); err != nil {
 				t.Fatal(err)
 			}
 			if len(s.tasks) > 500 {

@@ -39,7 +39,7 @@ type run struct {
 	retainUntil     time.Time // zero unless it is the memory of a delivery
 	payload         bool      // whether it still has one
 
-	trigger, signedBy string // for Options.Observe
+	trigger, signedBy string // for the KeyObserver
 }
 
 // A reason is why a run is deleted.

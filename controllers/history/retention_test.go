@@ -223,7 +223,7 @@ func TestNewest(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same cases each time
 	for range 200 {
 		limit, count := random.IntN(6), random.IntN(20)
-		n := newest{limit: limit}
+		n := keepNewest{limit: limit}
 		var all, displaced []*run
 		for i := range count {
 			// Few different times, so that there are equal ones.

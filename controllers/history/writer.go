@@ -6,19 +6,16 @@ SPDX-License-Identifier: Apache-2.0
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -28,25 +25,26 @@ import (
 )
 
 const (
-	// leastInFlight is how many writes are under way at a time as long as that is enough, and mostInFlight how many it can become.
-	leastInFlight = 4
-	mostInFlight  = 32
+	// minInFlight and maxInFlight bound how many writes are in flight at a time.
+	minInFlight = 4
+	maxInFlight = 32
 
-	// maxFailures is how many writes in a row may fail in a namespace before it is left alone, for shortAside at first, and
-	// for longAside at last.
+	// maxFailures is how many writes in a row may fail in a namespace before nothing is written there for minBackoff;
+	// the time doubles up to maxBackoff.
 	maxFailures = 3
-	shortAside  = 5 * time.Second
-	longAside   = 10 * time.Minute
+	minBackoff  = 5 * time.Second
+	maxBackoff  = 10 * time.Minute
 
-	// usualDelay is how long all writes wait after the API server was in trouble; longestDelay is the most that it may ask for.
-	usualDelay   = time.Second
-	longestDelay = 30 * time.Second
+	// defaultDelay is how long all writes pause when the API server does not work and does not say for how long;
+	// maxDelay bounds what it can ask for.
+	defaultDelay = time.Second
+	maxDelay     = 30 * time.Second
 )
 
-// A task is what is to be done to a run: it is deleted for a reason, or without one its payload is dropped.
+// A task is one write: the run is deleted if there is a reason, and its payload is dropped if there is none.
 type task struct {
-	run *run
-	why reason
+	run    *run
+	reason reason
 }
 
 // A writer changes FlowRuns, a few at a time.
@@ -56,33 +54,33 @@ type writer struct {
 	now     func() time.Time
 	log     logr.Logger
 
-	inFlight int // how many writes are under way at a time; do and pace are not called concurrently
+	inFlight int // the limit of writes in flight; do and adjustConcurrency are not called concurrently
 
-	mu    sync.Mutex
-	until time.Time           // before which nothing is written, by the clock of the machine
-	aside map[string]*trouble // by namespace
+	mu          sync.Mutex
+	pausedUntil time.Time                    // nothing is written before; by the clock of the machine
+	backoffs    map[string]*namespaceBackoff // by namespace
 }
 
-// pace goes by how long a sweep took, of its period. The less of it is left, the more writes must be under way, or the runs
-// that are created meanwhile become more and more: how many writes a second that makes is up to the API server.
-func (w *writer) pace(took, period time.Duration) {
+// adjustConcurrency doubles the writes in flight if a sweep took longer than its period, so that deletes keep up
+// with creates, and halves them if it took less than a quarter. The rate of writes is up to the API server.
+func (w *writer) adjustConcurrency(took, period time.Duration) {
 	switch {
 	case took > period:
-		w.inFlight = min(2*w.inFlight, mostInFlight)
+		w.inFlight = min(2*w.inFlight, maxInFlight)
 	case took < period/4:
-		w.inFlight = max(w.inFlight/2, leastInFlight)
+		w.inFlight = max(w.inFlight/2, minInFlight)
 	}
 }
 
-// trouble is what is known of a namespace in which writes fail.
-type trouble struct {
+// namespaceBackoff is the exponential backoff of a namespace in which writes fail.
+type namespaceBackoff struct {
 	failures int // in a row
 	pause    time.Duration
-	until    time.Time // before which the namespace is left alone
+	until    time.Time // nothing is written to the namespace before
 }
 
-// do does the tasks, and returns how many runs it has deleted, and how many payloads it has dropped. What could not be done
-// is left to the next sweep.
+// do does the tasks, and returns how many runs it has deleted and how many payloads it has dropped. Tasks that
+// failed are left to the next sweep.
 func (w *writer) do(ctx context.Context, tasks []task) (deleted, dropped int) {
 	var deletes, drops atomic.Int64
 	var group errgroup.Group
@@ -90,9 +88,9 @@ func (w *writer) do(ctx context.Context, tasks []task) (deleted, dropped int) {
 	for _, t := range tasks {
 		group.Go(func() error {
 			switch done := w.wait(ctx, t.run.namespace) && w.write(ctx, t); {
-			case done && t.why != "":
+			case done && t.reason != "":
 				deletes.Add(1)
-				w.metrics.deleted.WithLabelValues(string(t.why)).Inc()
+				w.metrics.deleted.WithLabelValues(string(t.reason)).Inc()
 			case done:
 				drops.Add(1)
 				w.metrics.dropped.Inc()
@@ -104,31 +102,33 @@ func (w *writer) do(ctx context.Context, tasks []task) (deleted, dropped int) {
 	return int(deletes.Load()), int(drops.Load())
 }
 
-// write does one task, and says whether it is done now.
+// write does one task, and returns whether it succeeded.
 func (w *writer) write(ctx context.Context, t task) bool {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	operation, err := opDelete, error(nil)
-	if t.why != "" {
+	if t.reason != "" {
 		err = w.remove(ctx, t.run)
 	} else {
 		operation, err = opDrop, w.dropPayload(ctx, t.run)
 	}
-	switch {
-	case err == nil:
-		w.succeeded(t.run.namespace)
+	if err == nil {
+		w.recordSuccess(t.run.namespace)
 		return true
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // somebody was quicker, or the run is no longer what it was
+	}
+	class := apierror.Classify(err)
+	if class == apierror.NotFound || class == apierror.Conflict { // deleted or changed by somebody else meanwhile
 		return false
-	case errors.Is(ctx.Err(), context.Canceled):
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return false
 	}
 	w.metrics.failed(operation)
-	w.failed(t.run.namespace, err)
+	w.recordFailure(t.run.namespace, err)
 	return false
 }
 
-// remove deletes a run if it is still as it was seen.
+// remove deletes a run, on the precondition that it is of the version that was listed.
 func (w *writer) remove(ctx context.Context, r *run) error {
 	body, err := json.Marshal(metav1.DeleteOptions{
 		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
@@ -143,13 +143,14 @@ func (w *writer) remove(ctx context.Context, r *run) error {
 		Resource("flowruns").
 		Name(r.name).
 		SetHeader("Content-Type", "application/json").
-		MaxRetries(0). // client-go would hold this one back, and go on with the others
+		MaxRetries(0). // client-go would retry this request alone; all writes have to wait
 		Body(body).
 		Do(ctx).
 		Error()
 }
 
-// dropPayload drops the payload of a run if it is still as it was seen: the resource version in the patch sees to that.
+// dropPayload drops the payload of a run. The resource version in the patch makes it a conflict if the run has
+// changed since it was listed.
 func (w *writer) dropPayload(ctx context.Context, r *run) error {
 	body, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": r.resourceVersion},
@@ -171,16 +172,15 @@ func (w *writer) dropPayload(ctx context.Context, r *run) error {
 		Error()
 }
 
-// wait waits until the API server may be asked for something again. It returns false if the namespace is left alone at
-// present, or if ctx ends first.
+// wait waits while all writes are paused. It returns false if the namespace is in backoff, or if ctx ends first.
 func (w *writer) wait(ctx context.Context, namespace string) bool {
 	for ctx.Err() == nil {
 		w.mu.Lock()
-		t, delay := w.aside[namespace], time.Until(w.until)
-		alone := t != nil && w.now().Before(t.until)
+		b, delay := w.backoffs[namespace], time.Until(w.pausedUntil)
+		inBackoff := b != nil && w.now().Before(b.until)
 		w.mu.Unlock()
 		switch {
-		case alone:
+		case inBackoff:
 			return false
 		case delay <= 0:
 			return true
@@ -193,78 +193,66 @@ func (w *writer) wait(ctx context.Context, namespace string) bool {
 	return false
 }
 
-// waitedSince says whether the API server has asked to wait for a time that ended after that.
-func (w *writer) waitedSince(t time.Time) bool {
+// pausedSince returns whether writes were paused at or after t.
+func (w *writer) pausedSince(t time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.until.After(t)
+	return w.pausedUntil.After(t)
 }
 
-func (w *writer) succeeded(namespace string) {
+func (w *writer) recordSuccess(namespace string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.aside, namespace)
+	delete(w.backoffs, namespace)
 }
 
-// failed takes note of a failure. One that another request may meet too makes all of them wait. A namespace with several in a
-// row is left alone: what refuses there, such as an admission policy, is likely to refuse the next run as well. When its time
-// is over, one more failure is enough to leave it alone for twice as long.
-func (w *writer) failed(namespace string, err error) {
+// recordFailure pauses all writes if the API server does not work. A namespace with several failures in a row
+// goes into backoff: what fails there, such as an admission policy, is likely to fail the next write as well.
+// After a backoff, one more failure is enough for another of twice the length.
+func (w *writer) recordFailure(namespace string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if delay := delayAfter(err); delay > 0 {
-		if until := time.Now().Add(delay); until.After(w.until) {
-			w.until = until
+		if until := time.Now().Add(delay); until.After(w.pausedUntil) {
+			w.pausedUntil = until
 		}
 	}
-	t := w.aside[namespace]
-	if t == nil {
-		t = &trouble{}
-		w.aside[namespace] = t
+	b := w.backoffs[namespace]
+	if b == nil {
+		b = &namespaceBackoff{}
+		w.backoffs[namespace] = b
 	}
-	t.failures++
-	if t.failures < maxFailures || w.now().Before(t.until) { // those that were under way when it was left alone do not count
+	b.failures++
+	if b.failures < maxFailures || w.now().Before(b.until) { // writes in flight when a backoff begins do not count
 		return
 	}
-	t.pause = min(max(2*t.pause, shortAside), longAside)
-	t.until = w.now().Add(t.pause)
-	w.log.Error(errors.New(explain(err)), "Cannot change the FlowRuns of a namespace; leaving it alone for a while",
-		"namespace", namespace, "pause", t.pause.String())
+	b.pause = min(max(2*b.pause, minBackoff), maxBackoff)
+	b.until = w.now().Add(b.pause)
+	w.log.Error(errors.New(apierror.Explain(err)), "Cannot change the FlowRuns of a namespace; leaving it alone for a while",
+		"namespace", namespace, "pause", b.pause.String())
 }
 
-// forget drops what is known of namespaces in which nothing was to be done for long.
-func (w *writer) forget() {
+// expireBackoffs forgets namespaces to which nothing was written for long.
+func (w *writer) expireBackoffs() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for namespace, t := range w.aside {
-		if w.now().After(t.until.Add(longAside)) {
-			delete(w.aside, namespace)
+	for namespace, b := range w.backoffs {
+		if w.now().After(b.until.Add(maxBackoff)) {
+			delete(w.backoffs, namespace)
 		}
 	}
 }
 
-// delayAfter returns how long to ask the API server for nothing after an error; 0 if the error is about one object.
+// delayAfter returns how long to ask the API server for nothing after an error; 0 if the error is about one
+// object, or about an admission webhook: that is the trouble of the namespaces that are subject to it.
 func delayAfter(err error) time.Duration {
-	if s, ok := apierrors.SuggestsClientDelay(err); ok && s > 0 {
-		return min(time.Duration(s)*time.Second, longestDelay)
+	delay := min(apierror.RetryAfter(err), maxDelay)
+	switch apierror.Classify(err) {
+	case apierror.Webhook, apierror.Denied: // if there is a time to wait, the webhook has chosen it
+		return 0
+	case apierror.NoAnswer, apierror.ServerTrouble, apierror.Throttled:
+		return cmp.Or(delay, defaultDelay)
+	default:
+		return delay
 	}
-	status, ok := errors.AsType[*apierrors.StatusError](err)
-	if !ok || status.Status().Code >= http.StatusInternalServerError || status.Status().Code == http.StatusTooManyRequests {
-		return usualDelay
-	}
-	return 0
-}
-
-// explain returns what may be logged of an error. A message of the API server may quote the object.
-func explain(err error) string {
-	status, ok := errors.AsType[*apierrors.StatusError](err)
-	if !ok {
-		return fmt.Sprintf("no answer from the API server: %v", err)
-	}
-	s := status.Status()
-	detail := apierror.AdmissionDenial(s.Message)
-	if detail == "" && (apierrors.IsForbidden(err) || apierrors.IsInternalError(err)) {
-		detail = s.Message // of a permission, or of a webhook that does not answer: these name, but do not quote
-	}
-	return strings.TrimSuffix(fmt.Sprintf("the API server answers %d %s: %s", s.Code, s.Reason, detail), ": ")
 }

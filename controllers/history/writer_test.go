@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -34,15 +33,23 @@ func TestDelayAfter(t *testing.T) {
 		want   time.Duration
 	}{
 		"Throttled":     {reason: "the API server says for how long", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 7), want: 7 * time.Second},
-		"NotSaid":       {reason: "it does not say for how long", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 0), want: usualDelay},
-		"ForHours":      {reason: "an answer must not stop everything", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 36000), want: longestDelay},
-		"Negative":      {reason: "that is no time", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", -5), want: usualDelay},
+		"NotSaid":       {reason: "it does not say for how long", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 0), want: defaultDelay},
+		"ForHours":      {reason: "an answer must not stop everything", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 36000), want: maxDelay},
+		"Negative":      {reason: "that is no time", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", -5), want: defaultDelay},
 		"ServerTimeout": {reason: "etcd is slow, and the API server says for how long", err: statusError(http.StatusInternalServerError, metav1.StatusReasonServerTimeout, "", 2), want: 2 * time.Second},
-		"Internal":      {reason: "trouble inside", err: statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, "", 0), want: usualDelay},
-		"Unavailable":   {reason: "it is starting or stopping", err: statusError(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "", 0), want: usualDelay},
-		"NoAnswer":      {reason: "it is gone", err: errBroken, want: usualDelay},
+		"Internal":      {reason: "trouble inside", err: statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, "", 0), want: defaultDelay},
+		"Unavailable":   {reason: "it is starting or stopping", err: statusError(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "", 0), want: defaultDelay},
+		"NoAnswer":      {reason: "it is gone", err: errBroken, want: defaultDelay},
 		"Forbidden":     {reason: "another object may be allowed", err: statusError(http.StatusForbidden, metav1.StatusReasonForbidden, "", 0)},
-		"Invalid":       {reason: "another object may be valid", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "", 0)},
+		"WebhookDown": {
+			reason: "namespaces that are not subject to the webhook have no trouble",
+			err:    statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": EOF`, 0),
+		},
+		"WebhookThrottles": {
+			reason: "a webhook of one namespace must not stop the others",
+			err:    statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, `admission webhook "w" denied the request: later`, 7),
+		},
+		"Invalid": {reason: "another object may be valid", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "", 0)},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -54,45 +61,8 @@ func TestDelayAfter(t *testing.T) {
 	}
 }
 
-// TestExplain shows what the log says of an error.
-func TestExplain(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		reason string
-		err    error
-		want   string
-	}{
-		"Permission": {
-			reason: "which permission is wanting", err: statusError(http.StatusForbidden, metav1.StatusReasonForbidden, `flowruns.sluice.dev "a" is forbidden: User "b" cannot delete resource "flowruns"`, 0),
-			want: `the API server answers 403 Forbidden: flowruns.sluice.dev "a" is forbidden: User "b" cannot delete resource "flowruns"`,
-		},
-		"Policy": {
-			reason: "which policy it was, and not what it says", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "+secret, 0),
-			want: "the API server answers 422 Invalid: ValidatingAdmissionPolicy 'p' with binding 'b' denied",
-		},
-		"Invalid": {
-			reason: "the message may quote the payload", err: statusError(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, `spec.payload.text: Invalid value: "`+secret+`"`, 0),
-			want: "the API server answers 422 Invalid",
-		},
-		"Webhook": {
-			reason: "which webhook does not answer", err: statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": EOF`, 0),
-			want: `the API server answers 500 InternalError: Internal error occurred: failed calling webhook "w": EOF`,
-		},
-		"Throttled": {reason: "the message says no more", err: statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "later", 1), want: "the API server answers 429 TooManyRequests"},
-		"NoAnswer":  {reason: "the connection broke", err: errBroken, want: "no answer from the API server: connection reset by peer"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(tc.want, explain(tc.err)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
-			}
-		})
-	}
-}
-
-// TestPace shows how many writes are under way after sweeps that took so long of a period of 8 seconds.
-func TestPace(t *testing.T) {
+// TestAdjustConcurrency shows how many writes are under way after sweeps that took so long of a period of 8 seconds.
+func TestAdjustConcurrency(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		reason string
@@ -113,7 +83,7 @@ func TestPace(t *testing.T) {
 			t.Parallel()
 			w := newCollector(t).writer
 			for _, took := range tc.took {
-				w.pace(took, 8*time.Second)
+				w.adjustConcurrency(took, 8*time.Second)
 			}
 			if w.inFlight != tc.want {
 				t.Errorf("%s: %d, want %d", tc.reason, w.inFlight, tc.want)
@@ -122,26 +92,26 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestHurry has a sweep that takes one period after the other.
-func TestHurry(t *testing.T) {
+// TestAdjustPace has a sweep that takes one period after the other.
+func TestAdjustPace(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	s := &sweep{Collector: newCollector(t), paced: began}
+	s := &sweep{Collector: newCollector(t), pacedAt: began}
 	for _, step := range []struct {
 		reason string
 		after  time.Duration
 		waited time.Duration // until when the API server has asked to wait; 0 if it has not
 		want   int
 	}{
-		{"it is not late", shortPeriod, 0, 4},
-		{"it is late", shortPeriod + time.Second, 0, 8},
-		{"that was noticed just now", shortPeriod + 2*time.Second, 0, 8},
-		{"it is very late", 2*shortPeriod + 2*time.Second, 0, 16},
-		{"it is late because it had to wait", 3*shortPeriod + 3*time.Second, 3 * shortPeriod, 16},
-		{"it is late again, and had to wait before that", 4*shortPeriod + 4*time.Second, 3 * shortPeriod, 32},
+		{"it is not late", minPeriod, 0, 4},
+		{"it is late", minPeriod + time.Second, 0, 8},
+		{"that was noticed just now", minPeriod + 2*time.Second, 0, 8},
+		{"it is very late", 2*minPeriod + 2*time.Second, 0, 16},
+		{"it is late because it had to wait", 3*minPeriod + 3*time.Second, 3 * minPeriod, 16},
+		{"it is late again, and had to wait before that", 4*minPeriod + 4*time.Second, 3 * minPeriod, 32},
 	} {
-		s.writer.until = began.Add(step.waited)
-		s.hurry(began.Add(step.after))
+		s.writer.pausedUntil = began.Add(step.waited)
+		s.adjustPace(began.Add(step.after))
 		if s.writer.inFlight != step.want {
 			t.Errorf("%s: after %s there are %d writes at a time, want %d", step.reason, step.after, s.writer.inFlight, step.want)
 		}
@@ -179,11 +149,26 @@ func TestWait(t *testing.T) {
 	if !w.wait(t.Context(), "shop") {
 		t.Errorf("nothing is wrong")
 	}
-	w.failed("shop", statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 20))
-	w.failed("other", errBroken) // which asks for less
+	w.recordFailure("shop", statusError(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "", 20))
+	w.recordFailure("other", errBroken) // which asks for less
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if w.wait(ctx, "third") {
 		t.Errorf("a request could be sent to an API server that asked to wait")
+	}
+}
+
+// TestWebhookDown shows that a webhook that is down stops nothing but the namespace that is subject to it.
+func TestWebhookDown(t *testing.T) {
+	t.Parallel()
+	w := newCollector(t, in("none")).writer
+	for range maxFailures {
+		w.recordFailure("shop", statusError(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "w": EOF`, 0))
+	}
+	if w.wait(t.Context(), "shop") {
+		t.Errorf("the namespace is not left alone")
+	}
+	if w.pausedSince(time.Now()) || !w.wait(t.Context(), "other") {
+		t.Errorf("another namespace has to wait")
 	}
 }

@@ -29,11 +29,11 @@ var env *testenv.Environment
 
 func TestMain(m *testing.M) { testenv.Main(m, &env) }
 
-// createInputs creates the objects of testInputs in a namespace of their own.
-func createInputs(t *testing.T) (namespace string) {
+// createSnapshot creates the objects of testSnapshot in a namespace of their own.
+func createSnapshot(t *testing.T) (namespace string) {
 	t.Helper()
 	namespace = env.Namespace(t)
-	in := testInputs()
+	in := testSnapshot()
 	for _, object := range []client.Object{in.Trigger, in.Flow, in.Secrets["webhook"]} {
 		object.SetNamespace(namespace)
 		object.SetUID("")
@@ -45,7 +45,7 @@ func createInputs(t *testing.T) (namespace string) {
 
 // TestSecretCacheHoldsNoData shows that whoever asks the cache for a Secret gets an error, and never data.
 func TestSecretCacheHoldsNoData(t *testing.T) {
-	namespace := createInputs(t)
+	namespace := createSnapshot(t)
 	ctx := t.Context()
 	secrets := startSecretCache(t, namespace, labels.Everything())
 	key := client.ObjectKey{Namespace: namespace, Name: "webhook"}
@@ -77,8 +77,8 @@ func TestSecretCacheHoldsNoData(t *testing.T) {
 // TestWarmUp fills a table and has every route looked at once more, which is what finds a trigger that was deleted
 // while nobody listened.
 func TestWarmUp(t *testing.T) {
-	namespace := createInputs(t)
-	second := testInputs().Trigger
+	namespace := createSnapshot(t)
+	second := testSnapshot().Trigger
 	second.Namespace, second.Name, second.UID = namespace, "parcels", ""
 	second.Spec.SecretRef.Name = "missing"
 	env.Create(t, second)
@@ -86,7 +86,7 @@ func TestWarmUp(t *testing.T) {
 	table := route.NewTable()
 	w := &warmer{
 		triggers: inNamespace{env.Client, namespace},
-		gatherer: Gatherer{Cached: env.Client, Live: env.Client, SecretSelector: labels.Everything()},
+		loader:   ReferenceLoader{Cached: env.Client, Live: env.Client, SecretSelector: labels.Everything()},
 		table:    table,
 		recheck:  make(chan event.GenericEvent),
 		log:      logr.Discard(),
@@ -120,7 +120,7 @@ func TestWarmUp(t *testing.T) {
 	if err := env.Client.Delete(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	r := &RouteReconciler{triggers: env.Client, gatherer: w.gatherer, table: table}
+	r := &RouteReconciler{triggers: env.Client, loader: w.loader, table: table}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(second)}); err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +143,8 @@ func (r inNamespace) List(ctx context.Context, list client.ObjectList, options .
 // triggers are served: otherwise it would panic again at every start.
 func TestWarmUpSurvivesPanic(t *testing.T) {
 	t.Parallel()
-	namespace := createInputs(t)
-	poison := testInputs().Trigger
+	namespace := createSnapshot(t)
+	poison := testSnapshot().Trigger
 	poison.Namespace, poison.Name, poison.UID = namespace, "poison", ""
 	poison.Spec.SecretRef.Name = "panic"
 	env.Create(t, poison)
@@ -152,7 +152,7 @@ func TestWarmUpSurvivesPanic(t *testing.T) {
 	table := route.NewTable()
 	w := &warmer{
 		triggers: inNamespace{env.Client, namespace},
-		gatherer: Gatherer{Cached: env.Client, Live: panicking{env.Client}, SecretSelector: labels.Everything()},
+		loader:   ReferenceLoader{Cached: env.Client, Live: panicking{env.Client}, SecretSelector: labels.Everything()},
 		table:    table,
 		recheck:  make(chan event.GenericEvent, 2),
 		log:      logr.Discard(),

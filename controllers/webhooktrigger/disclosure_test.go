@@ -216,7 +216,15 @@ func choices() []choice {
 			}})
 		}
 	}
-	for name, d := range deduplications() {
+	for name, d := range map[string]sluicev1alpha1.Deduplication{
+		"absent":     {},
+		"Provider":   {Source: sluicev1alpha1.DeduplicateByProvider},
+		"Header":     {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Other-Id"},
+		"SameHeader": {Source: sluicev1alpha1.DeduplicateByHeader},
+		"Body":       {Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/id"}},
+		"Signature":  {Source: sluicev1alpha1.DeduplicateBySignature},
+		"None":       {Source: sluicev1alpha1.DeduplicateNone},
+	} {
 		all = append(all, choice{"deduplication " + name, func(spec *sluicev1alpha1.WebhookTriggerSpec) { spec.Deduplication = d }})
 	}
 	return append(all,
@@ -248,7 +256,7 @@ func attempts() []http.Header {
 // observed is all that the author of a trigger sees that refers to an entry with that content: conditions, whether requests get 503, and how
 // they are refused otherwise. The entry is that of an additional key if the author has one of their own.
 func observed(c choice, content []byte, additional bool) string {
-	in := testInputs()
+	in := testSnapshot()
 	in.Secrets["webhook"].Data = map[string][]byte{"other": []byte("x")}
 	if content != nil {
 		in.Secrets["webhook"].Data["secretKey"] = content
@@ -353,7 +361,7 @@ func TestGuessedPrefixes(t *testing.T) {
 	const digits = "0123456789abcdef"
 	secret := strings.Repeat("c0ffee0123456789", 4)
 	guess := func(stored, prefix string) []metav1.Condition {
-		in := testInputs()
+		in := testSnapshot()
 		in.Secrets["webhook"].Data["secretKey"] = []byte(stored)
 		in.Trigger.Spec.Algorithm = ""
 		in.Trigger.Spec.Signature = sluicev1alpha1.SignatureScheme{Algorithm: "Ed25519", SecretEncoding: "Hex", SecretPrefix: sluicev1alpha1.SecretPrefix(prefix)}

@@ -6,7 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 // Package webhooktrigger reconciles WebhookTriggers, twice over.
 //
 // RouteReconciler runs on every replica that serves webhooks, writes nothing to the API server, and keeps the route
-// table. StatusReconciler runs on the elected leader and writes status and Events. Both gather the same objects and
+// table. StatusReconciler runs on the elected leader and writes status and Events. Both load the same objects and
 // hand them to Resolve, one pure function, so that what is served and what is reported follow the same rules.
 //
 // Secrets: only their metadata is watched, in a cache of its own (SecretCache) that can hold nothing else. The Secrets

@@ -16,6 +16,7 @@ import (
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // alike returns a key of which the conditions have to say the same: as blank, as long as matters, and with the same end. Nothing else of a key
@@ -26,10 +27,10 @@ func alike(key []byte) []byte {
 	}
 	other := bytes.Repeat([]byte{'x'}, len(key))
 	switch {
-	case len(key) > maxKeyBytes:
-		other = other[:maxKeyBytes+1]
-	case len(key) >= weakKeyBytes:
-		other = other[:weakKeyBytes]
+	case len(key) > translation.MaxKeyBytes:
+		other = other[:translation.MaxKeyBytes+1]
+	case len(key) >= translation.WeakKeyBytes:
+		other = other[:translation.WeakKeyBytes]
 	default:
 		other = other[:1]
 		if len(key) > 1 {
@@ -48,16 +49,16 @@ func FuzzKeys(f *testing.F) {
 	f.Add([]byte("a-key-of-more-than-sixteen-bytes"), []byte("another-of-more-than-16-bytes\r"))
 	f.Add([]byte("short\n"), []byte(" \t\n"))
 	f.Add([]byte{}, []byte("a"))
-	f.Add([]byte{0, 0, 0}, bytes.Repeat([]byte("x"), maxKeyBytes+1))
-	f.Add([]byte("\u2003\u00a0"), bytes.Repeat([]byte{0xff}, maxKeyBytes))
+	f.Add([]byte{0, 0, 0}, bytes.Repeat([]byte("x"), translation.MaxKeyBytes+1))
+	f.Add([]byte("\u2003\u00a0"), bytes.Repeat([]byte{0xff}, translation.MaxKeyBytes))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		resolve := func(first, second []byte) Resolution {
-			in := testInputs()
+			in := testSnapshot()
 			in.Trigger.Spec.AdditionalSecretRefs = []sluicev1alpha1.SecretKeyReference{{Name: "webhook", Key: "former"}}
 			in.Secrets["webhook"].Data = map[string][]byte{"secretKey": first, "former": second}
 			return Resolve(in)
 		}
-		usable := func(key []byte) bool { return !signature.Blank(key) && len(key) <= maxKeyBytes }
+		usable := func(key []byte) bool { return !signature.Blank(key) && len(key) <= translation.MaxKeyBytes }
 		got := resolve(first, second)
 		ready := apimeta.IsStatusConditionTrue(got.Conditions, sluicev1alpha1.ConditionReady)
 		if ready != usable(first) || ready != (got.Route.Verifier != nil) || ready != (got.Route.Unavailable == "") {
@@ -89,11 +90,11 @@ func FuzzObserve(f *testing.F) {
 	f.Add("orders", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\n1\n2\n3\n4\n5\n6\n7\n8")
 	f.Fuzz(func(t *testing.T, trigger, keys string) {
 		u := newKeyUsage(time.Minute)
-		in := testInputs()
+		in := testSnapshot()
 		in.Trigger.Namespace, in.Trigger.Name = "shop", "orders"
 		u.keyStatuses(in.Trigger)
 		for i, key := range strings.Split(keys, "\n") {
-			u.observe("shop", trigger, key, second(i))
+			u.ObserveKey("shop", trigger, key, second(i))
 		}
 		u.publish()
 		for name, used := range u.triggers {

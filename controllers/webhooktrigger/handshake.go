@@ -11,6 +11,7 @@ import (
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // checkVerifyToken finds the verify token of the provider's handshake, why it is passed over, and remarks on it. None of that keeps
@@ -20,7 +21,7 @@ import (
 // them are equal.
 //
 // Nor is anything looked into unless the spec is accepted, as with keys.
-func checkVerifyToken(in Inputs, scheme signature.Scheme, accepted bool) (token signature.Key, passed *problem, remarks []string) {
+func checkVerifyToken(in Snapshot, scheme signature.Scheme, accepted bool) (token signature.Key, passed *problem, remarks []string) {
 	const off = "The handshake of the provider gets 403, while deliveries are accepted: "
 	ref := in.Trigger.Spec.Handshake.VerifyTokenRef
 	set := ref != sluicev1alpha1.SecretKeyReference{}
@@ -31,7 +32,7 @@ func checkVerifyToken(in Inputs, scheme signature.Scheme, accepted bool) (token 
 		return token, nil, nil
 	case !set:
 		return token, nil, []string{off + "there is no verify token. To change the URL or the subscriptions at the provider, set spec.handshake.verifyTokenRef; a key does not do."}
-	case slices.Contains(secretRefs(in.Trigger), ref): // which the API server lets nobody store
+	case slices.Contains(translation.KeyRefs(in.Trigger), ref): // which the API server lets nobody store
 		return token, nil, []string{off + "spec.handshake.verifyTokenRef names a key, which is for signing. Store a verify token of its own."}
 	}
 	raw := &signature.Scheme{}
@@ -45,5 +46,5 @@ func checkVerifyToken(in Inputs, scheme signature.Scheme, accepted bool) (token 
 	case p != nil:
 		return token, &problem{p.reason, off + p.message}, nil
 	}
-	return signature.Key{Name: keyName(ref), Secret: secret}, nil, remarks
+	return signature.Key{Name: translation.KeyName(ref), Secret: secret}, nil, remarks
 }

@@ -20,9 +20,9 @@ import (
 
 const testVerifyToken = "a-verify-token-of-more-than-16-bytes"
 
-// metaInputs are those of a trigger for Meta, whose verify token is in a Secret of its own.
-func metaInputs() Inputs {
-	in := testInputs()
+// metaSnapshot are those of a trigger for Meta, whose verify token is in a Secret of its own.
+func metaSnapshot() Snapshot {
+	in := testSnapshot()
 	in.Trigger.Spec = ofProvider("Meta", sluicev1alpha1.Deduplication{})
 	in.Trigger.Spec.Handshake.VerifyTokenRef = sluicev1alpha1.SecretKeyReference{Name: "meta", Key: "verifyToken"}
 	in.Secrets["meta"] = &corev1.Secret{
@@ -49,42 +49,42 @@ func reply(t *testing.T, v *signature.Verifier, token string) error {
 // TestVerifyToken shows what a verify token has to be, and that deliveries are accepted whether there is one or not.
 func TestVerifyToken(t *testing.T) {
 	t.Parallel()
-	key := func(name string) func(*Inputs) {
-		return func(in *Inputs) { in.Trigger.Spec.Handshake.VerifyTokenRef.Key = name }
+	key := func(name string) func(*Snapshot) {
+		return func(in *Snapshot) { in.Trigger.Spec.Handshake.VerifyTokenRef.Key = name }
 	}
 	const off = "The handshake of the provider gets 403, while deliveries are accepted: "
 	for name, tc := range map[string]struct {
 		reason   string
-		change   func(*Inputs)
+		change   func(*Snapshot)
 		token    string // that is answered; empty for none
 		resolved string
 		message  string // a part of it
 	}{
-		"Good":     {reason: "it is there", change: func(*Inputs) {}, token: testVerifyToken, resolved: "True/ResolvedRefs"},
+		"Good":     {reason: "it is there", change: func(*Snapshot) {}, token: testVerifyToken, resolved: "True/ResolvedRefs"},
 		"Longest":  {reason: "it still fits into a URL", change: key("longest"), token: strings.Repeat("t", 3000), resolved: "True/ResolvedRefs"},
 		"Newline":  {reason: "it is compared as it is stored", change: key("newline"), token: testVerifyToken + "\n", resolved: "True/ResolvedRefs", message: `The key "newline" of the Secret "meta" ends in a newline`},
 		"Short":    {reason: "it can be guessed", change: key("short"), token: "meatyhamhock", resolved: "True/ResolvedRefs", message: `The key "short" of the Secret "meta" is weak`},
-		"Same":     {reason: "another entry of the Secret that has the key", change: func(in *Inputs) { sameSecret(in) }, token: testVerifyToken, resolved: "True/ResolvedRefs"},
-		"NotSet":   {reason: "a trigger from before there was the field", change: func(in *Inputs) { in.Trigger.Spec.Handshake = sluicev1alpha1.Handshake{} }, resolved: "True/ResolvedRefs", message: off + "there is no verify token."},
-		"NoSecret": {reason: "a Secret that was deleted", change: func(in *Inputs) { delete(in.Secrets, "meta") }, resolved: "True/SecretNotFound", message: off + `There is no Secret "meta"`},
+		"Same":     {reason: "another entry of the Secret that has the key", change: func(in *Snapshot) { sameSecret(in) }, token: testVerifyToken, resolved: "True/ResolvedRefs"},
+		"NotSet":   {reason: "a trigger from before there was the field", change: func(in *Snapshot) { in.Trigger.Spec.Handshake = sluicev1alpha1.Handshake{} }, resolved: "True/ResolvedRefs", message: off + "there is no verify token."},
+		"NoSecret": {reason: "a Secret that was deleted", change: func(in *Snapshot) { delete(in.Secrets, "meta") }, resolved: "True/SecretNotFound", message: off + `There is no Secret "meta"`},
 		"NoEntry":  {reason: "an entry that was deleted", change: key("gone"), resolved: "True/SecretKeyNotFound", message: off + `The Secret "meta" has no key "gone"`},
 		"Empty":    {reason: "nothing is no token", change: key("empty"), resolved: "True/SecretKeyEmpty", message: off + `the verify token, key "empty" of the Secret "meta", is empty`},
 		"Blank":    {reason: "nor is white space", change: key("blank"), resolved: "True/SecretKeyEmpty", message: off + `the verify token, key "blank" of the Secret "meta", is empty`},
 		"Long":     {reason: "it does not fit into a URL", change: key("long"), resolved: "True/SecretKeyTooLong", message: off + `The key "long" of the Secret "meta" is longer than 4096 bytes`},
 		"Key": {
 			reason: "a key does not travel in URLs", resolved: "True/ResolvedRefs", message: off + "spec.handshake.verifyTokenRef names a key",
-			change: func(in *Inputs) { in.Trigger.Spec.Handshake.VerifyTokenRef = in.Trigger.Spec.SecretRef },
+			change: func(in *Snapshot) { in.Trigger.Spec.Handshake.VerifyTokenRef = in.Trigger.Spec.SecretRef },
 		},
 		"AdditionalKey": {
 			reason: "none of them does", resolved: "True/ResolvedRefs", message: off + "spec.handshake.verifyTokenRef names a key",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				additional(in, "former/secretKey")
 				in.Trigger.Spec.Handshake.VerifyTokenRef = sluicev1alpha1.SecretKeyReference{Name: "former", Key: "secretKey"}
 			},
 		},
 		"SkippedToo": {
 			reason: "what is wrong with a key is said before", resolved: "True/SecretKeyNotFound", message: off + `There is no Secret "meta"`,
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				additional(in, "former/gone")
 				delete(in.Secrets, "meta")
 			},
@@ -92,7 +92,7 @@ func TestVerifyToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := metaInputs()
+			in := metaSnapshot()
 			tc.change(&in)
 			got := Resolve(in)
 			checkConditions(t, got, "True/Ready", "True/Accepted", tc.resolved)
@@ -125,7 +125,7 @@ func TestVerifyToken(t *testing.T) {
 }
 
 // sameSecret moves the verify token to the Secret of the key.
-func sameSecret(in *Inputs) {
+func sameSecret(in *Snapshot) {
 	in.Secrets["webhook"].Data["verifyToken"] = []byte(testVerifyToken)
 	in.Trigger.Spec.Handshake.VerifyTokenRef.Name = "webhook"
 }
@@ -133,7 +133,7 @@ func sameSecret(in *Inputs) {
 // TestVerifyTokenElsewhere says of a verify token that no handshake asks for that it is not used.
 func TestVerifyTokenElsewhere(t *testing.T) {
 	t.Parallel()
-	in := testInputs()
+	in := testSnapshot()
 	in.Trigger.Spec.Handshake.VerifyTokenRef = sluicev1alpha1.SecretKeyReference{Name: "gone", Key: "verifyToken"}
 	got := Resolve(in)
 	checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
@@ -145,17 +145,17 @@ func TestVerifyTokenElsewhere(t *testing.T) {
 // TestVerifyTokenIsFollowed sees that a change of the Secret that holds the verify token is noticed as one of a key is.
 func TestVerifyTokenIsFollowed(t *testing.T) {
 	t.Parallel()
-	in := metaInputs()
+	in := metaSnapshot()
 	if diff := cmp.Diff([]string{"webhook", "meta"}, indexSecretRef(in.Trigger)); diff != "" {
 		t.Errorf("by Secret (-want +got):\n%s", diff)
 	}
 	seen := map[string]string{in.revision(): "the base"}
-	for name, change := range map[string]func(*Inputs){
-		"changed": func(in *Inputs) { in.Secrets["meta"].ResourceVersion = "5" },
-		"anew":    func(in *Inputs) { in.Secrets["meta"].UID = "other" },
-		"gone":    func(in *Inputs) { delete(in.Secrets, "meta") },
+	for name, change := range map[string]func(*Snapshot){
+		"changed": func(in *Snapshot) { in.Secrets["meta"].ResourceVersion = "5" },
+		"anew":    func(in *Snapshot) { in.Secrets["meta"].UID = "other" },
+		"gone":    func(in *Snapshot) { delete(in.Secrets, "meta") },
 	} {
-		in := metaInputs()
+		in := metaSnapshot()
 		change(&in)
 		if was, ok := seen[in.revision()]; ok {
 			t.Errorf("%s: the revision is that of %s", name, was)

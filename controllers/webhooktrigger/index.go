@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // The indexes of triggers, named after the fields. Their values are names only, because references stay in the
@@ -42,7 +43,7 @@ func indexSecretRef(object client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return secretNames(trigger)
+	return translation.SecretNames(trigger)
 }
 
 func indexFlowRef(object client.Object) []string {

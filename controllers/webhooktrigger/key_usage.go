@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // KeyUsagePeriod is how often what is known of the use of keys is written to the status of triggers, at most.
@@ -24,11 +25,11 @@ const KeyUsagePeriod = time.Minute
 // maxKeyName is the length of the longest name of a key.
 const maxKeyName = 512
 
-// keyUsage is told by the history's sweeps of the FlowRuns that there are, and learns from them when each key of each trigger
-// was last used: no FlowRun is deleted by a sweep that it was not told of. It runs on the elected leader. The status lags
-// behind on purpose: a watch of all FlowRuns, let alone a write for each, would cost the API server too much of what it
-// takes to store one.
-type keyUsage struct {
+// KeyUsage knows when each key of each trigger was last used. It learns that of the FlowRuns that ObserveKey is
+// called with: by the sweeps of the history, which call it with each before they delete any. It runs on the elected
+// leader. The status lags behind on purpose: a watch of all FlowRuns, let alone a write for each, would cost the API
+// server too much of what it takes to store one.
+type KeyUsage struct {
 	period time.Duration
 	wake   chan event.GenericEvent // the triggers whose keys were used
 
@@ -42,8 +43,8 @@ type usedKeys struct {
 	pending   map[string]time.Time // later than what is published
 }
 
-func newKeyUsage(period time.Duration) *keyUsage {
-	return &keyUsage{
+func newKeyUsage(period time.Duration) *KeyUsage {
+	return &KeyUsage{
 		period:   period,
 		wake:     make(chan event.GenericEvent),
 		triggers: map[types.NamespacedName]*usedKeys{},
@@ -51,7 +52,7 @@ func newKeyUsage(period time.Duration) *keyUsage {
 }
 
 // Start implements manager.Runnable. Without a method NeedLeaderElection it is for the leader.
-func (u *keyUsage) Start(ctx context.Context) error {
+func (u *KeyUsage) Start(ctx context.Context) error {
 	ticker := time.NewTicker(u.period)
 	defer ticker.Stop()
 	for {
@@ -71,9 +72,9 @@ func (u *keyUsage) Start(ctx context.Context) error {
 	}
 }
 
-// observe takes note of a FlowRun: of which trigger it is, the key that it was signed with, and when it was made. It is told of
-// the same ones again and again, and of what is not known yet as well.
-func (u *keyUsage) observe(namespace, name, key string, at time.Time) {
+// ObserveKey records a FlowRun: its trigger, the key that it was signed with, and when it was made. It may be
+// called with the same ones again and again, and with triggers and keys that do not exist.
+func (u *KeyUsage) ObserveKey(namespace, name, key string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	used := u.triggers[types.NamespacedName{Namespace: namespace, Name: name}]
@@ -86,7 +87,7 @@ func (u *keyUsage) observe(namespace, name, key string, at time.Time) {
 }
 
 // publish makes what was observed visible to lastMatched, and returns the triggers that it is about.
-func (u *keyUsage) publish() []types.NamespacedName {
+func (u *KeyUsage) publish() []types.NamespacedName {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	var triggers []types.NamespacedName
@@ -102,7 +103,7 @@ func (u *keyUsage) publish() []types.NamespacedName {
 }
 
 // follow says which keys a trigger refers to. Others are forgotten.
-func (u *keyUsage) follow(trigger types.NamespacedName, keys []string) {
+func (u *KeyUsage) follow(trigger types.NamespacedName, keys []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	used := &usedKeys{published: map[string]time.Time{}, pending: map[string]time.Time{}}
@@ -120,14 +121,14 @@ func (u *keyUsage) follow(trigger types.NamespacedName, keys []string) {
 }
 
 // forget drops what is known of a trigger that is gone.
-func (u *keyUsage) forget(trigger types.NamespacedName) {
+func (u *KeyUsage) forget(trigger types.NamespacedName) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.triggers, trigger)
 }
 
 // lastMatched returns when a key was last used as far as was observed up to the last publication, or the zero time.
-func (u *keyUsage) lastMatched(trigger types.NamespacedName, key string) time.Time {
+func (u *KeyUsage) lastMatched(trigger types.NamespacedName, key string) time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if used := u.triggers[trigger]; used != nil {
@@ -138,23 +139,23 @@ func (u *keyUsage) lastMatched(trigger types.NamespacedName, key string) time.Ti
 
 // keyStatuses returns the status of the keys that the trigger refers to. What the present status knows is kept: a
 // FlowRun that has been deleted was used all the same.
-func (u *keyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev1alpha1.KeyStatus {
+func (u *KeyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev1alpha1.KeyStatus {
 	known := map[string]*metav1.Time{}
 	for _, k := range trigger.Status.Keys {
 		known[k.Name] = k.LastMatchedTime
 	}
 	name := types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}
 	var names []string
-	for _, ref := range secretRefs(trigger) {
-		names = append(names, keyName(ref))
+	for _, ref := range translation.KeyRefs(trigger) {
+		names = append(names, translation.KeyName(ref))
 	}
 	u.follow(name, names)
 	var statuses []sluicev1alpha1.KeyStatus
-	for _, ref := range secretRefs(trigger) {
-		if ref.Name == "" || ref.Key == "" || len(keyName(ref)) > maxKeyName {
+	for _, ref := range translation.KeyRefs(trigger) {
+		if ref.Name == "" || ref.Key == "" || len(translation.KeyName(ref)) > maxKeyName {
 			continue // which only another version of the CustomResourceDefinition has let through
 		}
-		status := sluicev1alpha1.KeyStatus{Name: keyName(ref), LastMatchedTime: known[keyName(ref)]}
+		status := sluicev1alpha1.KeyStatus{Name: translation.KeyName(ref), LastMatchedTime: known[translation.KeyName(ref)]}
 		at := u.lastMatched(name, status.Name)
 		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {
 			status.LastMatchedTime = &metav1.Time{Time: at}

@@ -26,7 +26,7 @@ type seen struct {
 	at                      time.Time
 }
 
-func (u *keyUsage) sees(run seen) { u.observe(run.namespace, run.trigger, run.key, run.at) }
+func (u *KeyUsage) sees(run seen) { u.ObserveKey(run.namespace, run.trigger, run.key, run.at) }
 
 var orders = types.NamespacedName{Namespace: "shop", Name: "orders"}
 
@@ -157,15 +157,15 @@ func TestKeyStatuses(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := testInputs()
+			in := testSnapshot()
 			additional(&in, former)
 			in.Trigger.Status.Keys = tc.known
 			u := newKeyUsage(time.Minute)
 			u.keyStatuses(in.Trigger)
 			for key, n := range tc.observed {
-				u.observe(orders.Namespace, orders.Name, key, second(n))
+				u.ObserveKey(orders.Namespace, orders.Name, key, second(n))
 			}
-			u.observe(orders.Namespace, "parcels", primary, second(59))
+			u.ObserveKey(orders.Namespace, "parcels", primary, second(59))
 			u.publish()
 			if diff := cmp.Diff(tc.want, u.keyStatuses(in.Trigger)); diff != "" {
 				t.Errorf("%s: the keys (-want +got):\n%s", tc.reason, diff)
@@ -187,19 +187,19 @@ func TestFollow(t *testing.T) {
 		}
 	}
 	u.follow(orders, []string{primary, former})
-	u.observe(orders.Namespace, orders.Name, primary, second(1))
+	u.ObserveKey(orders.Namespace, orders.Name, primary, second(1))
 	u.publish()
-	u.observe(orders.Namespace, orders.Name, former, second(2))
+	u.ObserveKey(orders.Namespace, orders.Name, former, second(2))
 	u.follow(orders, []string{former, primary})
 	u.publish()
 	check("a reconciliation in between changes nothing", second(1), second(2))
-	u.observe(orders.Namespace, orders.Name, former, second(3))
+	u.ObserveKey(orders.Namespace, orders.Name, former, second(3))
 	u.follow(orders, []string{primary})
 	u.publish()
 	u.follow(orders, []string{primary, former})
 	check("a key that was taken away is a new one when it comes again", second(1), time.Time{})
 	u.forget(orders)
-	u.observe(orders.Namespace, orders.Name, primary, second(4))
+	u.ObserveKey(orders.Namespace, orders.Name, primary, second(4))
 	if got := u.publish(); len(got) != 0 {
 		t.Errorf("%v are published, though the trigger is gone", got)
 	}

@@ -6,8 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package webhooktrigger
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,20 +17,14 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/internal/kube/tolerant"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-const (
-	// maxKeyBytes bounds what a trigger can make every replica hold. A key longer than the hash's block is hashed first
-	// anyway (RFC 2104, section 2), so nothing is gained by one.
-	maxKeyBytes = 4096
-	// weakKeyBytes is the length of a key under which the condition message advises a longer one: 128 bits.
-	weakKeyBytes = 16
-	// maxMessage is the length of the longest message that a condition can have.
-	maxMessage = 32 << 10
-)
+// maxMessage is the length of the longest message that a condition can have.
+const maxMessage = 32 << 10
 
-// Inputs are all that a trigger's state follows from. The objects are not changed.
-type Inputs struct {
+// A Snapshot is everything that a trigger's state follows from, as read at one time. Its objects are not changed.
+type Snapshot struct {
 	// Trigger is the trigger itself.
 	Trigger *sluicev1alpha1.WebhookTrigger
 	// Flow is the one that spec.flowRef names; nil if there is none.
@@ -43,7 +37,7 @@ type Inputs struct {
 	ExternalURL string
 }
 
-func (in Inputs) revision() string {
+func (in Snapshot) revision() string {
 	var flow *metav1.ObjectMeta
 	if in.Flow != nil {
 		flow = &in.Flow.ObjectMeta
@@ -56,15 +50,7 @@ func (in Inputs) revision() string {
 	})
 }
 
-// secretRefs returns all references to keys, the first of which is the primary one.
-func secretRefs(trigger *sluicev1alpha1.WebhookTrigger) []sluicev1alpha1.SecretKeyReference {
-	return append([]sluicev1alpha1.SecretKeyReference{trigger.Spec.SecretRef}, trigger.Spec.AdditionalSecretRefs...)
-}
-
-// keyName is the name of a key in records, status and logs.
-func keyName(ref sluicev1alpha1.SecretKeyReference) string { return ref.Name + "/" + ref.Key }
-
-// Resolution is what follows from Inputs.
+// A Resolution is what follows from a Snapshot.
 type Resolution struct {
 	// Route is what to serve. Its Verifier is nil exactly when Ready is not True.
 	Route *route.Route
@@ -75,30 +61,28 @@ type Resolution struct {
 // problem is why a trigger cannot accept requests: the reason and message of a condition.
 type problem struct{ reason, message string }
 
-// Resolve works out what to serve for a trigger and what to report of it. It is pure: equal inputs give equal
-// conditions, and routes that accept the same requests.
-func Resolve(in Inputs) Resolution {
-	trigger := in.Trigger
-	r := &route.Route{
-		Namespace: trigger.Namespace,
-		Name:      trigger.Name,
-		UID:       string(trigger.UID),
-		Flow:      trigger.Spec.FlowRef.Name,
-		PublicURL: publicURL(in),
-		Limits:    limits(trigger.Spec.Limits),
-		Revision:  in.revision(),
+// problemOf makes a problem of an error of package translation.
+func problemOf(err error) *problem {
+	if err == nil {
+		return nil
 	}
+	if e, ok := errors.AsType[*translation.Error](err); ok {
+		return &problem{e.Reason, e.Message}
+	}
+	return &problem{sluicev1alpha1.ReasonInvalidSpec, "The trigger cannot be translated."} // there is no such error
+}
 
-	var anotherType string
-	r.Response, anotherType = response(trigger.Spec.Response)
-	scheme, unaccepted := checkScheme(trigger, r.PublicURL)
+// Resolve works out what to serve for a trigger and what to report of it. It is pure: equal snapshots give equal
+// conditions, and routes that accept the same requests.
+func Resolve(in Snapshot) Resolution {
+	trigger := in.Trigger
+	translated, err := translation.Translate(trigger, in.ExternalURL)
+	scheme, r := translated.Scheme, translated.Route
+	r.Revision = in.revision()
+
+	unaccepted := problemOf(err)
 	if p := checkSpec(trigger); p != nil {
 		unaccepted = p
-	}
-	var outOfWindow, unsafe string
-	if r.Deduplicate = deduplicates(trigger, scheme); r.Deduplicate {
-		r.Window, outOfWindow = window(trigger, scheme)
-		r.Match, unsafe = match(trigger.Spec.Deduplication, scheme)
 	}
 	var accepted *signature.Scheme
 	if unaccepted == nil {
@@ -115,15 +99,7 @@ func Resolve(in Inputs) Resolution {
 	if scheme.Algorithm == signature.Token {
 		remarks = append([]string{"A token is no signature: it does not protect the body, and whoever sees one request can send others."}, remarks...)
 	}
-
-	if trigger.Spec.Deduplication.Source == sluicev1alpha1.DeduplicateByProvider && !r.Deduplicate {
-		remarks = append(remarks, fmt.Sprintf("Requests are not deduplicated: deliveries of %s have no id.", trigger.Spec.Provider))
-	}
-	for _, remark := range []string{outOfWindow, unsafe, anotherType} {
-		if remark != "" {
-			remarks = append(remarks, remark)
-		}
-	}
+	remarks = append(remarks, translated.Remarks...)
 
 	ready := unaccepted
 	if ready == nil {
@@ -165,35 +141,24 @@ func Resolve(in Inputs) Resolution {
 	}
 }
 
-// publicURL returns the URL that the sender posts to; empty if it is not known.
-func publicURL(in Inputs) string {
-	switch {
-	case in.Trigger.Spec.PublicURL != "":
-		return in.Trigger.Spec.PublicURL
-	case in.ExternalURL != "":
-		return in.ExternalURL + route.Path(in.Trigger.Namespace, in.Trigger.Name)
-	}
-	return ""
-}
-
-// checkRefs finds the keys, what is wrong with the objects that the spec refers to, an additional key that is passed
-// over, and remarks on the keys. Several things that are wrong are all in the message, under the reason of the first. scheme is nil if
-// the spec is not accepted: there are no keys then, as what the Secrets hold is not looked at. Whoever may write triggers sees
-// what is said here, and need not have the right to read Secrets; what a scheme may say of them is bounded by the checks
-// that it has passed.
-func checkRefs(in Inputs, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
+// checkRefs returns the keys, what is wrong with the objects that the spec refers to, which additional keys are
+// skipped and why, and remarks on the keys. If several things are wrong, all are in the message, under the reason of
+// the first. scheme is nil if the spec is not accepted: there are no keys then, and the content of Secrets is not
+// evaluated. The messages are for whoever may write triggers, who may lack the permission to read Secrets; the checks
+// of the scheme bound what it can reveal of them.
+func checkRefs(in Snapshot, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
 	var found, passed []problem
 	if in.Flow == nil {
 		found = append(found, problem{sluicev1alpha1.ReasonFlowNotFound,
 			fmt.Sprintf("There is no Flow %q in this namespace; create it or correct spec.flowRef.name.", in.Trigger.Spec.FlowRef.Name)})
 	}
-	for i, ref := range secretRefs(in.Trigger) {
+	for i, ref := range translation.KeyRefs(in.Trigger) {
 		secret, p, remark := checkKey(in, ref, scheme)
 		switch {
 		case p == nil && scheme == nil:
 			// there is something, whatever it is
 		case p == nil:
-			keys = append(keys, signature.Key{Name: keyName(ref), Secret: secret})
+			keys = append(keys, signature.Key{Name: translation.KeyName(ref), Secret: secret})
 			remarks = append(remarks, remark...)
 		case i == 0:
 			found = append(found, *p)
@@ -219,9 +184,8 @@ func merge(found []problem) *problem {
 	return &problem{found[0].reason, strings.Join(messages, " ")}
 }
 
-// checkKey finds the key of a reference. Each outcome is something that the author of a trigger learns about a Secret:
-// docs/security.md counts them, and TestWhatATriggerTellsOfASecret sees to it.
-func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme *signature.Scheme) (key []byte, p *problem, remarks []string) {
+// checkKey finds the key of a reference, see translation.Key.
+func checkKey(in Snapshot, ref sluicev1alpha1.SecretKeyReference, scheme *signature.Scheme) (key []byte, p *problem, remarks []string) {
 	secret := in.Secrets[ref.Name]
 	if secret == nil {
 		message := fmt.Sprintf("There is no Secret %q in this namespace; create it or correct the reference.", ref.Name)
@@ -230,32 +194,8 @@ func checkKey(in Inputs, ref sluicev1alpha1.SecretKeyReference, scheme *signatur
 		}
 		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound, message}, nil
 	}
-	key, ok := secret.Data[ref.Key]
-	switch {
-	case !ok:
-		return nil, &problem{sluicev1alpha1.ReasonSecretKeyNotFound,
-			fmt.Sprintf("The Secret %q has no key %q; add it or correct the reference.", ref.Name, ref.Key)}, nil
-	case scheme == nil:
-		return nil, nil, nil
-	case signature.Blank(key):
-		return nil, &problem{sluicev1alpha1.ReasonSecretKeyEmpty,
-			fmt.Sprintf("The key %q of the Secret %q is empty or white space; anybody could sign with it. Store a key there.", ref.Key, ref.Name)}, nil
-	case len(key) > maxKeyBytes:
-		return nil, &problem{sluicev1alpha1.ReasonSecretKeyTooLong,
-			fmt.Sprintf("The key %q of the Secret %q is longer than %d bytes; is it the right one?", ref.Key, ref.Name, maxKeyBytes)}, nil
-	}
-	decoded, err := scheme.DecodeSecret(key)
-	if err != nil {
-		return nil, &problem{sluicev1alpha1.ReasonSecretKeyMalformed,
-			fmt.Sprintf("The key %q of the Secret %q %v.", ref.Key, ref.Name, err)}, nil
-	}
-	if last := key[len(key)-1]; last == '\n' || last == '\r' {
-		remarks = append(remarks, fmt.Sprintf("The key %q of the Secret %q ends in a newline, which is part of the key; if signatures do not match, store it without (printf instead of echo).", ref.Key, ref.Name))
-	}
-	if len(decoded) < weakKeyBytes {
-		remarks = append(remarks, fmt.Sprintf("The key %q of the Secret %q is weak: shorter than %d bytes. Use a longer random one.", ref.Key, ref.Name, weakKeyBytes))
-	}
-	return key, nil, remarks
+	key, remarks, err := translation.Key(ref, secret.Data, scheme)
+	return key, problemOf(err), remarks
 }
 
 // checkSpec finds what the API server lets nobody store, but hands out if it was stored under another version of the
@@ -264,7 +204,7 @@ func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
 	const why = "the trigger was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it."
 	spec := &trigger.Spec
 	switch {
-	case tolerant.Spec(trigger):
+	case tolerant.HasUndecodableSpec(trigger):
 		return &problem{sluicev1alpha1.ReasonInvalidSpec, "The spec cannot be read: " + why}
 	case spec.State != sluicev1alpha1.TriggerActive && spec.State != sluicev1alpha1.TriggerSuspended && spec.State != "":
 		return &problem{sluicev1alpha1.ReasonInvalidSpec, "spec.state is neither Active nor Suspended: " + why}
@@ -275,12 +215,12 @@ func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
 }
 
 // checkState finds out whether someone has switched the trigger or its Flow off.
-func checkState(in Inputs) *problem {
+func checkState(in Snapshot) *problem {
 	if in.Trigger.Spec.State == sluicev1alpha1.TriggerSuspended {
 		return &problem{sluicev1alpha1.ReasonSuspended, "spec.state is Suspended: requests get 503 until it is Active."}
 	}
 	switch state := in.Flow.Spec.State; {
-	case tolerant.Spec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
+	case tolerant.HasUndecodableSpec(in.Flow), state != sluicev1alpha1.FlowEnabled && state != sluicev1alpha1.FlowDisabled && state != "":
 		return &problem{sluicev1alpha1.ReasonFlowDisabled, fmt.Sprintf("The Flow %q does not count as Enabled, because its spec cannot be read: "+
 			"it was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it.", in.Flow.Name)}
 	case state == sluicev1alpha1.FlowDisabled:
@@ -328,25 +268,10 @@ func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, s
 	if flow != nil {
 		b = fmt.Appendf(b, " flow %s/%d", flow.UID, flow.Generation)
 	}
-	for _, name := range secretNames(trigger) {
+	for _, name := range translation.SecretNames(trigger) {
 		if meta := secret(name); meta != nil { // Secrets have no generation
 			b = fmt.Appendf(b, " secret %s/%s", meta.UID, meta.ResourceVersion)
 		}
 	}
 	return string(b)
-}
-
-// secretNames returns the names of the Secrets that the trigger refers to, each once.
-func secretNames(trigger *sluicev1alpha1.WebhookTrigger) []string {
-	var names []string
-	refs := secretRefs(trigger)
-	if ref := trigger.Spec.Handshake.VerifyTokenRef; ref.Name != "" {
-		refs = append(refs, ref)
-	}
-	for _, ref := range refs {
-		if !slices.Contains(names, ref.Name) {
-			names = append(names, ref.Name)
-		}
-	}
-	return names
 }

@@ -21,8 +21,8 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
 
-func testInputs() Inputs {
-	return Inputs{
+func testSnapshot() Snapshot {
+	return Snapshot{
 		Trigger: &sluicev1alpha1.WebhookTrigger{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "orders", UID: "trigger-uid", Generation: 3},
 			Spec: sluicev1alpha1.WebhookTriggerSpec{
@@ -46,17 +46,17 @@ func testInputs() Inputs {
 func TestResolve(t *testing.T) {
 	type summary struct{ Ready, Accepted, ResolvedRefs string }
 	good := summary{"True/Ready", "True/Accepted", "True/ResolvedRefs"}
-	key := func(value string) func(*Inputs) {
-		return func(in *Inputs) { in.Secrets["webhook"].Data["secretKey"] = []byte(value) }
+	key := func(value string) func(*Snapshot) {
+		return func(in *Snapshot) { in.Secrets["webhook"].Data["secretKey"] = []byte(value) }
 	}
 	cases := map[string]struct {
 		reason  string
-		change  func(*Inputs)
+		change  func(*Snapshot)
 		want    summary
 		message string // part of Ready's
 	}{
-		"Good":           {reason: "everything is there", change: func(*Inputs) {}, want: good, message: "Requests with a valid signature start the Flow."},
-		"DefaultsUnset":  {reason: "an object from before a default was added is as good", change: func(in *Inputs) { in.Trigger.Spec.State, in.Flow.Spec.State = "", "" }, want: good},
+		"Good":           {reason: "everything is there", change: func(*Snapshot) {}, want: good, message: "Requests with a valid signature start the Flow."},
+		"DefaultsUnset":  {reason: "an object from before a default was added is as good", change: func(in *Snapshot) { in.Trigger.Spec.State, in.Flow.Spec.State = "", "" }, want: good},
 		"KeyOf16Bytes":   {reason: "128 bits are not weak", change: key("0123456789abcdef"), want: good, message: "start the Flow."},
 		"WeakKey":        {reason: "a weak key is allowed, and said", change: key("0123456789abcde"), want: good, message: "is weak: shorter than 16 bytes"},
 		"Newline":        {reason: "a newline at the end is part of the key, and said", change: key("a-key-of-more-than-sixteen-bytes\n"), want: good, message: "ends in a newline"},
@@ -65,44 +65,44 @@ func TestResolve(t *testing.T) {
 		"LongestKey":     {reason: "4096 bytes are the limit", change: key(strings.Repeat("k", 4096)), want: good},
 		"Suspended": {
 			reason: "the references are fine, but the user has switched the trigger off",
-			change: func(in *Inputs) { in.Trigger.Spec.State = sluicev1alpha1.TriggerSuspended },
+			change: func(in *Snapshot) { in.Trigger.Spec.State = sluicev1alpha1.TriggerSuspended },
 			want:   summary{"False/Suspended", "True/Accepted", "True/ResolvedRefs"}, message: "503",
 		},
 		"FlowDisabled": {
 			reason: "the Flow is there, but switched off",
-			change: func(in *Inputs) { in.Flow.Spec.State = sluicev1alpha1.FlowDisabled },
+			change: func(in *Snapshot) { in.Flow.Spec.State = sluicev1alpha1.FlowDisabled },
 			want:   summary{"False/FlowDisabled", "True/Accepted", "True/ResolvedRefs"}, message: `"import"`,
 		},
 		"SuspendedAndFlowDisabled": {
 			reason: "the trigger's own state comes first",
-			change: func(in *Inputs) {
+			change: func(in *Snapshot) {
 				in.Trigger.Spec.State, in.Flow.Spec.State = sluicev1alpha1.TriggerSuspended, sluicev1alpha1.FlowDisabled
 			},
 			want: summary{"False/Suspended", "True/Accepted", "True/ResolvedRefs"},
 		},
 		"NoFlow": {
-			reason: "a Flow that does not exist", change: func(in *Inputs) { in.Flow = nil },
+			reason: "a Flow that does not exist", change: func(in *Snapshot) { in.Flow = nil },
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Flow "import"`,
 		},
 		"NoSecret": {
-			reason: "a Secret that does not exist", change: func(in *Inputs) { in.Secrets = nil },
+			reason: "a Secret that does not exist", change: func(in *Snapshot) { in.Secrets = nil },
 			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `There is no Secret "webhook"`,
 		},
 		"NoSecretSelected": {
-			reason: "it may be there, without the labels", change: func(in *Inputs) { in.Secrets, in.SecretSelector = nil, "use=webhooks" },
+			reason: "it may be there, without the labels", change: func(in *Snapshot) { in.Secrets, in.SecretSelector = nil, "use=webhooks" },
 			want:    summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"},
 			message: `There is no Secret "webhook" in this namespace that Sluice may use; create it, label it so that "use=webhooks" selects it`,
 		},
 		"NoFlowNoSecret": {
-			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Inputs) { in.Flow, in.Secrets = nil, nil },
+			reason: "all that is missing is in the message, so that the user mends it in one go", change: func(in *Snapshot) { in.Flow, in.Secrets = nil, nil },
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Secret "webhook"`,
 		},
 		"NoKey": {
-			reason: "the Secret has other entries only", change: func(in *Inputs) { in.Secrets["webhook"].Data = map[string][]byte{"x": []byte("y")} },
+			reason: "the Secret has other entries only", change: func(in *Snapshot) { in.Secrets["webhook"].Data = map[string][]byte{"x": []byte("y")} },
 			want: summary{"False/SecretKeyNotFound", "True/Accepted", "False/SecretKeyNotFound"}, message: `no key "secretKey"`,
 		},
 		"NoData": {
-			reason: "the Secret has no entries", change: func(in *Inputs) { in.Secrets["webhook"].Data = nil },
+			reason: "the Secret has no entries", change: func(in *Snapshot) { in.Secrets["webhook"].Data = nil },
 			want: summary{"False/SecretKeyNotFound", "True/Accepted", "False/SecretKeyNotFound"},
 		},
 		"EmptyKey": {
@@ -118,29 +118,29 @@ func TestResolve(t *testing.T) {
 			want: summary{"False/SecretKeyTooLong", "True/Accepted", "False/SecretKeyTooLong"}, message: "4096",
 		},
 		"UnknownAlgorithm": {
-			reason: "a definition newer than the program", change: func(in *Inputs) { in.Trigger.Spec.Algorithm = "SHA-9000" },
+			reason: "a definition newer than the program", change: func(in *Snapshot) { in.Trigger.Spec.Algorithm = "SHA-9000" },
 			want: summary{"False/InvalidScheme", "False/InvalidScheme", "True/ResolvedRefs"}, message: `"SHA-9000"`,
 		},
 		"UnknownState": {
-			reason: "another version's state is not Active", change: func(in *Inputs) { in.Trigger.Spec.State = "Paused" },
+			reason: "another version's state is not Active", change: func(in *Snapshot) { in.Trigger.Spec.State = "Paused" },
 			want: summary{"False/InvalidSpec", "False/InvalidSpec", "True/ResolvedRefs"}, message: "Apply it again",
 		},
 		"UnknownStateOfFlow": {
-			reason: "another version's state is not Enabled", change: func(in *Inputs) { in.Flow.Spec.State = "Paused" },
+			reason: "another version's state is not Enabled", change: func(in *Snapshot) { in.Flow.Spec.State = "Paused" },
 			want: summary{"False/FlowDisabled", "True/Accepted", "True/ResolvedRefs"}, message: "cannot be read",
 		},
 		"NoHTTPStatus": {
-			reason: "net/http panics at it", change: func(in *Inputs) { in.Trigger.Spec.Response.Status = 42 },
+			reason: "net/http panics at it", change: func(in *Snapshot) { in.Trigger.Spec.Response.Status = 42 },
 			want: summary{"False/InvalidSpec", "False/InvalidSpec", "True/ResolvedRefs"}, message: "spec.response.status",
 		},
 		"UnknownAlgorithmNoSecret": {
-			reason: "what is wrong with the spec comes first", change: func(in *Inputs) { in.Trigger.Spec.Algorithm, in.Secrets = "SHA-9000", nil },
+			reason: "what is wrong with the spec comes first", change: func(in *Snapshot) { in.Trigger.Spec.Algorithm, in.Secrets = "SHA-9000", nil },
 			want: summary{"False/InvalidScheme", "False/InvalidScheme", "False/SecretNotFound"},
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			in := testInputs()
+			in := testSnapshot()
 			tc.change(&in)
 			got := Resolve(in)
 			found := map[string]string{}
@@ -179,38 +179,88 @@ func TestResolve(t *testing.T) {
 
 // TestResolveRoute shows what is in a route besides its verifier.
 func TestResolveRoute(t *testing.T) {
-	r := Resolve(testInputs()).Route
+	r := Resolve(testSnapshot()).Route
 	if r.Namespace != "shop" || r.Name != "orders" || r.UID != "trigger-uid" || r.Flow != "import" || r.Path() != "/hooks/shop/orders" {
 		t.Errorf("the route is %+v", r)
 	}
 }
 
+// TestRemarks shows that what package translation remarks is in the messages, and keeps no request out.
+func TestRemarks(t *testing.T) {
+	t.Parallel()
+	deduplicated := func(name string, d sluicev1alpha1.Deduplication) func(*Snapshot) {
+		return func(in *Snapshot) {
+			d.Source = sluicev1alpha1.DeduplicateByProvider
+			in.Trigger.Spec = ofProvider(name, d)
+		}
+	}
+	cases := map[string]struct {
+		reason string
+		change func(*Snapshot)
+		want   string
+	}{
+		"Window": {
+			reason: "it is short", change: deduplicated("Shopify", sluicev1alpha1.Deduplication{WindowSeconds: 14399}),
+			want: "Requests with a valid signature start the Flow. spec.deduplication.windowSeconds is 14399, but Shopify repeats deliveries for up to 14400 seconds; what comes after the window may start the Flow again.",
+		},
+		"Match": {
+			reason: "the id is not signed", change: deduplicated("GitHub", sluicev1alpha1.Deduplication{Match: sluicev1alpha1.MatchID}),
+			want: "Requests with a valid signature start the Flow. spec.deduplication.match is ID, but the delivery id is not signed: who has seen a request can send it under the id of a delivery to come, which is lost then. Leave match out, or take an id that is signed.",
+		},
+		"NoID": {
+			reason: "the user counts on it", change: deduplicated("Dropbox", sluicev1alpha1.Deduplication{}),
+			want: "Requests with a valid signature start the Flow. Requests are not deduplicated: deliveries of Dropbox have no id.",
+		},
+		"KeyAndContentType": {
+			reason: "the key comes first",
+			change: func(in *Snapshot) {
+				in.Secrets["webhook"].Data["secretKey"] = []byte("weak")
+				in.Trigger.Spec.Response = sluicev1alpha1.Response{Body: "a", ContentType: "text/html"}
+			},
+			want: `Requests with a valid signature start the Flow. The key "secretKey" of the Secret "webhook" is weak: shorter than 16 bytes. Use a longer random one. ` +
+				"spec.response.contentType is one that browsers could run, so the body is sent as text/plain; choose another type, such as application/json.",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := testSnapshot()
+			tc.change(&in)
+			got := Resolve(in)
+			checkConditions(t, got, "True/Ready", "True/Accepted", "True/ResolvedRefs")
+			if diff := cmp.Diff(tc.want, messageOf(got, sluicev1alpha1.ConditionReady)); diff != "" {
+				t.Errorf("%s: the message of Ready (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 // TestRevision shows that anything that could change the route changes its revision, and that metadata gives the same.
 func TestRevision(t *testing.T) {
-	base := testInputs().revision()
-	if again := testInputs().revision(); again != base {
+	base := testSnapshot().revision()
+	if again := testSnapshot().revision(); again != base {
 		t.Errorf("equal inputs have revisions %q and %q", base, again)
 	}
-	in := testInputs()
+	in := testSnapshot()
 	if fromMeta := revision(in.Trigger, &in.Flow.ObjectMeta, func(name string) *metav1.ObjectMeta { return &in.Secrets[name].ObjectMeta }); fromMeta != base {
 		t.Errorf("the revision from metadata is %q, want %q", fromMeta, base)
 	}
 	cases := map[string]struct {
 		reason string
-		change func(*Inputs)
+		change func(*Snapshot)
 	}{
-		"TriggerChanged":   {"its spec changed", func(in *Inputs) { in.Trigger.Generation++ }},
-		"TriggerRecreated": {"generations begin anew", func(in *Inputs) { in.Trigger.UID = "other" }},
-		"FlowChanged":      {"its spec changed", func(in *Inputs) { in.Flow.Generation++ }},
-		"FlowRecreated":    {"generations begin anew", func(in *Inputs) { in.Flow.UID = "other" }},
-		"FlowGone":         {"nothing to start", func(in *Inputs) { in.Flow = nil }},
-		"SecretChanged":    {"its data may have changed", func(in *Inputs) { in.Secrets["webhook"].ResourceVersion = "8" }},
-		"SecretRecreated":  {"another Secret", func(in *Inputs) { in.Secrets["webhook"].UID = "other" }},
-		"SecretGone":       {"no key", func(in *Inputs) { in.Secrets = nil }},
+		"TriggerChanged":   {"its spec changed", func(in *Snapshot) { in.Trigger.Generation++ }},
+		"TriggerRecreated": {"generations begin anew", func(in *Snapshot) { in.Trigger.UID = "other" }},
+		"FlowChanged":      {"its spec changed", func(in *Snapshot) { in.Flow.Generation++ }},
+		"FlowRecreated":    {"generations begin anew", func(in *Snapshot) { in.Flow.UID = "other" }},
+		"FlowGone":         {"nothing to start", func(in *Snapshot) { in.Flow = nil }},
+		"SecretChanged":    {"its data may have changed", func(in *Snapshot) { in.Secrets["webhook"].ResourceVersion = "8" }},
+		"SecretRecreated":  {"another Secret", func(in *Snapshot) { in.Secrets["webhook"].UID = "other" }},
+		"SecretGone":       {"no key", func(in *Snapshot) { in.Secrets = nil }},
 	}
 	seen := map[string]string{base: "the base"}
 	for name, tc := range cases {
-		in := testInputs()
+		in := testSnapshot()
 		tc.change(&in)
 		got := in.revision()
 		if was, ok := seen[got]; ok {
@@ -221,7 +271,7 @@ func TestRevision(t *testing.T) {
 }
 
 func TestIndexes(t *testing.T) {
-	in := testInputs()
+	in := testSnapshot()
 	if diff := cmp.Diff([]string{"webhook"}, indexSecretRef(in.Trigger)); diff != "" {
 		t.Errorf("by Secret (-want +got):\n%s", diff)
 	}
@@ -252,7 +302,7 @@ func TestOnlyNameAndVersion(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
 	}
-	if got, err := onlyNameAndVersion(testInputs().Secrets["webhook"]); err == nil || got != nil {
+	if got, err := onlyNameAndVersion(testSnapshot().Secrets["webhook"]); err == nil || got != nil {
 		t.Errorf("a Secret with its data gets through: %v, %v", got, err)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // routeWorkers is how many routes are worked out at a time. Each mostly waits for one read of a Secret.
@@ -34,7 +35,7 @@ const routeWorkers = 8
 type RouteReconciler struct {
 	triggers client.Reader
 	secrets  *SecretCache
-	gatherer Gatherer
+	loader   ReferenceLoader
 	table    *route.Table
 	warmer   *warmer
 }
@@ -46,16 +47,16 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	gatherer := Gatherer{Cached: mgr.GetClient(), Live: live, SecretSelector: secrets.selector, ExternalURL: externalURL}
+	loader := ReferenceLoader{Cached: mgr.GetClient(), Live: live, SecretSelector: secrets.selector, ExternalURL: externalURL}
 	r := &RouteReconciler{
 		triggers: mgr.GetClient(),
 		secrets:  secrets,
-		gatherer: gatherer,
+		loader:   loader,
 		table:    table,
 		warmer: &warmer{
 			triggers: mgr.GetClient(),
 			secrets:  secrets,
-			gatherer: gatherer,
+			loader:   loader,
 			live:     live,
 			table:    table,
 			recheck:  make(chan event.GenericEvent),
@@ -123,7 +124,7 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 			return ctrl.Result{}, nil // saves reading the Secret, at start for every trigger
 		}
 	}
-	in, err := r.gatherer.Gather(ctx, trigger)
+	in, err := r.loader.Load(ctx, trigger)
 	if err != nil {
 		return ctrl.Result{}, err // and the route stays as it is
 	}
@@ -146,13 +147,13 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 func (r *RouteReconciler) cachedRevision(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (string, error) {
 	var flowMeta *metav1.ObjectMeta
 	flow := &sluicev1alpha1.Flow{}
-	if found, err := get(ctx, r.gatherer.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow); err != nil {
+	if found, err := get(ctx, r.loader.Cached, trigger.Namespace, trigger.Spec.FlowRef.Name, flow); err != nil {
 		return "", fmt.Errorf("read Flow %q: %w", trigger.Spec.FlowRef.Name, err)
 	} else if found {
 		flowMeta = &flow.ObjectMeta
 	}
 	secretMetas := make(map[string]*metav1.ObjectMeta, 1)
-	for _, name := range secretNames(trigger) {
+	for _, name := range translation.SecretNames(trigger) {
 		secret := secretMetadata()
 		if found, err := get(ctx, r.secrets, trigger.Namespace, name, secret); err != nil {
 			return "", fmt.Errorf("read metadata of Secret %q: %w", name, err)

@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-dev/sluice/internal/translation"
 )
 
 // To read a Secret costs the API server and this process nearly a millisecond of a processor each. A watch that begins with all
@@ -47,7 +49,7 @@ func (w *warmer) resolveStreamed(ctx context.Context, subjects []subject) error 
 			bySecret = map[string][]*subject{}
 			namespaces[s.trigger.Namespace] = bySecret
 		}
-		for _, name := range secretNames(s.trigger) {
+		for _, name := range translation.SecretNames(s.trigger) {
 			bySecret[name] = append(bySecret[name], s)
 		}
 	}
@@ -110,7 +112,7 @@ func (w *warmer) stream(ctx context.Context, namespace string, selector fields.S
 	defer stalled.Stop()
 	secrets, err := w.live.Watch(ctx, &corev1.SecretList{}, &client.ListOptions{
 		Namespace:     namespace,
-		LabelSelector: w.gatherer.SecretSelector,
+		LabelSelector: w.loader.SecretSelector,
 		FieldSelector: selector,
 		Raw: &metav1.ListOptions{
 			SendInitialEvents:    new(true),
@@ -156,7 +158,7 @@ func (w *warmer) stream(ctx context.Context, namespace string, selector fields.S
 // cache knows, which may mean that it has changed since the stream began, the trigger is left alone: it has no route then, not even one
 // from before, so that the Secret is read.
 func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Secret) {
-	if len(secretNames(s.trigger)) > 1 {
+	if len(translation.SecretNames(s.trigger)) > 1 {
 		return
 	}
 	s.route = nil
@@ -167,5 +169,5 @@ func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Sec
 	}
 	read := func(context.Context, string, string) (*corev1.Secret, error) { return secret, nil } //nolint:unparam // what is read may fail elsewhere
 	// What cannot be read now is tried again with the triggers that are left alone.
-	_ = w.resolve(s, func() (Inputs, error) { return w.gatherer.gather(ctx, s.trigger, read) })
+	_ = w.resolve(s, func() (Snapshot, error) { return w.loader.loadWith(ctx, s.trigger, read) })
 }

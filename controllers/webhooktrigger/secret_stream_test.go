@@ -271,7 +271,7 @@ func TestWarmUpStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			flow := testInputs().Flow
+			flow := testSnapshot().Flow
 			flow.Namespace, flow.UID, flow.ResourceVersion = namespace, "", ""
 			env.Create(t, flow)
 			for _, other := range tc.others {
@@ -283,7 +283,7 @@ func TestWarmUpStreams(t *testing.T) {
 					ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("secret-%d", i), Labels: map[string]string{"number": strconv.Itoa(i)}},
 					Data:       map[string][]byte{"secretKey": []byte(numberedKey(i)), "other": []byte("x")},
 				}
-				trigger := testInputs().Trigger
+				trigger := testSnapshot().Trigger
 				trigger.Namespace, trigger.Name, trigger.UID = namespace, fmt.Sprintf("trigger-%d", i), ""
 				trigger.Spec.SecretRef.Name = secret.Name
 				env.Create(t, secret, trigger)
@@ -312,7 +312,7 @@ func TestWarmUpStreams(t *testing.T) {
 			w := &warmer{
 				triggers: inNamespace{env.Client, namespace},
 				secrets:  startSecretCache(t, namespace, selector),
-				gatherer: Gatherer{Cached: cached, Live: live, SecretSelector: selector},
+				loader:   ReferenceLoader{Cached: cached, Live: live, SecretSelector: selector},
 				live:     live,
 				table:    table,
 				recheck:  make(chan event.GenericEvent, many),

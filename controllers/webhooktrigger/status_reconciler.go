@@ -37,33 +37,31 @@ const (
 // StatusReconciler writes the status of triggers, and an Event when one becomes ready or stops being so.
 type StatusReconciler struct {
 	client      client.Client
-	gatherer    Gatherer
+	loader      ReferenceLoader
 	recorder    events.EventRecorder
 	externalURL string
-	usage       *keyUsage
+	usage       *KeyUsage
 }
 
 // +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers/status,verbs=patch,roleName=sluice-controller
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create,roleName=sluice-controller
 
 // SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
-// trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod but in tests. observe is to be called with
-// every FlowRun from time to time, and before it is deleted.
-func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) (
-	observe func(namespace, trigger, key string, created time.Time), err error,
-) {
+// trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod except in tests. Somebody has to tell
+// the KeyUsage of every FlowRun from time to time, and before it is deleted.
+func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) (*KeyUsage, error) {
 	usage := newKeyUsage(usagePeriod)
 	if err := mgr.Add(usage); err != nil {
 		return nil, fmt.Errorf("add the use of keys: %w", err)
 	}
 	r := &StatusReconciler{
 		client:      mgr.GetClient(),
-		gatherer:    Gatherer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
+		loader:      ReferenceLoader{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
 		recorder:    mgr.GetEventRecorder("sluice-controller"),
 		externalURL: externalURL,
 		usage:       usage,
 	}
-	return usage.observe, newController(mgr, "webhooktrigger-status", secrets).
+	return usage, newController(mgr, "webhooktrigger-status", secrets).
 		WatchesRawSource(source.Channel(usage.wake, &handler.EnqueueRequestForObject{})).
 		WithOptions(controllerOptions(statusWorkers)).
 		Complete(r)
@@ -81,7 +79,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		r.usage.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	in, err := r.gatherer.Gather(ctx, trigger)
+	in, err := r.loader.Load(ctx, trigger)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

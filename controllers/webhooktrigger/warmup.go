@@ -36,7 +36,7 @@ const (
 type warmer struct {
 	triggers client.Reader
 	secrets  *SecretCache
-	gatherer Gatherer
+	loader   ReferenceLoader
 	live     client.WithWatch
 	table    *route.Table
 	recheck  chan event.GenericEvent
@@ -96,7 +96,7 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 			continue
 		}
 		group.Go(func() error {
-			err := w.resolve(s, func() (Inputs, error) { return w.gather(ctx, s.trigger) })
+			err := w.resolve(s, func() (Snapshot, error) { return w.loadWithRetry(ctx, s.trigger) })
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
@@ -126,14 +126,14 @@ type subject struct {
 }
 
 // resolve works out the route of a trigger, unless what it refers to cannot be read.
-func (w *warmer) resolve(s *subject, gather func() (Inputs, error)) error {
+func (w *warmer) resolve(s *subject, load func() (Snapshot, error)) error {
 	defer func() { // a panic here would come back at every start
 		if p := recover(); p != nil {
 			w.log.Error(errPanic, "Panic while resolving a trigger", "trigger", klog.KObj(s.trigger), "stack", string(debug.Stack()))
 			s.route = unresolved(s.trigger)
 		}
 	}()
-	in, err := gather()
+	in, err := load()
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (w *warmer) resolve(s *subject, gather func() (Inputs, error)) error {
 	return nil
 }
 
-var errPanic = errors.New("panic") // what it says can hold anything
+var errPanic = errors.New("panic") // without its value, which can hold a key
 
 // unresolved is the route of a trigger of which nothing more is known than that it exists.
 func unresolved(trigger *sluicev1alpha1.WebhookTrigger) *route.Route {
@@ -154,12 +154,12 @@ func unresolved(trigger *sluicev1alpha1.WebhookTrigger) *route.Route {
 	}
 }
 
-// gather reads what a trigger refers to, again and again until that succeeds or the patience is at its end.
-func (w *warmer) gather(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Inputs, error) {
-	var in Inputs
+// loadWithRetry loads what a trigger refers to, and retries for as long as warmUpPatience.
+func (w *warmer) loadWithRetry(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Snapshot, error) {
+	var in Snapshot
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, time.Second, warmUpPatience, true, func(ctx context.Context) (bool, error) {
-		if in, last = w.gatherer.Gather(ctx, trigger); last != nil {
+		if in, last = w.loader.Load(ctx, trigger); last != nil {
 			w.log.Error(last, "Cannot resolve a trigger; trying again", "trigger", klog.KObj(trigger))
 		}
 		return last == nil, nil

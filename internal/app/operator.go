@@ -136,11 +136,11 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		}
 	}
 	if o.Role.controller() {
-		observe, err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod)
+		usage, err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod)
 		if err != nil {
 			return nil, fmt.Errorf("set up the status controller: %w", err)
 		}
-		if err := addHistory(ctx, mgr, slices.Sorted(maps.Keys(namespaces)), o, observe); err != nil {
+		if err := addHistory(ctx, mgr, slices.Sorted(maps.Keys(namespaces)), o, usage); err != nil {
 			return nil, err
 		}
 	}
@@ -221,18 +221,18 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 }
 
 // addHistory adds what deletes FlowRuns.
-func addHistory(ctx context.Context, mgr ctrl.Manager, namespaces []string, options Options, observe func(namespace, trigger, key string, created time.Time)) error {
+func addHistory(ctx context.Context, mgr ctrl.Manager, namespaces []string, options Options, observer history.KeyObserver) error {
 	// Before the first sweep reads Flows: a cache has only what somebody has asked it to have.
 	if _, err := mgr.GetCache().GetInformer(ctx, &sluicev1alpha1.Flow{}, cache.BlockUntilSynced(false)); err != nil {
 		return fmt.Errorf("watch flows: %w", err)
 	}
 	collector, err := history.NewCollector(history.Options{
-		Config:     mgr.GetConfig(),
-		Flows:      mgr.GetClient(),
-		Namespaces: namespaces,
-		Observe:    observe,
-		Registerer: options.registerer(),
-		Log:        mgr.GetLogger().WithName("history"),
+		Config:      mgr.GetConfig(),
+		Flows:       mgr.GetClient(),
+		Namespaces:  namespaces,
+		KeyObserver: observer,
+		Registerer:  options.registerer(),
+		Log:         mgr.GetLogger().WithName("history"),
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,12 +44,13 @@ const (
 	NotFound
 	// Forbidden means that a permission is missing or a quota exceeded (401, 403). Both are transient.
 	Forbidden
-	// Other is any other answer.
+	// Other is any other answer, also one of a proxy in front of the API server.
 	Other
 )
 
-// webhookFailure is how the API server says that it could not ask an admission webhook.
-const webhookFailure = "failed calling webhook"
+// webhookFailure is how the API server begins to say that it could not ask an admission webhook. It says
+// so with a code of 500: words of a 422 can be a payload's.
+const webhookFailure = "Internal error occurred: failed calling webhook "
 
 // Classify says what an error that is not nil means. If the API server's words change, a Denied is
 // taken for a Forbidden, which will pass: who asked tries again in vain, and nothing is lost.
@@ -58,18 +61,19 @@ func Classify(err error) Class {
 	}
 	throttled := s.Code == http.StatusTooManyRequests
 	trouble := s.Code >= http.StatusInternalServerError
-	// The words, and the code, are of those who wrote the webhook: AlreadyExists can be theirs too.
-	if AdmissionDenial(s.Message) != "" && !throttled && !trouble {
-		return Denied
-	}
-	if AdmissionDenial(s.Message) != "" || strings.Contains(s.Message, webhookFailure) {
-		return Webhook
-	}
+	denied := AdmissionDenial(s.Message) != ""
 	switch {
+	// Code and reason are of those who wrote the webhook: AlreadyExists can be theirs too.
+	case denied && !throttled && !trouble:
+		return Denied
+	case denied, trouble && strings.HasPrefix(s.Message, webhookFailure):
+		return Webhook
 	case throttled:
 		return Throttled
 	case trouble:
 		return ServerTrouble
+	case apierrors.IsUnexpectedServerError(err): // no Status: client-go made one of the code alone
+		return Other
 	case apierrors.IsInvalid(err):
 		return Invalid
 	case apierrors.IsAlreadyExists(err):
@@ -100,7 +104,7 @@ func Explain(err error) string {
 	if s == nil {
 		return fmt.Sprintf("no answer from the API server: %v", err)
 	}
-	answer := fmt.Sprintf("the API server answers %d %s", s.Code, s.Reason)
+	answer := strings.TrimSuffix(fmt.Sprintf("the API server answers %d %s", s.Code, s.Reason), " ")
 	switch Classify(err) {
 	case Denied:
 		return answer + ": " + AdmissionDenial(s.Message)
@@ -108,11 +112,30 @@ func Explain(err error) string {
 		if denial := AdmissionDenial(s.Message); denial != "" {
 			return answer + ": " + denial
 		}
-		return answer + ": " + s.Message // the webhook's name and why it could not be asked
+		return answer + ": " + webhookTrouble(s.Message)
 	case Forbidden, NotFound:
 		return answer + ": " + s.Message
 	}
 	return answer
+}
+
+// callError is what a request to a webhook ends with if nothing came back that could be quoted: a refused
+// connection, a bad certificate, a time that was over. "an error on the server" begins a message with the
+// webhook's own body in it.
+var callError = regexp.MustCompile(`^: (?:could not get REST client|failed to call webhook: Post ")`)
+
+// webhookTrouble returns what may be logged of a message that begins with webhookFailure: the name of the
+// webhook, and why it could not be asked.
+func webhookTrouble(message string) string {
+	name, err := strconv.QuotedPrefix(message[len(webhookFailure):])
+	if err != nil {
+		return strings.TrimSpace(webhookFailure)
+	}
+	called := message[:len(webhookFailure)+len(name)]
+	if callError.MatchString(message[len(called):]) {
+		return message
+	}
+	return called
 }
 
 func statusOf(err error) *metav1.Status {

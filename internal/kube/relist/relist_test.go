@@ -91,7 +91,7 @@ func TestOutage(t *testing.T) {
 				if got != tc.want {
 					t.Errorf("%s: got %+v, want %+v", tc.reason, got, tc.want)
 				}
-				if most := int(2*tc.away/pause) + 1; server.attempts > most {
+				if most := int(2*tc.away/maxPause) + 1; server.attempts > most {
 					t.Errorf("%s: %d attempts, want at most %d", tc.reason, server.attempts, most)
 				}
 			})

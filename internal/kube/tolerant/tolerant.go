@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -24,26 +25,29 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
 
-// annotation is on objects in memory only. Whoever stores it makes an object of theirs count as unreadable, which takes
-// it out of service and nothing else.
+// annotation marks an object whose spec was left out. It is set in memory only, by this package alone: it is
+// removed from what the API server sends, where anybody who may change the object could have set it.
 const annotation = "sluice.dev/unreadable"
 
 const spec, status = "spec", "status"
 
-// Spec says whether the spec of an object could not be read, and is missing from it for that reason.
-func Spec(object metav1.Object) bool { return object.GetAnnotations()[annotation] == spec }
+// HasUndecodableSpec says whether the spec of an object could not be decoded, and is missing from it for that
+// reason. The object must have been read through Wrap.
+func HasUndecodableSpec(object metav1.Object) bool {
+	return object.GetAnnotations()[annotation] == spec
+}
 
 // Wrap returns a wrapper for the transport of a client of the scheme's types.
 func Wrap(scheme *runtime.Scheme, log logr.Logger) transport.WrapperFunc {
-	m := &mender{decoder: serializer.NewCodecFactory(scheme).UniversalDeserializer(), log: log}
+	s := &sanitizer{decoder: serializer.NewCodecFactory(scheme).UniversalDeserializer(), log: log}
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			response, err := next.RoundTrip(r)
-			if err != nil || !concerns(r) || response.StatusCode != http.StatusOK {
+			if err != nil || !readsObjects(r) || response.StatusCode != http.StatusOK {
 				return response, err
 			}
 			if r.URL.Query().Get("watch") != "" {
-				response.Body = &events{Closer: response.Body, decoder: json.NewDecoder(response.Body), mend: m.mend}
+				response.Body = &eventReader{Closer: response.Body, decoder: json.NewDecoder(response.Body), sanitize: s.sanitize}
 				return response, nil
 			}
 			defer response.Body.Close()
@@ -51,7 +55,7 @@ func Wrap(scheme *runtime.Scheme, log logr.Logger) transport.WrapperFunc {
 			if err != nil {
 				return nil, err
 			}
-			raw = m.mend(raw)
+			raw = s.sanitize(raw)
 			response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 			return response, nil
 		})
@@ -63,24 +67,24 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// concerns says whether the answer holds objects of Sluice's kinds in full, rather than their metadata or a table of them. Creates are
-// left alone, for their speed.
-func concerns(r *http.Request) bool {
+// readsObjects says whether the answer holds full objects of Sluice's kinds, rather than their metadata or a
+// table of them. Creates are left alone, for their speed.
+func readsObjects(r *http.Request) bool {
 	return r.Method != http.MethodPost &&
 		strings.HasPrefix(r.URL.Path, "/apis/"+sluicev1alpha1.GroupVersion.Group+"/") &&
 		!strings.Contains(r.Header.Get("Accept"), ";as=")
 }
 
-// events is the body of a watch, event by event.
-type events struct {
+// eventReader is the body of a watch. It sanitizes event by event.
+type eventReader struct {
 	io.Closer
-	decoder *json.Decoder
-	mend    func([]byte) []byte
-	rest    []byte // of the present event
+	decoder  *json.Decoder
+	sanitize func([]byte) []byte
+	rest     []byte // of the present event
 }
 
 // Read implements io.Reader.
-func (e *events) Read(p []byte) (int, error) {
+func (e *eventReader) Read(p []byte) (int, error) {
 	if len(e.rest) == 0 {
 		var raw json.RawMessage
 		if err := e.decoder.Decode(&raw); err != nil {
@@ -92,29 +96,29 @@ func (e *events) Read(p []byte) (int, error) {
 			Object json.RawMessage `json:"object"`
 		}
 		if json.Unmarshal(raw, &event) == nil && len(event.Object) > 0 {
-			if mended := e.mend(event.Object); !bytes.Equal(mended, event.Object) {
-				event.Object = mended
+			if sanitized := e.sanitize(event.Object); !bytes.Equal(sanitized, event.Object) {
+				event.Object = sanitized
 				e.rest = encode(event)
 			}
 		}
-		e.rest = append(e.rest, '\n') // as the API server does; not every value ends by itself
+		e.rest = append(e.rest, '\n') // as the API server does: a number, say, has no end of its own
 	}
 	n := copy(p, e.rest)
 	e.rest = e.rest[n:]
 	return n, nil
 }
 
-// mender leaves out of objects what cannot be decoded.
-type mender struct {
+// sanitizer leaves out of objects what cannot be decoded, and the annotation that somebody else has set.
+type sanitizer struct {
 	decoder runtime.Decoder
 	log     logr.Logger
 }
 
-// mend returns an object, or a list of them, in a form that can be decoded. What can be is returned as it is, and so is what is no
-// object of a known kind.
-func (m *mender) mend(raw []byte) []byte {
-	err := m.decode(raw)
-	if err == nil {
+// sanitize returns an object, or a list of them, in a form that can be decoded. What needs no change is
+// returned as it is, and so is what is no object of a known kind.
+func (s *sanitizer) sanitize(raw []byte) []byte {
+	object, err := s.decode(raw)
+	if err == nil && !isMarked(object) {
 		return raw
 	}
 	var fields map[string]json.RawMessage
@@ -124,32 +128,72 @@ func (m *mender) mend(raw []byte) []byte {
 	var items []json.RawMessage
 	if json.Unmarshal(fields["items"], &items) == nil {
 		for i := range items {
-			items[i] = m.mend(items[i])
+			items[i] = s.sanitize(items[i])
 		}
 		fields["items"] = encode(items)
 		return encode(fields)
 	}
-	for _, parts := range [][]string{{status}, {spec}, {spec, status}} {
-		mended, metadata := without(fields, parts)
-		if m.decode(mended) == nil {
-			m.log.Error(err, "Cannot read all of an object", "kind", text(fields["kind"]), "object", klog.KRef(text(metadata["namespace"]), text(metadata["name"])), "parts", parts)
-			return mended
+	unmark(fields)
+	for _, parts := range [][]string{{}, {status}, {spec}, {spec, status}} {
+		remaining, metadata := omit(fields, parts)
+		if _, failed := s.decode(remaining); failed != nil {
+			continue
 		}
+		if err != nil {
+			object := klog.KRef(text(metadata["namespace"]), text(metadata["name"]))
+			s.log.Error(err, "Cannot read all of an object", "kind", text(fields["kind"]), "object", object, "parts", parts)
+		}
+		return remaining
 	}
 	return raw
 }
 
-// decode returns what a client would fail with.
-func (m *mender) decode(raw []byte) error {
-	_, _, err := m.decoder.Decode(raw, nil, nil)
+// decode does what a client would do: it returns the object, or what the client would fail with. Of a kind
+// that clients do not decode it returns neither.
+func (s *sanitizer) decode(raw []byte) (runtime.Object, error) {
+	object, _, err := s.decoder.Decode(raw, nil, nil)
 	if runtime.IsNotRegisteredError(err) || runtime.IsMissingKind(err) || runtime.IsMissingVersion(err) {
-		return nil
+		return nil, nil
 	}
-	return err
+	return object, err
 }
 
-// without returns the object without these parts, and with the annotation if the spec is one of them, and its metadata.
-func without(fields map[string]json.RawMessage, parts []string) (object []byte, metadata map[string]json.RawMessage) {
+// isMarked says whether an object, or one in a list, has the annotation.
+func isMarked(object runtime.Object) bool {
+	if !apimeta.IsListType(object) {
+		o, ok := object.(metav1.Object)
+		return ok && hasAnnotation(o)
+	}
+	marked := false
+	_ = apimeta.EachListItem(object, func(item runtime.Object) error { // no error: the function returns none
+		o, ok := item.(metav1.Object)
+		marked = marked || ok && hasAnnotation(o)
+		return nil
+	})
+	return marked
+}
+
+func hasAnnotation(o metav1.Object) bool {
+	_, ok := o.GetAnnotations()[annotation]
+	return ok
+}
+
+// unmark removes the annotation from an object.
+func unmark(fields map[string]json.RawMessage) {
+	var metadata, annotations map[string]json.RawMessage
+	if json.Unmarshal(fields["metadata"], &metadata) != nil || json.Unmarshal(metadata["annotations"], &annotations) != nil {
+		return
+	}
+	if _, ok := annotations[annotation]; !ok {
+		return
+	}
+	delete(annotations, annotation)
+	metadata["annotations"] = encode(annotations)
+	fields["metadata"] = encode(metadata)
+}
+
+// omit returns the object without these parts, marked if the spec is one of them, and its metadata.
+func omit(fields map[string]json.RawMessage, parts []string) (object []byte, metadata map[string]json.RawMessage) {
 	fields = maps.Clone(fields)
 	for _, part := range parts {
 		delete(fields, part)

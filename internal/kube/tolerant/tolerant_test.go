@@ -57,18 +57,19 @@ func exchange(t *testing.T, method, target, accept string, status int, body stri
 }
 
 const (
-	goodFlow    = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"good"},"spec":{"state":"Disabled"}}`
-	badFlow     = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"bad","annotations":{"a":"b"}},"spec":"Disabled"}`
-	mendedFlow  = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"bad","annotations":{"a":"b","sluice.dev/unreadable":"spec"}}}`
-	badStatus   = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":{"algorithm":"SHA-256"},"status":{"conditions":7}}`
-	noStatus    = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":{"algorithm":"SHA-256"}}`
-	badBoth     = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":[],"status":[]}`
-	neither     = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t","annotations":{"sluice.dev/unreadable":"spec"}}}`
-	badMetadata = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":"none","spec":{}}`
-	noMetadata  = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","spec":"Disabled"}`
-	otherKind   = `{"kind":"Widget","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"w"},"spec":"anything"}`
-	noKind      = `{"metadata":{"name":"w"},"spec":"anything"}`
-	status      = `{"kind":"Status","apiVersion":"v1","status":"Failure","code":410}`
+	goodFlow      = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"good","annotations":{}},"spec":{"state":"Disabled"}}`
+	markedFlow    = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"good","annotations":{"sluice.dev/unreadable":"spec"}},"spec":{"state":"Disabled"}}`
+	badFlow       = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"bad","annotations":{"a":"b"}},"spec":"Disabled"}`
+	sanitizedFlow = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"namespace":"shop","name":"bad","annotations":{"a":"b","sluice.dev/unreadable":"spec"}}}`
+	badStatus     = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":{"algorithm":"SHA-256"},"status":{"conditions":7}}`
+	noStatus      = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":{"algorithm":"SHA-256"}}`
+	badBoth       = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t"},"spec":[],"status":[]}`
+	neither       = `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t","annotations":{"sluice.dev/unreadable":"spec"}}}`
+	badMetadata   = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":"none","spec":{}}`
+	noMetadata    = `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","spec":"Disabled"}`
+	otherKind     = `{"kind":"Widget","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"w"},"spec":"anything"}`
+	noKind        = `{"metadata":{"name":"w"},"spec":"anything"}`
+	status        = `{"kind":"Status","apiVersion":"v1","status":"Failure","code":410}`
 )
 
 func flowList(items ...string) string {
@@ -88,10 +89,10 @@ func TestWrap(t *testing.T) {
 		logged                 int
 	}{
 		"GoodList":     {reason: "what can be read is left alone", method: get, target: flows, accept: plain, code: 200, body: flowList(goodFlow, goodFlow), want: flowList(goodFlow, goodFlow)},
-		"BadInList":    {reason: "one object is mended, the others are as they were", method: get, target: flows, accept: plain, code: 200, body: flowList(goodFlow, badFlow, goodFlow), want: flowList(goodFlow, mendedFlow, goodFlow), logged: 1},
+		"BadInList":    {reason: "one object is changed, the others are as they were", method: get, target: flows, accept: plain, code: 200, body: flowList(goodFlow, badFlow, goodFlow), want: flowList(goodFlow, sanitizedFlow, goodFlow), logged: 1},
 		"EmptyList":    {reason: "no items", method: get, target: flows, accept: plain, code: 200, body: flowList(), want: flowList()},
 		"NullItems":    {reason: "no items, in other words", method: get, target: flows, accept: plain, code: 200, body: `{"kind":"FlowList","apiVersion":"sluice.dev/v1alpha1","items":null}`, want: `{"kind":"FlowList","apiVersion":"sluice.dev/v1alpha1","items":null}`},
-		"OneObject":    {reason: "a single object, as a patch of it returns", method: http.MethodPatch, target: flows + "/bad", accept: plain, code: 200, body: badFlow, want: mendedFlow, logged: 1},
+		"OneObject":    {reason: "a single object, as a patch of it returns", method: http.MethodPatch, target: flows + "/bad", accept: plain, code: 200, body: badFlow, want: sanitizedFlow, logged: 1},
 		"Status":       {reason: "a spec that can be read is kept", method: get, target: flows, accept: plain, code: 200, body: badStatus, want: noStatus, logged: 1},
 		"Both":         {reason: "neither spec nor status", method: get, target: flows, accept: plain, code: 200, body: badBoth, want: neither, logged: 1},
 		"Metadata":     {reason: "nothing is left to tell of; the API server keeps metadata in order", method: get, target: flows, accept: plain, code: 200, body: badMetadata, want: badMetadata},
@@ -105,10 +106,34 @@ func TestWrap(t *testing.T) {
 		"MetadataOnly": {reason: "metadata can always be read", method: get, target: flows, accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", code: 200, body: badFlow, want: badFlow},
 		"Table":        {reason: "a table is read row by row", method: get, target: flows, accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json", code: 200, body: badFlow, want: badFlow},
 		"OtherGroup":   {reason: "Kubernetes' own kinds", method: get, target: "/apis/apps/v1/deployments", accept: plain, code: 200, body: badFlow, want: badFlow},
+		"Marked":       {reason: "only this package may say so", method: get, target: flows, accept: plain, code: 200, body: markedFlow, want: goodFlow},
+		"MarkedInList": {
+			reason: "and of none in a list", method: get, target: flows, accept: plain, code: 200,
+			body: flowList(goodFlow, markedFlow, badFlow), want: flowList(goodFlow, goodFlow, sanitizedFlow), logged: 1,
+		},
+		"MarkedOnly": {reason: "a list of what can be decoded", method: get, target: flows, accept: plain, code: 200, body: flowList(markedFlow), want: flowList(goodFlow)},
+		"MarkedOther": {
+			reason: "whatever the value is, and the other annotations stay", method: get, target: flows, accept: plain, code: 200,
+			body: `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"f","annotations":{"a":"b","sluice.dev/unreadable":"status"}},"spec":{}}`,
+			want: `{"kind":"Flow","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"f","annotations":{"a":"b"}},"spec":{}}`,
+		},
+		"MarkedBadStatus": {
+			reason: "the spec is there", method: get, target: flows, accept: plain, code: 200, logged: 1,
+			body: `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t","annotations":{"sluice.dev/unreadable":"spec"}},"spec":{"algorithm":"SHA-256"},"status":7}`,
+			want: `{"kind":"WebhookTrigger","apiVersion":"sluice.dev/v1alpha1","metadata":{"name":"t","annotations":{}},"spec":{"algorithm":"SHA-256"}}`,
+		},
+		"MarkedBadSpec": {
+			reason: "then it is true", method: get, target: flows, accept: plain, code: 200, logged: 1,
+			body: strings.Replace(badFlow, `"a":"b"`, `"a":"b","sluice.dev/unreadable":"other"`, 1), want: sanitizedFlow,
+		},
+		"WatchMarked": {
+			reason: "in events too", method: get, target: watch, accept: plain, code: 200,
+			body: event("ADDED", markedFlow) + event("MODIFIED", markedFlow), want: event("ADDED", goodFlow) + event("MODIFIED", goodFlow),
+		},
 		"Watch": {
 			reason: "event by event", method: get, target: watch, accept: plain, code: 200,
 			body:   event("ADDED", goodFlow) + event("ADDED", badFlow) + event("MODIFIED", goodFlow) + event("DELETED", badFlow) + event("ERROR", status),
-			want:   event("ADDED", goodFlow) + event("ADDED", mendedFlow) + event("MODIFIED", goodFlow) + event("DELETED", mendedFlow) + event("ERROR", status),
+			want:   event("ADDED", goodFlow) + event("ADDED", sanitizedFlow) + event("MODIFIED", goodFlow) + event("DELETED", sanitizedFlow) + event("ERROR", status),
 			logged: 2,
 		},
 		"OddEvents": {
@@ -148,16 +173,17 @@ func values(t *testing.T, text string) []any {
 	}
 }
 
-// TestSpec shows that readers can tell an object whose spec is missing from one that has none.
-func TestSpec(t *testing.T) {
-	for body, want := range map[string]bool{goodFlow: false, badFlow: true} {
+// TestHasUndecodableSpec shows that readers can tell an object whose spec is missing from one that has none, and that nobody
+// else can tell them so.
+func TestHasUndecodableSpec(t *testing.T) {
+	for body, want := range map[string]bool{goodFlow: false, badFlow: true, markedFlow: false} {
 		got, _ := exchange(t, http.MethodGet, "/apis/sluice.dev/v1alpha1/namespaces/shop/flows/x", "application/json", 200, body)
 		var flow sluicev1alpha1.Flow
 		if err := json.Unmarshal([]byte(got), &flow); err != nil {
 			t.Fatal(err)
 		}
-		if is := tolerant.Spec(&flow); is != want {
-			t.Errorf("%s: its spec is said to be unreadable: %v, want %v", body, is, want)
+		if is := tolerant.HasUndecodableSpec(&flow); is != want {
+			t.Errorf("%s: its spec is said to be undecodable: %v, want %v", body, is, want)
 		}
 	}
 }

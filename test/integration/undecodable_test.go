@@ -366,10 +366,10 @@ func TestStoredOddities(t *testing.T) {
 		"owned":            {reason: "nor do owners", change: func(w *sluicev1alpha1.WebhookTrigger) { w.OwnerReferences = owner }, status: 202},
 		"annotated-flow":   {reason: "nor those of a Flow", flow: func(f *sluicev1alpha1.Flow) { f.Annotations, f.OwnerReferences = everything, owner }, status: 202},
 		"annotated-secret": {reason: "nor those of a Secret", secret: func(s *corev1.Secret) { s.Annotations, s.OwnerReferences = everything, owner }, status: 202},
-		"called-unreadable": {reason: "who says that of their own trigger takes it out of service", change: func(w *sluicev1alpha1.WebhookTrigger) {
+		"called-unreadable": {reason: "whether a spec can be decoded is for the operator to say", change: func(w *sluicev1alpha1.WebhookTrigger) {
 			w.Annotations = map[string]string{"sluice.dev/unreadable": "spec"}
-		}, status: 503},
-		"flow-so-called":     {reason: "and so with a Flow", flow: func(f *sluicev1alpha1.Flow) { f.Annotations = map[string]string{"sluice.dev/unreadable": "spec"} }, status: 503},
+		}, status: 202},
+		"flow-so-called":     {reason: "and so with a Flow", flow: func(f *sluicev1alpha1.Flow) { f.Annotations = map[string]string{"sluice.dev/unreadable": "spec"} }, status: 202},
 		"immutable-secret":   {reason: "a Secret that never changes", secret: func(s *corev1.Secret) { s.Immutable = new(true) }, status: 202},
 		"odd-secret-type":    {reason: "the type of a Secret means nothing", secret: func(s *corev1.Secret) { s.Type = "example.com/odd" }, status: 202},
 		"secret-of-no-bytes": {reason: "an entry without bytes", secret: func(s *corev1.Secret) { s.Data[secretKey] = nil }, status: 503},

@@ -7,15 +7,14 @@ package history
 
 import "container/heap"
 
-// newest holds the runs that finished last, up to a limit.
-type newest struct {
+// keepNewest holds the runs that finished last, up to a limit.
+type keepNewest struct {
 	limit int
 	runs  finishHeap
 }
 
-// offer adds a run, and returns the one for which there is no room then: one that finished before all others. It is nil if
-// there is room for all.
-func (n *newest) offer(r *run) *run {
+// offer adds a run, and returns the one that it displaces, which finished first of all; nil if the limit is not reached.
+func (n *keepNewest) offer(r *run) *run {
 	if len(n.runs) < n.limit {
 		heap.Push(&n.runs, r)
 		return nil
@@ -29,7 +28,7 @@ func (n *newest) offer(r *run) *run {
 	return oldest
 }
 
-// finishHeap is a heap with the run on top that finished first.
+// finishHeap is a min-heap by finish time.
 type finishHeap []*run
 
 // Len implements heap.Interface.
