@@ -159,7 +159,7 @@ func schemeFields() []fieldCases {
 	const headers, fields = "spec.signature.headers", "spec.signature.fields"
 	return []fieldCases{
 		signature, guesses,
-		enum("spec.signature.algorithm", "SHA-256", allAlgorithms...).required(),
+		enum("spec.signature.algorithm", "SHA-256", allAlgorithms...).required().acceptOnly("SHA-256"), // TestSchemesAccepted has the others
 		enum("spec.signature.encoding", "Hex", "Hex", "Base64", "Base64URL").optional(absent{}),
 		enum("spec.signature.secretEncoding", "Raw", "Raw", "Hex", "Base64").optional(absent{}),
 		enum("spec.signature.timestamp.unit", "Seconds", "Seconds", "Milliseconds", "RFC3339").optional(absent{}),
