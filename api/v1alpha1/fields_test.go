@@ -52,7 +52,7 @@ func casesOf(field string) fieldCases {
 
 // refuse adds values that are refused as invalid.
 func (c fieldCases) refuse(reason string, bad values, want ...string) fieldCases {
-	return c.say(reason, bad, append([]string{c.field + ": Invalid value"}, want...)...)
+	return c.say(reason, bad, append([]string{c.field + ": Invalid value:"}, want...)...)
 }
 
 // say adds values that are refused with these texts.

@@ -120,24 +120,21 @@ func TestKubectlApplyRefused(t *testing.T) {
 	t.Parallel()
 	testKubectlRefused(t, map[string]applied{
 		"algorithm": {
-			reason: "the values that there are",
-			good:   triggerYAML, replace: "SHA-256", with: "SHA256",
+			reason: "the values that there are", good: triggerYAML, replace: "SHA-256", with: "SHA256",
 			want: []string{
 				`The WebhookTrigger "orders" is invalid`,
 				`spec.algorithm: Unsupported value: "SHA256": ` + oneOf(hashes...),
 			},
 		},
 		"algorithm of a stored trigger": {
-			reason: "an update is explained as a create is",
-			good:   triggerYAML, stored: true, replace: "SHA-256", with: "MD5",
+			reason: "an update is explained as a create is", good: triggerYAML, stored: true, replace: "SHA-256", with: "MD5",
 			want: []string{
 				`The WebhookTrigger "orders" is invalid`,
 				`spec.algorithm: Unsupported value: "MD5": ` + oneOf(hashes...),
 			},
 		},
 		"guess of a Secret": {
-			reason: "the values that there are",
-			good:   schemeYAML, replace: "secretPrefix: whsec_", with: "secretPrefix: c0ffee",
+			reason: "the values that there are", good: schemeYAML, replace: "secretPrefix: whsec_", with: "secretPrefix: c0ffee",
 			want: []string{
 				`The WebhookTrigger "orders" is invalid`,
 				`spec.signature.secretPrefix: Unsupported value: "c0ffee": ` + oneOf(secretPrefixes...),
@@ -180,8 +177,7 @@ func TestKubectlApplyRefused(t *testing.T) {
 			want: []string{`spec.flowRef.name: Invalid value: "integer": spec.flowRef.name in body must be of type string`},
 		},
 		"trigger with a dot": {
-			reason: "what to do",
-			good:   triggerYAML, replace: "name: orders\n", with: "name: orders.eu\n",
+			reason: "what to do", good: triggerYAML, replace: "name: orders\n", with: "name: orders.eu\n",
 			want: []string{
 				`The WebhookTrigger "orders.eu" is invalid`,
 				"metadata.name must be at most 63 lower-case letters, digits and '-', because the names and labels of its FlowRuns are made from it; choose a shorter name without '.'",
@@ -196,8 +192,7 @@ func TestKubectlApplyRefused(t *testing.T) {
 			want: []string{`metadata.name: Invalid value: "Orders"`, "must consist of lower case"},
 		},
 		"Flow with a dot": {
-			reason: "what to do",
-			good:   flowYAML, replace: "import-orders", with: "import.orders",
+			reason: "what to do", good: flowYAML, replace: "import-orders", with: "import.orders",
 			want: []string{
 				`The Flow "import.orders" is invalid`,
 				"metadata.name must be at most 63 lower-case letters, digits and '-', because it is a label of the Flow's FlowRuns; choose a shorter name without '.'",

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 // What users read of a scheme that contradicts itself.
@@ -175,7 +176,7 @@ func schemeFields() []fieldCases {
 		text("spec.signature.template", 1, 256).
 			refuse("a template is bounded in bytes", values{"of 256 characters and more than 512 bytes": "{timestamp}{body}" + strings.Repeat("€", 239)}, templateBytesMessage).
 			accept("the longest", values{"longest": "{timestamp}{body}" + letters(239)}),
-		mapping("spec.signature.timestamp", "t").empty("spec.signature.timestamp: Invalid value", "at least 1 properties"),
+		mapping("spec.signature.timestamp", "SHA-256").empty("spec.signature.timestamp: Invalid value", "at least 1 properties"),
 		printableText("spec.signature.timestamp.field", 64, "field"),
 		number("spec.signature.timestamp.toleranceSeconds", 1, 86400),
 	}
@@ -546,7 +547,7 @@ func besideFields() []fieldCases {
 		number("spec.limits.maxBodyBytes", 1, 1130496).
 			refuse("it is a number of bytes", values{"is a quantity": "64Ki"}, "must be of type integer"),
 
-		mapping("spec.deduplication", "Header").empty("spec.deduplication.source: Required value").
+		mapping("spec.deduplication", "SHA-256").empty("spec.deduplication.source: Required value").
 			say("it would do nothing", values{"of none, with a window": object{"source": "None", "windowSeconds": int64(60)}}, windowSourceMessage).
 			say("it would do nothing", values{"of none, with a match": object{"source": "None", "match": "ID"}}, matchSourceMessage),
 		enum("spec.deduplication.match", "ID", "ID", "IDAndBody"),
@@ -554,7 +555,7 @@ func besideFields() []fieldCases {
 		header("spec.deduplication.header"),
 		number("spec.deduplication.windowSeconds", 1, 2592000),
 
-		mapping("spec.response", "ok").empty("spec.response: Invalid value", "at least 1 properties").
+		mapping("spec.response", "SHA-256").empty("spec.response: Invalid value", "at least 1 properties").
 			say("the type of what?", values{
 				"of a contentType without body":             object{"contentType": "text/plain"},
 				"of a contentType without body, but status": object{"contentType": "text/plain", "status": int64(200)},
@@ -847,38 +848,26 @@ func TestDeliveryID(t *testing.T) {
 // TestSchemeConstants makes triggers of Go types, with every value that the package has a constant for.
 func TestSchemeConstants(t *testing.T) {
 	t.Parallel()
-	namespace := env.Namespace(t)
-	trigger := func() *sluicev1alpha1.WebhookTrigger {
-		made := createdTrigger(t)
-		made.Namespace, made.ResourceVersion, made.UID = namespace, "", ""
-		return made
-	}
+	trigger := func() *wrappers.TriggerWrapper { return wrappers.Trigger("default", "orders") }
 	var triggers []*sluicev1alpha1.WebhookTrigger
-	for _, algorithm := range []sluicev1alpha1.Algorithm{
-		sluicev1alpha1.AlgorithmSHA1, sluicev1alpha1.AlgorithmSHA256, sluicev1alpha1.AlgorithmSHA384, sluicev1alpha1.AlgorithmSHA512,
-		sluicev1alpha1.AlgorithmSHA3256, sluicev1alpha1.AlgorithmSHA3512, sluicev1alpha1.AlgorithmRIPEMD128, sluicev1alpha1.AlgorithmRIPEMD160,
-	} {
-		plain, own := trigger(), trigger()
-		plain.Spec.Algorithm = algorithm
-		own.Spec.Algorithm, own.Spec.Signature.Algorithm = "", sluicev1alpha1.SignatureAlgorithm(algorithm)
-		triggers = append(triggers, plain, own)
+	own := func(algorithm sluicev1alpha1.SignatureAlgorithm) {
+		triggers = append(triggers, trigger().Signature(sluicev1alpha1.SignatureScheme{Algorithm: algorithm}).Obj())
 	}
-	for _, algorithm := range []sluicev1alpha1.SignatureAlgorithm{sluicev1alpha1.AlgorithmEd25519, sluicev1alpha1.AlgorithmToken} {
-		own := trigger()
-		own.Spec.Algorithm, own.Spec.Signature.Algorithm = "", algorithm
-		triggers = append(triggers, own)
+	for _, algorithm := range algorithms {
+		triggers = append(triggers, trigger().Algorithm(algorithm).Obj())
+		own(sluicev1alpha1.SignatureAlgorithm(algorithm))
 	}
+	own(sluicev1alpha1.AlgorithmEd25519)
+	own(sluicev1alpha1.AlgorithmToken)
 	for _, d := range []sluicev1alpha1.Deduplication{
 		{Source: sluicev1alpha1.DeduplicateByProvider}, {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Id"},
 		{Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/id"}}, {Source: sluicev1alpha1.DeduplicateBySignature},
 		{Source: sluicev1alpha1.DeduplicateNone},
 	} {
-		made := trigger()
-		made.Spec.Algorithm, made.Spec.Provider, made.Spec.Deduplication = "", "GitHub", d
-		triggers = append(triggers, made)
+		triggers = append(triggers, trigger().Provider("GitHub").Deduplication(d).Obj())
 	}
 	for _, body := range []sluicev1alpha1.UnauthorizedBody{sluicev1alpha1.UnauthorizedProblem, sluicev1alpha1.UnauthorizedEmpty} {
-		made := trigger()
+		made := trigger().Obj()
 		made.Spec.Response.UnauthorizedBody = body
 		triggers = append(triggers, made)
 	}
