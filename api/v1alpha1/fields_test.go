@@ -336,10 +336,15 @@ func merge[C any](tables ...map[string]C) map[string]C {
 	return all
 }
 
-// testFields sends an object again and again with one field changed.
-func testFields(t *testing.T, good string, fields ...fieldCases) {
+// testRefused sends an object again and again with one field bad.
+func testRefused(t *testing.T, good string, fields ...fieldCases) {
 	t.Helper()
 	testBadFields(t, good, refused(fields...))
+}
+
+// testAccepted stores an object again and again with one field changed.
+func testAccepted(t *testing.T, good string, fields ...fieldCases) {
+	t.Helper()
 	testGoodFields(t, good, accepted(fields...))
 }
 

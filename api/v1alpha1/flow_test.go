@@ -43,10 +43,13 @@ func TestFlowRefused(t *testing.T) {
 func TestHistoryLimits(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * 3600
-	testFields(t, flowYAML,
+	numbers := []fieldCases{
 		number("spec.history.ttlSecondsAfterFinished", 0, year), number("spec.history.ttlSecondsAfterReceived", 1, year),
 		number("spec.history.successfulRunsHistoryLimit", 0, 10000), number("spec.history.failedRunsHistoryLimit", 0, 10000),
-		number("spec.history.payloadTTLSeconds", 0, year))
+		number("spec.history.payloadTTLSeconds", 0, year),
+	}
+	testRefused(t, flowYAML, numbers...)
+	testAccepted(t, flowYAML, numbers...)
 }
 
 // history is what the API server makes of a history, with some fields set.

@@ -182,17 +182,20 @@ func schemeFields() []fieldCases {
 	}
 }
 
-// TestSchemeFields changes one field at a time.
-func TestSchemeFields(t *testing.T) {
+func TestSchemeFieldsRefused(t *testing.T)  { testSchemeFields(t, testRefused) }
+func TestSchemeFieldsAccepted(t *testing.T) { testSchemeFields(t, testAccepted) }
+
+// testSchemeFields changes one field at a time.
+func testSchemeFields(t *testing.T, test func(t *testing.T, good string, fields ...fieldCases)) {
 	t.Parallel()
-	testFields(t, schemeYAML, schemeFields()...)
+	test(t, schemeYAML, schemeFields()...)
 	t.Run("others", func(t *testing.T) {
-		testFields(t, idYAML,
+		test(t, idYAML,
 			printableText("spec.signature.prefix", 64, "prefix").optional(absent{}), header("spec.signature.timestamp.header"), header("spec.signature.idHeader"))
 	})
 	t.Run("bodyPointer", func(t *testing.T) {
 		good := strings.Replace(strings.Replace(schemeYAML, "field: t", "bodyPointer: /at", 1), "{timestamp}.", "", 1)
-		testFields(t, good, pointer("spec.signature.timestamp.bodyPointer"))
+		test(t, good, pointer("spec.signature.timestamp.bodyPointer"))
 	})
 }
 
@@ -200,11 +203,7 @@ func TestSchemeFields(t *testing.T) {
 func TestSchemeCombinationsRefused(t *testing.T) {
 	t.Parallel()
 	signed := object{"template": "{timestamp}.{body}", "timestamp": object{"header": "X-T"}}
-	cases := map[string]struct {
-		reason string
-		value  object // of spec.signature
-		want   []string
-	}{
+	cases := map[string]badField{ // of spec.signature
 		"template without body": {
 			reason: "a signature of the time alone is good for any body", value: scheme(object{"template": "{timestamp}", "timestamp": object{"header": "X-T"}}),
 			want: []string{noBodyMessage},
@@ -327,11 +326,11 @@ func TestSchemeCombinationsRefused(t *testing.T) {
 			want:   []string{noBodyMessage, idHeaderMessage, prefixOrFieldMessage, separatorsMessage},
 		},
 	}
-	bad := map[string]badField{}
 	for name, tc := range cases {
-		bad[name] = badField{reason: tc.reason, field: "spec.signature", value: tc.value, want: append(tc.want, "spec.signature")}
+		tc.field, tc.want = "spec.signature", append(tc.want, "spec.signature")
+		cases[name] = tc
 	}
-	testBadFields(t, schemeYAML, bad)
+	testBadFields(t, schemeYAML, cases)
 }
 
 func TestSchemesAccepted(t *testing.T) {
@@ -386,11 +385,7 @@ func TestSchemeChoiceRefused(t *testing.T) {
 	verifyToken := func(name, key string) object {
 		return object{"verifyTokenRef": object{"name": name, "key": key}}
 	}
-	cases := map[string]struct {
-		reason string
-		value  object // of spec
-		want   []string
-	}{
+	cases := map[string]badField{ // of spec
 		"no scheme": {reason: "how is it signed?", value: spec(nil), want: []string{oneSchemeMessage}},
 		"algorithm and provider": {
 			reason: "which of them?", value: spec(object{"algorithm": "SHA-256", "provider": "GitHub"}), want: []string{oneSchemeMessage},
@@ -487,25 +482,17 @@ func TestSchemeChoiceRefused(t *testing.T) {
 	}
 	for _, provider := range []string{"GitLab", "StandardWebhooks", "StandardWebhooksEd25519", "Svix"} {
 		for source, more := range map[string]object{"Header": {"header": "X-Id"}, "Body": pointers, "Signature": nil} {
-			cases[provider+" with another id in "+source] = struct {
-				reason string
-				value  object
-				want   []string
-			}{reason: "the id is signed", value: spec(object{"provider": provider, "deduplication": ids(source, more)}), want: []string{providerSignsIDMessage}}
+			cases[provider+" with another id in "+source] = badField{reason: "the id is signed", value: spec(object{"provider": provider, "deduplication": ids(source, more)}), want: []string{providerSignsIDMessage}}
 		}
 	}
 	for _, provider := range []string{"AdyenStandard", "GitLabToken", "Mailgun"} {
-		cases[provider+" with the signature as the id"] = struct {
-			reason string
-			value  object
-			want   []string
-		}{reason: "there is none", value: spec(object{"provider": provider, "deduplication": ids("Signature", nil)}), want: []string{noSignatureIDMessage}}
+		cases[provider+" with the signature as the id"] = badField{reason: "there is none", value: spec(object{"provider": provider, "deduplication": ids("Signature", nil)}), want: []string{noSignatureIDMessage}}
 	}
-	bad := map[string]badField{}
 	for name, tc := range cases {
-		bad[name] = badField{reason: tc.reason, field: "spec", value: tc.value, want: append(tc.want, "spec")}
+		tc.field, tc.want = "spec", append(tc.want, "spec")
+		cases[name] = tc
 	}
-	testBadFields(t, triggerYAML, bad)
+	testBadFields(t, triggerYAML, cases)
 }
 
 func besideFields() []fieldCases {
@@ -571,19 +558,21 @@ func besideFields() []fieldCases {
 	}
 }
 
-// TestTriggerFields changes one of the fields beside the scheme at a time.
-func TestTriggerFields(t *testing.T) {
+func TestTriggerFieldsRefused(t *testing.T) { testTriggerFields(t, testRefused) }
+
+// testTriggerFields changes one of the fields beside the scheme at a time.
+func testTriggerFields(t *testing.T, test func(t *testing.T, good string, fields ...fieldCases)) {
 	t.Parallel()
-	testFields(t, everythingYAML, besideFields()...)
+	test(t, everythingYAML, besideFields()...)
 	t.Run("bodyPointers", func(t *testing.T) {
 		good := strings.Replace(everythingYAML, "source: Header\n    header: X-Id", "source: Body\n    bodyPointers: [/id]", 1)
-		testFields(t, good,
+		test(t, good,
 			list("spec.deduplication.bodyPointers", 4, func(i int) any { return fmt.Sprintf("/%d", i) }),
 			pointer("spec.deduplication.bodyPointers[0]").in("spec.deduplication.bodyPointers", itself))
 	})
 	t.Run("provider", func(t *testing.T) {
 		good := strings.Replace(triggerYAML, "algorithm: SHA-256", "provider: GitHub", 1)
-		testFields(t, good,
+		test(t, good,
 			notEnum("spec.provider", "GitHub", `supported values: "AdyenPlatform", "AdyenStandard", "Asana",`).
 				say("null is no provider", values{"null": nil}, oneSchemeMessage),
 			casesOf("spec").say("spec.algorithm is for HMAC alone", values{
@@ -623,7 +612,7 @@ func publicURL(field string) fieldCases {
 }
 
 func TestTriggerFieldsAccepted(t *testing.T) {
-	t.Parallel()
+	testTriggerFields(t, testAccepted)
 	cases := map[string]goodField{}
 	add := func(field string, values ...any) {
 		for i, value := range values {
@@ -829,16 +818,23 @@ func TestKeyStatusAccepted(t *testing.T) {
 	testGoodStatus(t, everythingYAML, accepted(keyFields()...))
 }
 
-// TestDeliveryID stores what a sender may take for an id: it is the sender's text, and no name.
-func TestDeliveryID(t *testing.T) {
-	t.Parallel()
-	const field = "spec.request.deliveryID"
-	ids := text(field, 1, 256).optional(absent{}).accept("the limit is in characters", values{"longest in bytes": strings.Repeat("😀", 256)})
+// deliveryID is what a sender may take for an id: it is the sender's text, and no name.
+func deliveryID() fieldCases {
+	ids := text("spec.request.deliveryID", 1, 256).optional(absent{}).accept("the limit is in characters", values{"longest in bytes": strings.Repeat("😀", 256)})
 	for name, value := range hostile() {
 		ids.accept("it is a record of what the sender sent", values{"with " + name: value})
 	}
-	testFields(t, runYAML, ids)
+	return ids
+}
 
+func TestDeliveryIDRefused(t *testing.T) {
+	t.Parallel()
+	testRefused(t, runYAML, deliveryID())
+}
+
+func TestDeliveryIDAccepted(t *testing.T) {
+	t.Parallel()
+	testAccepted(t, runYAML, deliveryID())
 	run := parse(t, env.Namespace(t), runYAML)
 	env.Create(t, run)
 	set(t, run, "spec.request.deliveryID", "another")
