@@ -38,6 +38,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/test/framework/ingesttest"
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 )
 
 // end is how a delivery ends in the sink.
@@ -319,10 +320,10 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("docs/http.md has one answer for Dropbox and Meta, but Dropbox gets:\n%s", dropbox)
 	}
 
-	documented := map[string]block{}
-	for _, b := range fences(t, filepath.Join("docs", "http.md")) {
-		if b.info == "http" && strings.HasPrefix(b.text, "HTTP/") {
-			head, body, _ := strings.Cut(b.text, "\n\n") // without a length it would end with the connection
+	documented := map[string]markdown.Block{}
+	for _, b := range markdown.Blocks(t, filepath.Join("docs", "http.md")) {
+		if b.Info == "http" && strings.HasPrefix(b.Text, "HTTP/") {
+			head, body, _ := strings.Cut(b.Text, "\n\n") // without a length it would end with the connection
 			if !strings.HasPrefix(head, "HTTP/1.1 204 ") {
 				head += fmt.Sprintf("\nContent-Length: %d", len(body))
 			}

@@ -43,15 +43,7 @@ func Start(t testing.TB, sink delivery.Sink, routes []*route.Route, change func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- server.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended with: %v", err)
-		}
-	})
+	testenv.Run(t, "server", server.Start)
 	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
 	return server
 }
