@@ -106,7 +106,7 @@ func TestComparisonsAreFound(t *testing.T) {
 		"PartOfMAC":    {"a few bytes are compared", "key.go", equal, "return hmac.Equal(signature[:4], s.mac[:4])", "accepts: hmac.Equal(signature[:4], s.mac[:4]): s.mac[:4] may have any length"},
 		"Undecoded":    {"what is compared is not what was decoded", "verifier.go", "s.accepts(signature)", "s.accepts([]byte(text))", "accepts: hmac.Equal(signature, s.mac): signature may have any length"},
 		"Signer":       {"a signature is made to be compared", "verifier.go", "s.accepts(signature)", "text == v.written(s, v.keys[0])", "matchState: v.written is not in sign.go"},
-		"SignerEqual":  {"the same by who signs", "sign.go", "!v.matchState(s, r.Headers, &p, \"\")", "p.length == 0 || string(p.signature[:p.length]) != string(s.mac)", "attach: string(p.signature[:p.length]) != string(s.mac)"},
+		"SignerEqual":  {"the same by who signs", "sign.go", "!v.matchState(s, d.Headers, &p, \"\")", "p.length == 0 || string(p.signature[:p.length]) != string(s.mac)", "attach: string(p.signature[:p.length]) != string(s.mac)"},
 		"ClaimedBody":  {"a digest in a URL", "twilio.go", "len(claimed) != len(digest) || ", "", "findTwilio: hmac.Equal(claimed, digest[:]): claimed may have any length"},
 	}
 	for name, tc := range mutants {

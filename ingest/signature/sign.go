@@ -116,63 +116,74 @@ func SignHandshake(scheme Scheme, k Key, u Unsigned, challenge string) (Signed, 
 
 func (s *Signer) sign(u Unsigned) (Signed, Cause) {
 	v := s.verifier
-	r := unsigned(u)
-	for _, name := range v.scheme.Headers {
-		delete(r.Headers, name)
-	}
-	c, cause := v.fill(&r, u)
+	d, cause := v.draft(u)
 	if cause != "" {
 		return Signed{}, cause
 	}
-	var places []pointer
-	if v.special.places != nil { // there must be something to read, as with a signature
-		if places = v.special.places(r.Body); !r.put(places, nil) {
-			return Signed{}, ErrBodyMalformed
-		}
-	}
-	content := r.Request // as it is signed
-	q, cause := v.resolve(&content)
-	switch {
-	case cause != "":
-		return Signed{}, cause
-	case v.signsURL && content.URL == "":
-		return Signed{}, ErrMismatch
-	}
-	var messages []message
-	if v.special.find != nil {
-		if messages, cause = v.special.find(content, c, q, r.Body); cause != "" {
-			return Signed{}, cause
-		}
-	}
-	if cause := v.undetermined(content.URL, q, c.id, r.Body, messages); cause != "" {
-		return Signed{}, cause
-	}
-
 	k := v.keys[0]
 	state := k.acquire()
 	defer k.release(state)
+	var texts []string
 	if v.special.find == nil {
 		state.reset()
-		v.template.write(state, content, c, r.Body)
+		v.template.write(state, d.content, d.carried, d.Body)
 		state.finish()
-		cause = v.attach(&r, c, state, k)
-		return r, cause
+		texts = append(texts, v.written(state, k))
 	}
-	var texts []string
-	for _, m := range messages {
+	for _, m := range d.messages {
 		state.reset()
 		state.write(m.contents[0])
 		state.finish()
 		texts = append(texts, v.written(state, k))
 	}
-	if places == nil {
-		cause = v.attach(&r, c, state, k)
-		return r, cause
-	}
-	if len(texts) != len(places) || !r.put(places, texts) {
+	switch {
+	case v.special.inBody && (len(texts) != len(d.places) || !d.put(d.places, texts)):
 		return Signed{}, ErrBodyMalformed
+	case !v.special.inBody:
+		if cause := v.attach(&d, state, texts[0]); cause != "" {
+			return Signed{}, cause
+		}
 	}
-	return r, ""
+	if cause := v.undetermined(d.content.URL, d.query, d.id, d.Body, d.messages); cause != "" {
+		return Signed{}, cause
+	}
+	return d.Signed, ""
+}
+
+// A draft is a request that has all but its signature, and what is known of it.
+type draft struct {
+	Signed
+	carried
+	content  Request // as it is signed
+	query    query
+	places   []pointer // of the signatures in the body
+	messages []message // of a special scheme
+}
+
+// draft reads an unsigned request as Verify does a signed one.
+func (v *Verifier) draft(u Unsigned) (d draft, cause Cause) {
+	d.Signed = unsigned(u)
+	for _, name := range v.scheme.Headers {
+		delete(d.Headers, name)
+	}
+	if cause := v.fill(&d, u); cause != "" {
+		return draft{}, cause
+	}
+	if v.special.inBody { // there must be something to read, as with a signature
+		if d.places = v.special.places(d.Body); !d.put(d.places, nil) {
+			return draft{}, ErrBodyMalformed
+		}
+	}
+	d.content = d.Request
+	switch d.query, cause = v.resolve(&d.content); {
+	case cause != "":
+		return draft{}, cause
+	case v.signsURL && d.content.URL == "":
+		return draft{}, ErrMismatch
+	case v.special.find != nil:
+		d.messages, cause = v.special.find(d.content, d.carried, d.query, d.Body)
+	}
+	return d, cause
 }
 
 // unsigned returns the request as it is before something is written into it.
@@ -188,10 +199,10 @@ func unsigned(u Unsigned) Signed {
 	return r
 }
 
-// fill writes the id and the time, and what else the sender of a special scheme adds, and returns what the headers carry.
-func (v *Verifier) fill(r *Signed, u Unsigned) (c carried, cause Cause) {
+// fill writes the id and the time, and what else the sender of a special scheme adds.
+func (v *Verifier) fill(d *draft, u Unsigned) Cause {
 	if names := v.scheme.DeliveryID.Headers; len(names) > 0 {
-		c.id = r.setFirst(names, u.ID)
+		d.id = d.setFirst(names, u.ID)
 	}
 	t := v.scheme.Timestamp
 	text := ""
@@ -200,17 +211,17 @@ func (v *Verifier) fill(r *Signed, u Unsigned) (c carried, cause Cause) {
 	}
 	switch {
 	case len(t.Headers) > 0:
-		c.timestamp = r.setFirst(t.Headers, text)
+		d.timestamp = d.setFirst(t.Headers, text)
 	case t.Field != "":
-		c.timestamp = text
+		d.timestamp = text
 	}
-	if v.special.complete != nil && !v.special.complete(r, u.ID, text) {
-		return carried{}, ErrBodyMalformed
+	if v.special.complete != nil && !v.special.complete(&d.Signed, u.ID, text) {
+		return ErrBodyMalformed
 	}
 	if v.timestampPointer != nil {
-		return c, r.setTime(v.timestampPointer, t.Unit, text)
+		return d.setTime(v.timestampPointer, t.Unit, text)
 	}
-	return c, ""
+	return ""
 }
 
 // setFirst sets the first of the headers, so that it is the one that counts, and returns which does. An empty value leaves
@@ -269,21 +280,21 @@ func (r *Signed) put(places []pointer, texts []string) (ok bool) {
 
 // attach writes the signature into the headers, and sees that they are read as they were written: separators and keys can
 // have whatever characters.
-func (v *Verifier) attach(r *Signed, c carried, s *state, k *key) Cause {
-	v.writeHeaders(r.Headers, c, v.written(s, k))
+func (v *Verifier) attach(d *draft, s *state, text string) Cause {
+	v.writeHeaders(d, text)
 	for _, names := range [][]string{v.scheme.Headers, v.scheme.Timestamp.Headers, v.scheme.DeliveryID.Headers} {
 		for _, name := range names {
-			if values := r.Headers[name]; len(values) > 0 && !validHeaderValue(values[0]) {
+			if values := d.Headers[name]; len(values) > 0 && !validHeaderValue(values[0]) {
 				return ErrHeaderMalformed
 			}
 		}
 	}
-	at, _ := v.scheme.Timestamp.Unit.parse(c.timestamp) // which is fresh then
+	at, _ := v.scheme.Timestamp.Unit.parse(d.timestamp) // which is fresh then
 	var p Parsed
-	switch cause := v.parse(&p, r.Headers, at); {
+	switch cause := v.parse(&p, d.Headers, at); {
 	case cause != "":
 		return cause
-	case p.carried != c || !v.matchState(s, r.Headers, &p, ""):
+	case p.carried != d.carried || !v.matchState(s, d.Headers, &p, ""):
 		return ErrHeaderMalformed
 	}
 	return ""
@@ -291,23 +302,23 @@ func (v *Verifier) attach(r *Signed, c carried, s *state, k *key) Cause {
 
 // writeHeaders writes a signature, and the time where that is beside it. Where a header holds one item, another takes the
 // time.
-func (v *Verifier) writeHeaders(headers map[string][]string, c carried, text string) {
+func (v *Verifier) writeHeaders(d *draft, text string) {
 	names := v.scheme.Headers
 	if v.scheme.FieldSeparator == "" {
-		headers[names[0]] = []string{v.scheme.Prefix + text}
+		d.Headers[names[0]] = []string{v.scheme.Prefix + text}
 		return
 	}
 	item := v.scheme.SignatureFields[0] + v.scheme.FieldSeparator + text
 	if field := v.scheme.Timestamp.Field; field != "" {
-		stamp := field + v.scheme.FieldSeparator + c.timestamp
+		stamp := field + v.scheme.FieldSeparator + d.timestamp
 		switch {
 		case v.scheme.ItemSeparator != "":
 			item = stamp + v.scheme.ItemSeparator + item
 		case len(names) > 1:
-			headers[names[1]] = []string{stamp}
+			d.Headers[names[1]] = []string{stamp}
 		}
 	}
-	headers[names[0]] = []string{item}
+	d.Headers[names[0]] = []string{item}
 }
 
 // written returns a signature as it is sent. Whoever asks for it has the key.
