@@ -37,16 +37,15 @@ func findMailgun(_ Request, _ carried, _ query, body []byte) ([]message, Cause) 
 }
 
 // completeMailgun writes the time and the token.
-func completeMailgun(r *Signed, id, timestamp string) (ok bool) {
-	for name, value := range map[string]string{"timestamp": timestamp, "token": id} {
-		if value == "" {
-			continue
-		}
-		if r.Body, ok = withValue(r.Body, pointer{"signature", name}, quoted(value)); !ok {
-			return false
-		}
+func completeMailgun(r *Signed, id, timestamp string) bool {
+	ok := true
+	if timestamp != "" {
+		r.Body, ok = withValue(r.Body, pointer{"signature", "timestamp"}, quoted(timestamp))
 	}
-	return true
+	if ok && id != "" {
+		r.Body, ok = withValue(r.Body, pointer{"signature", "token"}, quoted(id))
+	}
+	return ok
 }
 
 // mailgunPlaces is where the signature of the time and the token is.

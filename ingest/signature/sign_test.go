@@ -240,6 +240,11 @@ func TestSignAnyScheme(t *testing.T) {
 		if len(u.Headers) != 4 || got.Headers["Content-Type"][0] != "text/plain" {
 			t.Fatalf("round %d: the headers that are there are changed", round)
 		}
+		for name, numbered := range map[string]bool{"X-Other-Signature": false, "X-Signature-7": true} {
+			if stale := http.Header(got.Headers).Get(name) == "stale"; stale == (len(scheme.Headers) > 0 && scheme.NumberedHeaders == numbered) {
+				t.Fatalf("round %d: %+v: a signature that was there is in %q", round, scheme, got.Headers)
+			}
+		}
 		v, err := signature.NewVerifier(scheme, signature.Key{Name: "other", Secret: s.otherStored()}, signature.Key{Name: "key", Secret: s.stored})
 		if err != nil {
 			t.Fatal(err)
@@ -522,6 +527,43 @@ func TestSignSpecials(t *testing.T) {
 				t.Errorf("%s: the body that was given is changed", tc.reason)
 			}
 		})
+	}
+}
+
+// TestSignOneItemInEachHeader has a header with the time, and one with the signature.
+func TestSignOneItemInEachHeader(t *testing.T) {
+	t.Parallel()
+	s := newSigner(signature.Scheme{
+		Algorithm: signature.SHA256, Headers: []string{"X-A", "X-B"}, FieldSeparator: "=", SignatureFields: []string{"v1"},
+		Timestamp: signature.Timestamp{Field: "t", Tolerance: time.Second}, Template: "{timestamp}.{body}",
+	}, []byte("seed"))
+	got, err := signOf(s, signature.Unsigned{Body: []byte("{}"), At: s.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{"X-A": {"v1=" + hex.EncodeToString(s.mac(s.content([]byte("{}"))))}, "X-B": {"t=" + s.timestamp()}}
+	if diff := cmp.Diff(want, got.Headers); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	if _, err := s.verifier(t).Verify(got.Request, got.Body, s.now); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSignTwilioPort shows that a port is signed where the URL has one, though Verify takes the signature without it too.
+func TestSignTwilioPort(t *testing.T) {
+	t.Parallel()
+	s := newSigner(preset(t, "Twilio"), []byte("seed"))
+	for _, address := range []string{"https://h/p", "https://h:443/p", "https://h:8443/p", "http://h/p", "http://h:80/p"} {
+		u := signature.Unsigned{Request: signature.Request{URL: address, Headers: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}, Body: []byte("CallSid=CA1")}
+		got, err := signOf(s, u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := base64.StdEncoding.EncodeToString(s.mac([]byte(address + "CallSidCA1")))
+		if diff := cmp.Diff([]string{want}, got.Headers["X-Twilio-Signature"]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", address, diff)
+		}
 	}
 }
 
