@@ -6,9 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
-	"crypto/hmac"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/ingest/signature/ripemd128"
+	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
 // The bodies that the printed commands send. The ë is there because a signature is over bytes, not characters.
@@ -44,8 +42,11 @@ func report(ingestURL, kubectl string, triggers []sluicev1alpha1.WebhookTrigger,
 			commands.WriteString(`Change a character of what is sent, such as "$body" to "$body." in the last line but one,` +
 				"\nand the answer is 401 and there is no FlowRun.\n\n")
 		case sluicev1alpha1.AlgorithmRIPEMD128:
-			fmt.Fprintf(&commands, "Send a request to %s. OpenSSL has no RIPEMD-128, so this one is signed already:\n\n%s\n",
-				trigger.Name, ripemd128Command(url, key))
+			command, err := ripemd128Command(url, key)
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", trigger.Name, err)
+			}
+			fmt.Fprintf(&commands, "Send a request to %s. OpenSSL has no RIPEMD-128, so this one is signed already:\n\n%s\n", trigger.Name, command)
 		}
 	}
 	return fmt.Sprintf("Ingest URLs:\n%s\n%sList the FlowRuns, in this folder:\n\n%s --kubeconfig %s get flowruns\n\nLogs: %s\n",
@@ -60,10 +61,12 @@ func sha256Command(url, key string) string {
 		curl(`"X-HMAC-HASH: $signature"`, `"$body"`, url)
 }
 
-func ripemd128Command(url, key string) string {
-	mac := hmac.New(ripemd128.New, []byte(key))
-	mac.Write([]byte(ripemd128Body))
-	return curl(quote("X-HMAC-HASH: "+hex.EncodeToString(mac.Sum(nil))), quote(ripemd128Body), url)
+func ripemd128Command(url, key string) (string, error) {
+	signed, err := signature.Sign(signature.Scheme{Algorithm: signature.RIPEMD128}, signature.Key{Secret: []byte(key)}, signature.Unsigned{Body: []byte(ripemd128Body)})
+	if err != nil {
+		return "", err
+	}
+	return curl(quote("X-HMAC-HASH: "+signed.Headers[signature.DefaultHeader][0]), quote(ripemd128Body), url), nil
 }
 
 // curl takes words as the shell is to read them. A proxy would not reach a loopback address.

@@ -7,6 +7,7 @@ package signature
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -90,4 +91,27 @@ func adyenMessage(item document) (message, Cause) {
 		}
 	}
 	return message{signature: text, contents: [][]byte{[]byte(strings.Join(fields, ":"))}}, ""
+}
+
+// adyenPlaces are where the items have their signatures.
+func adyenPlaces(body []byte) (places []pointer) {
+	doc, ok := newDocument(body)
+	if !ok {
+		return nil
+	}
+	items, ok := doc.find(pointer{"notificationItems"})
+	if !ok {
+		return nil
+	}
+	whole := true
+	items.each(func(count int, item document) bool {
+		_, found := item.find(pointer{"NotificationRequestItem"})
+		whole = whole && found
+		places = append(places, pointer{"notificationItems", strconv.Itoa(count), "NotificationRequestItem", "additionalData", "hmacSignature"})
+		return count < maxAdyenItems // one more is refused
+	})
+	if !whole {
+		return nil
+	}
+	return places
 }

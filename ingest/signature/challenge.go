@@ -51,7 +51,7 @@ type Answer struct {
 // A Question is a GET that is a handshake as the provider describes it. Its token, if it has one, is not looked at yet.
 type Question struct{ token, challenge string }
 
-// A handshake is what there is to know of a Handshake. One of the functions is nil.
+// A handshake is what there is to know of a Handshake. One of post and get is nil.
 type handshake struct {
 	// post returns the answer to a verified request, or nil if that is a delivery. What is not to the last member what the provider
 	// documents is a delivery: a handshake that is stored harms nobody, and a delivery that is answered is lost.
@@ -60,20 +60,22 @@ type handshake struct {
 	get func(query url.Values) (Question, bool)
 	// token says that only who shows the verify token is answered.
 	token bool
+	// ask returns the body that is answered by post, or the query that is answered by get. The challenge is one that echo repeats.
+	ask func(challenge, token string) string
 }
 
 func (h Handshake) lookup() handshake {
 	switch h {
 	case HandshakeSlack:
-		return handshake{post: answerSlack}
+		return handshake{post: answerSlack, ask: askSlack}
 	case HandshakeZoom:
-		return handshake{post: answerZoom}
+		return handshake{post: answerZoom, ask: askZoom}
 	case HandshakeDiscord:
-		return handshake{post: answerDiscord}
+		return handshake{post: answerDiscord, ask: askDiscord}
 	case HandshakeMeta:
-		return handshake{get: askedByMeta, token: true}
+		return handshake{get: askedByMeta, token: true, ask: askMeta}
 	case HandshakeDropbox:
-		return handshake{get: askedByDropbox}
+		return handshake{get: askedByDropbox, ask: askDropbox}
 	}
 	return handshake{}
 }
@@ -305,3 +307,24 @@ func isRandom(text string) bool {
 	}
 	return text != "" && len(text) <= maxChallenge
 }
+
+// What follows makes the questions that the functions above find.
+
+func askSlack(challenge, _ string) string {
+	return `{"token":"-","challenge":` + string(quoted(challenge)) + `,"type":"url_verification"}`
+}
+
+func askZoom(challenge, _ string) string {
+	return `{"payload":{"plainToken":` + string(quoted(challenge)) + `},"event":"endpoint.url_validation"}`
+}
+
+// askDiscord asks as interactions do. Nothing is repeated there, so the challenge is the interaction's token.
+func askDiscord(challenge, _ string) string {
+	return `{"application_id":"1","id":"1","token":` + string(quoted(challenge)) + `,"type":1,"version":1}`
+}
+
+func askMeta(challenge, token string) string {
+	return "hub.mode=subscribe&hub.challenge=" + url.QueryEscape(challenge) + "&hub.verify_token=" + url.QueryEscape(token)
+}
+
+func askDropbox(challenge, _ string) string { return "challenge=" + url.QueryEscape(challenge) }

@@ -31,20 +31,28 @@ var constantTime = []string{"crypto/hmac.Equal", "crypto/ed25519.Verify"}
 // harmless are the functions of other packages that may see a key, or what follows from one, and do not compare it; and whether they
 // write something of it elsewhere than into their result.
 var harmless = map[string]bool{
-	"(hash.Hash).Reset":                        false,
-	"(io.Writer).Write":                        true, // of a hash
-	"(hash.Hash).Sum":                          true,
-	"crypto/hmac.New":                          false,
-	"crypto/sha256.Sum256":                     false,
-	"bytes.Clone":                              false,
-	"encoding/json.Marshal":                    false, // what is sent to who shakes hands
-	"encoding/hex.EncodeToString":              false,
-	"encoding/hex.DecodeString":                false,
-	"(*encoding/base64.Encoding).DecodeString": false,
+	"(hash.Hash).Reset":                          false,
+	"(io.Writer).Write":                          true, // of a hash
+	"(hash.Hash).Sum":                            true,
+	"crypto/hmac.New":                            false,
+	"crypto/sha256.Sum256":                       false,
+	"bytes.Clone":                                false,
+	"encoding/json.Marshal":                      false, // what is sent to who shakes hands
+	"encoding/hex.EncodeToString":                false,
+	"encoding/hex.DecodeString":                  false,
+	"(*encoding/base64.Encoding).DecodeString":   false,
+	"(*encoding/base64.Encoding).EncodeToString": false,
 }
 
 // keyless are the functions of the package that are called for what holds no key, though others of its kind do.
 var keyless = []string{"id"}
+
+// sent are those that make of a key what its owner sends, which is no secret from that one: who signs sees that it is read as it was
+// written. Who verifies must not call them.
+var sent = []string{"written", "shown"}
+
+// senders is the file whose functions may.
+const senders = "sign.go"
 
 // exceptions are what else is done with the contents of keys. None of it happens while a request waits for its answer, and none has to do
 // with a signature.
@@ -97,6 +105,8 @@ func TestComparisonsAreFound(t *testing.T) {
 		"KeptLength":   {"what was kept may be shorter", "verifier.go", "p.length == 0 || p.length != v.algorithm.size", "p.length == 0", "accepts: hmac.Equal(signature, s.mac): signature may have any length"},
 		"PartOfMAC":    {"a few bytes are compared", "key.go", equal, "return hmac.Equal(signature[:4], s.mac[:4])", "accepts: hmac.Equal(signature[:4], s.mac[:4]): s.mac[:4] may have any length"},
 		"Undecoded":    {"what is compared is not what was decoded", "verifier.go", "s.accepts(signature)", "s.accepts([]byte(text))", "accepts: hmac.Equal(signature, s.mac): signature may have any length"},
+		"Signer":       {"a signature is made to be compared", "verifier.go", "s.accepts(signature)", "text == v.written(s, v.keys[0])", "matchState: v.written is not in sign.go"},
+		"SignerEqual":  {"the same by who signs", "sign.go", "!v.matchState(s, d.Headers, &p, \"\")", "p.length == 0 || string(p.signature[:p.length]) != string(s.mac)", "attach: string(p.signature[:p.length]) != string(s.mac)"},
 		"ClaimedBody":  {"a digest in a URL", "twilio.go", "len(claimed) != len(digest) || ", "", "findTwilio: hmac.Equal(claimed, digest[:]): claimed may have any length"},
 	}
 	for name, tc := range mutants {
@@ -139,6 +149,7 @@ func packages(t *testing.T) map[string]string {
 
 // A source is the package with what is known of its variables, fields, parameters and results.
 type source struct {
+	fset   *token.FileSet
 	info   types.Info
 	pkg    *types.Package
 	files  []*ast.File
@@ -164,6 +175,7 @@ func newSource(t *testing.T, compiled map[string]string, change func(file, text 
 	}
 	fset := token.NewFileSet()
 	s := &source{
+		fset: fset,
 		info: types.Info{
 			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
 			Selections: map[*ast.SelectorExpr]*types.Selection{},
@@ -504,7 +516,7 @@ func (s *source) isSecretResult(call *ast.CallExpr, index int) bool {
 	o, signature := s.callee(call)
 	switch {
 	case o != nil && o.Pkg() == s.pkg:
-		return index < signature.Results().Len() && s.secret[signature.Results().At(index)] && !slices.Contains(keyless, o.Name())
+		return index < signature.Results().Len() && s.secret[signature.Results().At(index)] && !slices.Contains(keyless, o.Name()) && !slices.Contains(sent, o.Name())
 	case o != nil && (index >= signature.Results().Len() || !tells(signature.Results().At(index).Type())):
 		return false
 	}
@@ -559,6 +571,8 @@ func (s *source) judge(call *ast.CallExpr, report func(format string, args ...an
 				report("%s: %s may have any length", types.ExprString(call), types.ExprString(argument))
 			}
 		}
+	case o != nil && o.Pkg() == s.pkg && slices.Contains(sent, o.Name()) && s.fset.Position(call.Pos()).Filename != senders:
+		report("%s is not in %s", types.ExprString(call.Fun), senders)
 	case s.builtin(call) != "", s.info.Types[call.Fun].IsType(), !s.seesSecret(call), o != nil && o.Pkg() == s.pkg:
 	case o == nil:
 		report("%s", types.ExprString(call.Fun))

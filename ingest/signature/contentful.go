@@ -68,3 +68,17 @@ func findContentful(r Request, _ carried, _ query, body []byte) ([]message, Caus
 	head := r.Method + "\n" + u.EscapedPath() + "\n" + line + "\n"
 	return one(false, append([]byte(head), body...)), ""
 }
+
+// completeContentful lists the headers that are signed, if that has not been done: those that must be, and the content's type.
+func completeContentful(r *Signed, _, _ string) bool {
+	const name = "X-Contentful-Signed-Headers"
+	if len(r.Headers[name]) > 0 {
+		return true
+	}
+	list := "x-contentful-signed-headers,x-contentful-timestamp"
+	if len(r.Headers["Content-Type"]) > 0 {
+		list += ",content-type"
+	}
+	r.Headers[name] = []string{list}
+	return true
+}

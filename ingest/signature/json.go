@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -104,6 +105,54 @@ func (d document) member(name string) (value document, found presence) {
 		}
 	}
 	return value, found
+}
+
+// with returns the document with a value at the pointer: in place of the one that is there, or as a new member, for which
+// objects are made on the way. It is false if something else is in the way, or a name stands there twice.
+func (d document) with(p pointer, value document) (document, bool) {
+	if len(p) == 0 {
+		return value, true
+	}
+	old, found := d.lookup(p[:1])
+	switch {
+	case found == absent && d[0] == '{':
+		return d.withMember(p, value), true
+	case found != present:
+		return nil, false
+	}
+	changed, ok := old.with(p[1:], value)
+	start := cap(d) - cap(old) // both slices end where their array does
+	return slices.Concat(d[:start], changed, d[start+len(old):]), ok
+}
+
+// withMember returns an object with a first member that has the value at the pointer.
+func (d document) withMember(p pointer, value document) document {
+	for i, name := range slices.Backward(p) {
+		value = slices.Concat(quoted(name), document(":"), value)
+		if i > 0 {
+			value = slices.Concat(document("{"), value, document("}"))
+		}
+	}
+	if d[skipSpace(d, 1)] != '}' {
+		value = append(value, ',')
+	}
+	return slices.Concat(d[:1], value, d[1:])
+}
+
+// withValue returns a body of JSON with a value at the pointer.
+func withValue(body []byte, p pointer, value document) ([]byte, bool) {
+	doc, ok := newDocument(body)
+	if !ok {
+		return nil, false
+	}
+	changed, ok := doc.with(p, value)
+	return slices.Concat(body[:len(body)-len(doc)], []byte(changed)), ok
+}
+
+// quoted returns a string of JSON.
+func quoted(text string) document {
+	written, _ := json.Marshal(text) // which fails for no string
+	return written
 }
 
 // members returns the members of an object. It is nil if this is none, or if a name stands there twice or is not UTF-8: two readers

@@ -35,3 +35,18 @@ func findMailgun(_ Request, _ carried, _ query, body []byte) ([]message, Cause) 
 	}
 	return []message{{signature: texts[2], contents: [][]byte{[]byte(texts[0] + texts[1])}}}, ""
 }
+
+// completeMailgun writes the time and the token.
+func completeMailgun(r *Signed, id, timestamp string) bool {
+	ok := true
+	if timestamp != "" {
+		r.Body, ok = withValue(r.Body, pointer{"signature", "timestamp"}, quoted(timestamp))
+	}
+	if ok && id != "" {
+		r.Body, ok = withValue(r.Body, pointer{"signature", "token"}, quoted(id))
+	}
+	return ok
+}
+
+// mailgunPlaces is where the signature of the time and the token is.
+func mailgunPlaces([]byte) []pointer { return []pointer{{"signature", "signature"}} }

@@ -31,6 +31,11 @@ type special struct {
 	fixesDigits    bool // of that timestamp: nothing else says where it begins
 	signsMethod    bool
 	signsURL       bool
+	// complete adds to a request what the sender adds before it signs; nil if that is nothing. The id and the time are
+	// empty if they are there already. It says whether the request could take it.
+	complete func(r *Signed, id, timestamp string) bool
+	// places are where the signatures of the messages stand in the body, in their order; nil if they are in the headers.
+	places func(body []byte) []pointer
 	// signsPointer says whether what a pointer into the body leads to is signed; nil if nothing is.
 	signsPointer func(pointer) bool
 }
@@ -39,7 +44,7 @@ type special struct {
 type message struct {
 	// signature is what came with it; empty if that is in the headers.
 	signature string
-	// contents are what may have been signed; one is enough.
+	// contents are what may have been signed; one is enough. The first is of the request as it stands.
 	contents [][]byte
 	// ambiguous says that the same content could be of another query and body.
 	ambiguous bool
@@ -51,13 +56,13 @@ const maxUnverified = 256 << 10
 func (s Special) lookup() special {
 	switch s {
 	case SpecialTwilio:
-		return special{find: findTwilio, signsURL: true}
+		return special{find: findTwilio, complete: completeTwilio, signsURL: true}
 	case SpecialAdyen:
-		return special{find: findAdyen, inBody: true, signsPointer: adyenSigns}
+		return special{find: findAdyen, places: adyenPlaces, inBody: true, signsPointer: adyenSigns}
 	case SpecialMailgun:
-		return special{find: findMailgun, inBody: true, signsPointer: mailgunSigns}
+		return special{find: findMailgun, complete: completeMailgun, places: mailgunPlaces, inBody: true, signsPointer: mailgunSigns}
 	case SpecialContentful:
-		return special{find: findContentful, signsTimestamp: true, signsMethod: true, signsURL: true, signsPointer: wholeBody}
+		return special{find: findContentful, complete: completeContentful, signsTimestamp: true, signsMethod: true, signsURL: true, signsPointer: wholeBody}
 	case SpecialHubSpot:
 		return special{find: findHubSpot, signsTimestamp: true, fixesDigits: true, signsMethod: true, signsURL: true, signsPointer: wholeBody}
 	}

@@ -50,6 +50,18 @@ func (u Unit) parse(text string) (time.Time, bool) {
 	return time.Unix(n, 0), true
 }
 
+// format writes a time.
+func (u Unit) format(at time.Time) string {
+	switch u {
+	case Milliseconds:
+		return strconv.FormatInt(at.UnixMilli(), 10)
+	case RFC3339:
+		return at.UTC().Format(time.RFC3339)
+	default:
+		return strconv.FormatInt(at.Unix(), 10)
+	}
+}
+
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // digits returns how many a time from September 2001 to November 2286 has; 0 if it is not written in digits.

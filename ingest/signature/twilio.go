@@ -89,8 +89,7 @@ func appendsDigest(stated, query string) bool {
 }
 
 func twilioParameters(r Request, body []byte) (string, Cause) {
-	contentType, _ := firstHeader(r.Headers, []string{"Content-Type"})
-	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/x-www-form-urlencoded" {
+	if !isForm(r.Headers) {
 		// Twilio's own libraries ignore such a body; here nothing is accepted that nothing vouches for.
 		return "", ErrBodyMalformed
 	}
@@ -129,7 +128,7 @@ func twilioName(name string) bool {
 }
 
 // twilioURLs returns the forms in which Twilio may have signed a URL: with and without the port of its scheme. Its own
-// libraries try both.
+// libraries try both. The first is the one that is given.
 func twilioURLs(address string, u *url.URL) []string {
 	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
 	if port == "" {
@@ -143,8 +142,35 @@ func twilioURLs(address string, u *url.URL) []string {
 	if u.Port() != "" {
 		with = u.Host
 	}
-	return []string{
+	forms := []string{
 		strings.Replace(address, "//"+u.Host, "//"+bare, 1),
 		strings.Replace(address, "//"+u.Host, "//"+with, 1),
 	}
+	if u.Port() != "" {
+		slices.Reverse(forms)
+	}
+	return forms
+}
+
+// completeTwilio adds the digest of a body that is no form to the query.
+func completeTwilio(r *Signed, _, _ string) bool {
+	if len(r.Body) == 0 || isForm(r.Headers) {
+		return true
+	}
+	if parsed, _ := url.ParseQuery(r.Query); parsed.Has(bodyDigest) {
+		return true
+	}
+	digest := sha256.Sum256(r.Body)
+	if r.Query != "" || strings.Contains(r.URL, "?") {
+		r.Query += "&"
+	}
+	r.Query += bodyDigest + "=" + hex.EncodeToString(digest[:])
+	return true
+}
+
+// isForm says whether a body is one whose parameters are signed.
+func isForm(headers map[string][]string) bool {
+	contentType, _ := firstHeader(headers, []string{"Content-Type"})
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/x-www-form-urlencoded"
 }

@@ -320,15 +320,9 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 			return Result{}, cause
 		}
 	}
-	var q query
-	if v.signsURL {
-		var cause Cause
-		if r.URL, q, cause = r.resolve(v.scheme.Special); cause != "" {
-			return Result{}, cause
-		}
-	}
-	if v.signsMethod && !knownMethod(r.Method) {
-		return Result{}, ErrMismatch
+	q, cause := v.resolve(&r)
+	if cause != "" {
+		return Result{}, cause
 	}
 	matched, id, cause := v.match(r, p, q, body)
 	if cause != "" {
@@ -364,6 +358,20 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 	return result, nil
 }
 
+// resolve makes the URL that the sender has signed of the one that the trigger states, and returns the query in it. It refuses a
+// method that none may have signed.
+func (v *Verifier) resolve(r *Request) (q query, cause Cause) {
+	if v.signsURL {
+		if r.URL, q, cause = r.resolve(v.scheme.Special); cause != "" {
+			return query{}, cause
+		}
+	}
+	if v.signsMethod && !knownMethod(r.Method) {
+		return query{}, ErrMismatch
+	}
+	return q, ""
+}
+
 // match finds the key that the request was signed with. It returns a digest of the signed content if that is the
 // delivery id.
 func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, string, Cause) {
@@ -376,16 +384,24 @@ func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, stri
 	}
 	for _, k := range v.keys {
 		if id, ok := v.matchKey(k, r, p, body, messages); ok {
-			switch {
-			case v.signsURL && v.ambiguous(r.URL, q, p.id, body, messages):
-				return nil, "", ErrQueryAmbiguous
-			case v.needsID && !v.idEnd.determined(body):
-				return nil, "", ErrIDAmbiguous
+			if cause := v.undetermined(r.URL, q, p.id, body, messages); cause != "" {
+				return nil, "", cause
 			}
 			return k, id, ""
 		}
 	}
 	return nil, "", ErrMismatch
+}
+
+// undetermined says whether what is signed could be of another query, id and body.
+func (v *Verifier) undetermined(address string, q query, id string, body []byte, messages []message) Cause {
+	switch {
+	case v.signsURL && v.ambiguous(address, q, id, body, messages):
+		return ErrQueryAmbiguous
+	case v.needsID && !v.idEnd.determined(body):
+		return ErrIDAmbiguous
+	}
+	return ""
 }
 
 // ambiguous says whether what is signed could be of another query and body, or id.

@@ -8,10 +8,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
@@ -123,23 +121,33 @@ func newBody(number uint64) []byte {
 	return append(body, `"}`...)
 }
 
-func sign(key, body []byte) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(body)
-	return hex.EncodeToString(mac.Sum(nil))
+// newSigner returns what signs for the trigger with a key.
+func newSigner(key string) *signature.Signer {
+	signer, err := signature.NewSigner(signature.Scheme{Algorithm: signature.SHA256}, signature.Key{Name: secretKey, Secret: []byte(key)})
+	if err != nil {
+		panic(err) // keys and scheme are constants
+	}
+	return signer
+}
+
+// signedHeaders returns the headers of a request with this body.
+func signedHeaders(signer *signature.Signer, body []byte) (http.Header, error) {
+	signed, err := signer.Sign(signature.Unsigned{Request: signature.Request{Headers: http.Header{"Content-Type": {"application/json"}}}, Body: body})
+	return signed.Headers, err
 }
 
 // signed has requests signed, each with a body of its own, and sent to the servers by turns.
 func signed(namespace string, urls ...string) vegeta.Targeter {
+	signer := newSigner(keyText)
 	var number atomic.Uint64
 	return func(t *vegeta.Target) error {
 		n := number.Add(1)
 		t.Method = http.MethodPost
 		t.URL = urls[n%uint64(len(urls))] + "/hooks/" + namespace + "/" + triggerName
 		t.Body = newBody(n)
-		t.Header = http.Header{"Content-Type": {"application/json"}}
-		t.Header.Set(signatureHeader, sign([]byte(keyText), t.Body))
-		return nil
+		var err error
+		t.Header, err = signedHeaders(signer, t.Body)
+		return err
 	}
 }
 
@@ -260,7 +268,11 @@ func post(ctx context.Context, url, key string) (status int, answer []byte, err 
 	if err != nil {
 		return 0, nil, err
 	}
-	request.Header.Set(signatureHeader, sign([]byte(key), body))
+	headers, err := signedHeaders(newSigner(key), body)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set(signatureHeader, headers.Get(signatureHeader))
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return 0, nil, err

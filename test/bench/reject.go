@@ -127,7 +127,11 @@ func reject(ctx context.Context, b *bench) ([]table, error) {
 		Baseline: "a bare net/http handler with the same timeouts, in a process of its own.",
 	}
 	path := "/hooks/" + b.cluster.namespace + "/" + triggerName
-	wrong := map[string]string{signatureHeader: sign([]byte("another key"), newBody(0))}
+	forged, err := signedHeaders(newSigner("another key"), newBody(0))
+	if err != nil {
+		return nil, err
+	}
+	wrong := map[string]string{signatureHeader: forged.Get(signatureHeader)}
 	for _, c := range []struct {
 		name           string
 		sluice, theirs shot

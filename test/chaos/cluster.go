@@ -218,7 +218,7 @@ func makeTrigger(t *trigger, flow string) *sluicev1alpha1.WebhookTrigger {
 		made.Spec.Algorithm, made.Spec.Deduplication.Header = "", ""
 		made.Spec.Signature = sluicev1alpha1.SignatureScheme{
 			Algorithm: sluicev1alpha1.SignatureAlgorithm(sluicev1alpha1.AlgorithmSHA256), Headers: []sluicev1alpha1.HeaderName{signatureHeader},
-			Template: "{id}.{body}", IDHeader: deliveryHeader,
+			Template: signedContent, IDHeader: deliveryHeader,
 		}
 	}
 	return made

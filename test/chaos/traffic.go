@@ -7,20 +7,24 @@ package main
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
 // The headers of the triggers.
 const (
 	signatureHeader = "X-HMAC-HASH"
 	deliveryHeader  = "X-Delivery"
+	// signedContent is what is signed where the delivery id is.
+	signedContent = "{id}.{body}"
 )
 
 // maxBody is --max-body-bytes.
@@ -100,10 +104,15 @@ func (t *trigger) use(number uint64) (key []byte, over func()) {
 
 // sign signs a body of an arrival.
 func (t *trigger) sign(key []byte, a *arrival, body []byte) string {
+	scheme := signature.Scheme{Algorithm: signature.SHA256, Headers: []string{signatureHeader}}
 	if t.signsID {
-		body = append([]byte(a.id()+"."), body...)
+		scheme.Template, scheme.DeliveryID.Headers = signedContent, []string{deliveryHeader}
 	}
-	return sign(key, body)
+	signed, err := signature.Sign(scheme, signature.Key{Name: t.secret, Secret: key}, signature.Unsigned{Body: body, ID: a.id()})
+	if err != nil {
+		panic(err) // Sluice would take no arrival of this kind
+	}
+	return http.Header(signed.Headers).Get(signatureHeader)
 }
 
 // inUse returns how many requests are under way that are signed with the key.
@@ -125,12 +134,6 @@ func (t *trigger) setKeys(key, next, former []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.key, t.next, t.former = key, next, former
-}
-
-func sign(key, body []byte) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(body)
-	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // kind is what an arrival is.

@@ -7,12 +7,40 @@ package main
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// TestArrivalsAreSigned compares the signatures of arrivals of all kinds with HMACs made by hand.
+func TestArrivalsAreSigned(t *testing.T) {
+	t.Parallel()
+	triggers := newTriggers(7)
+	signed := map[bool]int{}
+	for number := range uint64(1000) {
+		a := arrive(7, number)
+		trigger, body := triggers[a.trigger], a.body(7, 0)
+		key, over := trigger.use(number)
+		over()
+		content := body
+		if trigger.signsID {
+			content = append([]byte(a.id()+"."), body...)
+		}
+		mac := hmac.New(sha256.New, key)
+		mac.Write(content)
+		if got, want := trigger.sign(key, &a, body), hex.EncodeToString(mac.Sum(nil)); got != want {
+			t.Fatalf("arrival %d (%s) for %s is signed with %s, want %s", number, a.kind, a.trigger, got, want)
+		}
+		signed[trigger.signsID]++
+	}
+	if signed[true] == 0 || signed[false] == 0 {
+		t.Errorf("signed, by whether the id is signed too: %v", signed)
+	}
+}
 
 // TestArrivals shows that an arrival depends on nothing but the seed and its number, that all kinds come, and that no two bodies are
 // the same.

@@ -8,9 +8,6 @@ package docs_test
 import (
 	"bufio"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -109,11 +106,41 @@ func newVerifier(t *testing.T, scheme signature.Scheme) *signature.Verifier {
 	return verifier
 }
 
-// sign returns the HMAC in hexadecimal digits.
-func sign(content string) string {
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte(content))
-	return hex.EncodeToString(mac.Sum(nil))
+// request returns a request with its headers as it is sent. Of a signed one those are all that it needs, but for a length.
+func request(method, target, headers, body string) string {
+	return method + " " + target + " HTTP/1.1\r\nHost: hooks.example.com\r\n" + headers + "\r\n" + body
+}
+
+// headersOf returns the headers of a signed request.
+func headersOf(t *testing.T, signed signature.Signed, err error) string {
+	t.Helper()
+	var headers strings.Builder
+	if err == nil {
+		err = http.Header(signed.Headers).Write(&headers)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return headers.String()
+}
+
+// sign returns the headers of a request with this body.
+func sign(t *testing.T, scheme signature.Scheme, body string) string {
+	t.Helper()
+	signed, err := signature.Sign(scheme, signature.Key{Secret: []byte(key)}, signature.Unsigned{Body: []byte(body), At: time.Now()})
+	return headersOf(t, signed, err)
+}
+
+// handshake returns the request with which a provider makes sure that somebody is there. The path is its name.
+func handshake(t *testing.T, provider, key, challenge string) string {
+	t.Helper()
+	preset, _ := signature.PresetByName(provider)
+	signed, err := signature.SignHandshake(preset.Scheme, signature.Key{Secret: []byte(key)}, signature.Unsigned{At: time.Now()}, challenge)
+	headers, path := headersOf(t, signed, err), "/hooks/default/"+strings.ToLower(provider)
+	if signed.Method == http.MethodGet {
+		return request(signed.Method, path+"?"+signed.Query, headers, "")
+	}
+	return request(signed.Method, path, fmt.Sprintf("Content-Length: %d\r\n%s", len(signed.Body), headers), string(signed.Body))
 }
 
 // send sends a request as it is and returns the answer. half closes the connection for writing after it.
@@ -209,22 +236,14 @@ func receive(t *testing.T, r io.Reader) (string, http.Header) {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const body = `{"order": 1001}`
-	signed := "X-HMAC-HASH: " + sign(body) + "\r\n"
+	signed := sign(t, signature.Scheme{Algorithm: signature.SHA256}, body)
 	length := fmt.Sprintf("Content-Length: %d\r\n", len(body))
-	request := func(method, path, headers, body string) string {
-		return method + " " + path + " HTTP/1.1\r\nHost: hooks.example.com\r\n" + headers + "\r\n" + body
-	}
 	const path = "/hooks/default/orders"
 	good := request("POST", path, length+signed, body)
 	const overridden = "/hooks/default/overridden"
-	handshake := func(provider, signatureHeader, timestampHeader, body string) string {
-		now := strconv.FormatInt(time.Now().Unix(), 10)
-		headers := fmt.Sprintf("Content-Length: %d\r\n%s: %s\r\n%s: v0=%s\r\n", len(body), timestampHeader, now, signatureHeader, sign("v0:"+now+":"+body))
-		return request("POST", "/hooks/default/"+provider, headers, body)
-	}
-
 	discord := func(body string) string {
-		return request("POST", "/hooks/default/discord", fmt.Sprintf("Content-Length: %d\r\nX-HMAC-HASH: %s\r\n", len(body), sign(body)), body)
+		headers := sign(t, signature.Scheme{Algorithm: signature.SHA256, Handshake: signature.HandshakeDiscord}, body)
+		return request("POST", "/hooks/default/discord", fmt.Sprintf("Content-Length: %d\r\n%s", len(body), headers), body)
 	}
 	guess := request("POST", "/hooks/default/token", length+"X-HMAC-HASH: a guess\r\n", body)
 
@@ -284,18 +303,16 @@ func TestAnswers(t *testing.T) {
 	}
 
 	answers := map[string]string{
-		"accepted":   send(t, after(stored), good, false),
-		"duplicate":  send(t, after(duplicate), good, false),
-		"overridden": send(t, after(stored), request("POST", overridden, length+signed, body), false),
-		"empty 401":  send(t, server, request("POST", overridden, length+signed, strings.ToUpper(body)), false),
-		"Slack": send(t, server, handshake("slack", "X-Slack-Signature", "X-Slack-Request-Timestamp",
-			`{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`), false),
-		"Zoom": send(t, server, handshake("zoom", "X-Zm-Signature", "X-Zm-Request-Timestamp",
-			`{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`), false),
+		"accepted":        send(t, after(stored), good, false),
+		"duplicate":       send(t, after(duplicate), good, false),
+		"overridden":      send(t, after(stored), request("POST", overridden, length+signed, body), false),
+		"empty 401":       send(t, server, request("POST", overridden, length+signed, strings.ToUpper(body)), false),
+		"Slack":           send(t, server, handshake(t, "Slack", key, "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"), false),
+		"Zoom":            send(t, server, handshake(t, "Zoom", key, "qgg8vlvZRS6UYooatFL8Aw"), false),
 		"Discord":         send(t, server, discord(`{"application_id":"1","id":"2","token":"3","type":1,"version":1}`), false),
 		"Discord events":  send(t, server, discord(`{"application_id":"1","type":0,"version":1}`), false),
-		"Meta":            send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+verifyToken, "", ""), false),
-		"forbidden":       send(t, server, request("GET", "/hooks/default/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+key, "", ""), false),
+		"Meta":            send(t, server, handshake(t, "Meta", verifyToken, "1158201444"), false),
+		"forbidden":       send(t, server, handshake(t, "Meta", key, "1158201444"), false),
 		"guesses":         send(t, server, guess, false),
 		"malformed":       send(t, server, request("POST", path+"%zz", length+signed, body), false),
 		"aborted":         send(t, server, request("POST", path, "Content-Length: 100\r\n"+signed, body), true),
@@ -316,7 +333,7 @@ func TestAnswers(t *testing.T) {
 	close(release)
 	busy.Wait()
 
-	if dropbox := send(t, server, request("GET", "/hooks/default/dropbox?challenge=1158201444", "", ""), false); dropbox != answers["Meta"] {
+	if dropbox := send(t, server, handshake(t, "Dropbox", key, "1158201444"), false); dropbox != answers["Meta"] {
 		t.Errorf("docs/http.md has one answer for Dropbox and Meta, but Dropbox gets:\n%s", dropbox)
 	}
 

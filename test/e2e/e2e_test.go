@@ -8,7 +8,6 @@ SPDX-License-Identifier: Apache-2.0
 package e2e
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,7 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
-	"github.com/sluice-dev/sluice/ingest/signature/ripemd128"
+	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -154,10 +153,10 @@ func (w *world) eventuallyReady(t *testing.T, name string) {
 }
 
 func sendWebhooks(t *testing.T, w *world) string {
-	parcels := signature{trigger: "parcels", hash: ripemd128.New, key: oldKey}
+	parcels := signing{trigger: "parcels", algorithm: signature.RIPEMD128, key: oldKey}
 	sender := newSender(true)
 	accepted := 0
-	for _, by := range []signature{orders(oldKey), parcels} {
+	for _, by := range []signing{orders(oldKey), parcels} {
 		for _, body := range []string{`{"id": 1}`, "", "no JSON", "ünïcödé", "\x00\xff binary"} {
 			a := w.send(t.Context(), sender, by, body, strings.NewReader(body))
 			if a.err != nil || a.status != http.StatusAccepted {
@@ -173,14 +172,14 @@ func sendWebhooks(t *testing.T, w *world) string {
 	}
 	wrong := []struct {
 		what string
-		by   signature
+		by   signing
 		sent string // another body than was signed
 		want int
 	}{
 		{"a changed character", orders(oldKey), `{"id": 2}`, http.StatusUnauthorized},
 		{"another key", orders(newKey), `{"id": 1}`, http.StatusUnauthorized},
-		{"another algorithm", signature{trigger: "parcels", hash: sha256.New, key: oldKey}, `{"id": 1}`, http.StatusUnauthorized},
-		{"no such trigger", signature{trigger: "nobody", hash: sha256.New, key: oldKey}, `{"id": 1}`, http.StatusNotFound},
+		{"another algorithm", signing{trigger: "parcels", algorithm: signature.SHA256, key: oldKey}, `{"id": 1}`, http.StatusUnauthorized},
+		{"no such trigger", signing{trigger: "nobody", algorithm: signature.SHA256, key: oldKey}, `{"id": 1}`, http.StatusNotFound},
 	}
 	for _, tc := range wrong {
 		if a := w.send(t.Context(), sender, tc.by, `{"id": 1}`, strings.NewReader(tc.sent)); a.status != tc.want {
@@ -219,7 +218,7 @@ func (w *world) checkLedger(t *testing.T) {
 
 func rollIngest(t *testing.T, w *world) string {
 	before := names(w.settle(t, "ingest"))
-	l := w.withoutFailure(t, func() signature { return orders(oldKey) }, func(*load) {
+	l := w.withoutFailure(t, func() signing { return orders(oldKey) }, func(*load) {
 		w.run(t, "kubectl", "rollout", "restart", "--namespace="+operatorNamespace, "deployment/"+release+"-ingest")
 		w.settle(t, "ingest")
 	})
@@ -250,7 +249,7 @@ func (w *world) expectReplaced(t *testing.T, before []string) {
 // sender that repeats, as webhook senders do, loses nothing.
 func killPods(t *testing.T, w *world) string {
 	victim := w.settle(t, "ingest")[0].Name
-	l := w.underLoad(t, func() signature { return orders(oldKey) }, func(*load) {
+	l := w.underLoad(t, func() signing { return orders(oldKey) }, func(*load) {
 		if err := w.clientset.CoreV1().Pods(operatorNamespace).Delete(t.Context(), victim, metav1.DeleteOptions{GracePeriodSeconds: new(int64(1))}); err != nil {
 			t.Fatalf("kill a pod: %v", err)
 		}
@@ -308,7 +307,7 @@ func rotateKey(t *testing.T, w *world) string {
 	var key atomic.Value
 	key.Store(oldKey)
 	const while = 40 // requests
-	l := w.withoutFailure(t, func() signature { k, _ := key.Load().(string); return orders(k) }, func(l *load) {
+	l := w.withoutFailure(t, func() signing { k, _ := key.Load().(string); return orders(k) }, func(l *load) {
 		w.patchTrigger(t, `{"spec": {"additionalSecretRefs": [{"name": "orders-2", "key": "secretKey"}]}}`)
 		w.eventuallyAnswers(t, newKey, http.StatusAccepted)
 		l.more(t, while)
@@ -368,7 +367,7 @@ func (w *world) eventuallyAnswers(t *testing.T, key string, want int) {
 
 func upgrade(t *testing.T, w *world) string {
 	before := names(w.settle(t, "ingest"))
-	l := w.withoutFailure(t, func() signature { return orders(oldKey) }, func(*load) {
+	l := w.withoutFailure(t, func() signing { return orders(oldKey) }, func(*load) {
 		w.run(t, w.helm("upgrade", w.versions[1])...)
 		w.expectVersion(t, w.versions[1])
 	})
@@ -386,7 +385,7 @@ func drainNode(t *testing.T, w *world) string {
 		t.Fatalf("list nodes: %v", err)
 	}
 	result := "all pods moved"
-	l := w.withoutFailure(t, func() signature { return orders(oldKey) }, func(*load) {
+	l := w.withoutFailure(t, func() signing { return orders(oldKey) }, func(*load) {
 		_, err := w.try(t, "kubectl", "drain", node, "--pod-selector=app.kubernetes.io/instance="+release, "--timeout=20s")
 		switch {
 		case err == nil:

@@ -10,12 +10,8 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"strings"
@@ -24,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -36,15 +33,17 @@ const (
 	slowBody = 8 * time.Second
 )
 
-// A signature is how requests to a trigger are signed.
-type signature struct {
-	trigger string
-	hash    func() hash.Hash
-	key     string
+// A signing is how requests to a trigger are signed.
+type signing struct {
+	trigger   string
+	algorithm signature.Algorithm
+	key       string
 }
 
 // orders signs as the sample trigger of that name wants it.
-func orders(key string) signature { return signature{trigger: "orders", hash: sha256.New, key: key} }
+func orders(key string) signing {
+	return signing{trigger: "orders", algorithm: signature.SHA256, key: key}
+}
 
 // An answer is what became of a request.
 type answer struct {
@@ -84,9 +83,11 @@ func newSender(keepAlive bool) *http.Client {
 }
 
 // send signs a body and sends it, and notes the answer.
-func (w *world) send(ctx context.Context, sender *http.Client, by signature, body string, content io.Reader) answer {
-	mac := hmac.New(by.hash, []byte(by.key))
-	mac.Write([]byte(body))
+func (w *world) send(ctx context.Context, sender *http.Client, by signing, body string, content io.Reader) answer {
+	signed, err := signature.Sign(signature.Scheme{Algorithm: by.algorithm}, signature.Key{Name: by.trigger, Secret: []byte(by.key)}, signature.Unsigned{Body: []byte(body)})
+	if err != nil {
+		return answer{err: err}
+	}
 	begin := time.Now()
 	a := func() answer {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/hooks/"+shop+"/"+by.trigger, content)
@@ -95,7 +96,7 @@ func (w *world) send(ctx context.Context, sender *http.Client, by signature, bod
 		}
 		request.ContentLength = int64(len(body))
 		request.GetBody = nil // net/http would repeat a request whose connection turns out to be closed
-		request.Header.Set("X-HMAC-HASH", hex.EncodeToString(mac.Sum(nil)))
+		request.Header = signed.Headers
 		request.Header.Set("Content-Type", "application/json")
 		response, err := sender.Do(request)
 		if err != nil {
@@ -145,13 +146,13 @@ type load struct {
 	inFlight map[string]int // by key
 }
 
-func (l *load) start(by signature) {
+func (l *load) start(by signing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight[by.key]++
 }
 
-func (l *load) add(kind string, by signature, a answer) {
+func (l *load) add(kind string, by signing, a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight[by.key]--
@@ -202,7 +203,7 @@ func (l *load) String() string {
 
 // underLoad does something while senders send, and returns what became of that. Who is not answered 202 sends the same body
 // again, as webhook senders do, until it is. sign is asked anew for each request.
-func (w *world) underLoad(t *testing.T, sign func() signature, do func(*load)) *load {
+func (w *world) underLoad(t *testing.T, sign func() signing, do func(*load)) *load {
 	t.Helper()
 	l := &load{begin: time.Now(), inFlight: map[string]int{}}
 	var stopped atomic.Bool
@@ -239,7 +240,7 @@ func (w *world) underLoad(t *testing.T, sign func() signature, do func(*load)) *
 }
 
 // withoutFailure is underLoad for what no sender may notice.
-func (w *world) withoutFailure(t *testing.T, sign func() signature, do func(*load)) *load {
+func (w *world) withoutFailure(t *testing.T, sign func() signing, do func(*load)) *load {
 	t.Helper()
 	l := w.underLoad(t, sign, do)
 	if len(l.failures) > 0 {

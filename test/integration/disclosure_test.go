@@ -183,7 +183,7 @@ func TestUnlabelledIsMissing(t *testing.T) {
 		t.Helper()
 		each(func(choice, kind, hidden, missing string) {
 			compare("the conditions", hidden, missing, func(name string) []string { return conditionsOf(t, namespace, name) })
-			for _, headers := range [][]string{{}, {"X-HMAC-HASH: " + sign(contents[kind], "{}")}, {"X-HMAC-HASH: " + sign("", "{}")}} {
+			for _, headers := range [][]string{{}, {"X-HMAC-HASH: " + forge(contents[kind], "{}")}, {"X-HMAC-HASH: " + forge("", "{}")}} {
 				compare("an answer", hidden, missing, func(name string) []string {
 					r := exchange(t, o, rawRequest(http.MethodPost, "/hooks/"+namespace+"/"+name, append(headers, contentLength(2)), "{}"))
 					r.header.Del("Date")

@@ -37,6 +37,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/internal/telemetry"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
@@ -313,6 +314,20 @@ func newWorld(tb testing.TB) (namespace string) {
 
 // sign returns what X-HMAC-HASH must be for SHA-256.
 func sign(key, body string) string {
+	return signWith(signature.SHA256, key, body)
+}
+
+// signWith is sign for another algorithm.
+func signWith(algorithm signature.Algorithm, key, body string) string {
+	signed, err := signature.Sign(signature.Scheme{Algorithm: algorithm}, signature.Key{Name: "key", Secret: []byte(key)}, signature.Unsigned{Body: []byte(body)})
+	if err != nil {
+		panic(err)
+	}
+	return signed.Headers[signature.DefaultHeader][0]
+}
+
+// forge is sign for keys that are none, such as the empty one, with which nothing is signed but forgeries.
+func forge(key, body string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(body))
 	return hex.EncodeToString(mac.Sum(nil))

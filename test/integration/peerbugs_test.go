@@ -194,7 +194,7 @@ func TestNoKeySignsNothing(t *testing.T) {
 	for name, state := range states {
 		for trigger, want := range map[string]int{"only-" + name: http.StatusServiceUnavailable, "additional-" + name: http.StatusUnauthorized} {
 			for _, key := range anybodys {
-				if r := o.postTo(t, namespace, trigger, sign(key, "{}"), "{}"); r.status != want {
+				if r := o.postTo(t, namespace, trigger, forge(key, "{}"), "{}"); r.status != want {
 					t.Errorf("%s (%s), signed with %q: answer is %d, want %d", trigger, state.reason, key, r.status, want)
 				}
 			}

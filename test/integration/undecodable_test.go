@@ -200,7 +200,7 @@ func TestStoredPoison(t *testing.T) {
 		default:
 			t.Errorf("%s: answer is %d: %s", trigger, r.status, r.body)
 		}
-		r = exchange(t, o, rawRequest("POST", path, []string{contentLength(2), "X-HMAC-HASH: " + sign("", "{}")}, "{}"))
+		r = exchange(t, o, rawRequest("POST", path, []string{contentLength(2), "X-HMAC-HASH: " + forge("", "{}")}, "{}"))
 		if r.status != http.StatusUnauthorized && r.status != http.StatusServiceUnavailable {
 			t.Errorf("%s, signed with no key: answer is %d: %s", trigger, r.status, r.body)
 		}

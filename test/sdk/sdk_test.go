@@ -29,7 +29,6 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 	"github.com/twilio/twilio-go/client"
 
-	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/ingest"
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
