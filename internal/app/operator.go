@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -135,6 +136,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			return nil, err
 		}
 	}
+	if err := operator.addMemoryRelease(o.SettleTime); err != nil {
+		return nil, err
+	}
 	if o.Role.controller() {
 		usage, err := webhooktrigger.SetupStatus(mgr, secrets, o.ExternalURL, o.KeyUsagePeriod)
 		if err != nil {
@@ -218,6 +222,18 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 		mgr.AddReadyzCheck("ingest", o.Server.CheckListening),
 		mgr.AddReadyzCheck("draining", o.Server.CheckDraining),
 	)
+}
+
+// addMemoryRelease adds what gives the memory of the start back.
+func (o *Operator) addMemoryRelease(after time.Duration) error {
+	m := &memoryRelease{after: after, release: debug.FreeOSMemory, log: o.Manager.GetLogger().WithName("memory")}
+	if o.Table != nil {
+		m.warm = o.Table.Warm()
+	}
+	if err := o.Manager.Add(m); err != nil {
+		return fmt.Errorf("add the release of memory: %w", err)
+	}
+	return nil
 }
 
 // addHistory adds what deletes FlowRuns.

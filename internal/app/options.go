@@ -79,6 +79,9 @@ type Options struct {
 	// KeyUsagePeriod is how often the use of keys is written to triggers' status. No flag sets it.
 	KeyUsagePeriod time.Duration
 
+	// SettleTime is how long after its start a process gives memory back. No flag sets it.
+	SettleTime time.Duration
+
 	// Now is the clock by which timestamps of requests are judged, and what is known of readers of the metrics; nil means
 	// time.Now. No flag sets it.
 	Now func() time.Time
@@ -121,6 +124,7 @@ func DefaultOptions() Options {
 		LogFormat:     telemetry.LogJSON,
 
 		KeyUsagePeriod: webhooktrigger.KeyUsagePeriod,
+		SettleTime:     SettleTime,
 	}
 }
 

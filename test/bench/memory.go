@@ -29,7 +29,7 @@ import (
 )
 
 // memory is what a process has, in bytes.
-type memory struct{ resident, live float64 }
+type memory struct{ resident, peak, live float64 }
 
 // settle waits until the replica has nothing to do any more: once it serves, it looks at each route once again.
 func (r *replica) settle(ctx context.Context) error {
@@ -54,8 +54,8 @@ func (r *replica) settle(ctx context.Context) error {
 
 // memory has a replica collect its garbage. What was resident before that is what counts.
 func (r *replica) memory(ctx context.Context) (memory, error) {
-	resident, _ := localcluster.Resident(r.child.PID())
-	m := memory{resident: float64(resident)}
+	resident, peak := localcluster.Resident(r.child.PID())
+	m := memory{resident: float64(resident), peak: float64(peak)}
 	for range 2 { // the first time, what is in a sync.Pool stays
 		profile, err := fetch(ctx, r.pprof+"heap?gc=1&debug=1")
 		if err != nil {
