@@ -101,7 +101,7 @@ func (e Explanation) String() string {
 	case HintCompressed:
 		return "the body is compressed; probably its content was signed before that"
 	case HintStateQuery:
-		return "the signature is good, but a part of the URL could have been signed as a part of the body, or the other way round; set spec.publicURL to the URL that the sender posts to, with its query if it has one, and have the sender send JSON behind it (of Twilio: a form whose first name, sorted, is AccountSid, or without a query begins with a capital letter)"
+		return "the signature is good, but a part of the URL could have been signed as a part of the body, or the other way round; set spec.publicURL to the URL that the sender posts to, with its query if it has one, and have the sender send JSON behind it (of Twilio: a form whose first name, sorted, begins with a capital letter)"
 	case HintIDInBody:
 		return "the signature is good, but a part of the body could have been signed as a part of the delivery id; that the template separates them by a text that neither has would help"
 	case HintOtherQuery:

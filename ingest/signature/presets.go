@@ -452,8 +452,8 @@ var presets = []Preset{
 		Scheme: Scheme{Algorithm: SHA1, Headers: []string{"X-Twilio-Signature"}, Encoding: Base64, Special: SpecialTwilio, DeliveryID: inHeader("I-Twilio-Idempotency-Token")},
 		Key:    "the account's auth token",
 		Weak: "Between a form's names and values nothing is signed, so that a character can move from one to the next. Nor is anything between the URL and the form: " +
-			"only a form is accepted whose first name, sorted, begins with a capital letter, or behind a query is AccountSid or CallSid. Give Twilio no two URLs of which one goes on " +
-			"behind the other with a capital letter. " + unsignedID,
+			"only a form is accepted whose first name, sorted, begins with a capital letter, or is AccountSid or CallSid behind a query that publicURL does not state. " +
+			"Give Twilio no two URLs of which one is the other, queries included, and more that begins with a capital letter. " + unsignedID,
 		Note: "Applications may name parameters of their own as they like, but for the one that sorts first. If the URL has a query, state it in publicURL: " +
 			"one that is not stated is refused (`query ambiguous`) if it has `{`, `[`, `|` or another character that has to be encoded in a query.",
 		Source: "twilio.com/docs/usage/webhooks/webhooks-security; twilio-go",

@@ -35,7 +35,7 @@ var whyOneMeaning = map[string]string{
 	"{id}.{timestamp}.{body}": "an id has no dot, the digits end at the second one, and no body that begins with what an id may have has another",
 	"{url}{body}":             "the URL and its query end before the first byte that none may have, which is the first of JSON",
 	"HubSpot":                 "as that, for the decoded URL; the method is a known one, and the last 13 digits are the time",
-	"Twilio":                  "a query ends where AccountSidAC or CallSidCA stands first, with which the form begins, and a path before a capital letter. Within the form the scheme has no bounds: Preset.Weak says so",
+	"Twilio":                  "a query ends where AccountSidAC or CallSidCA stands first, with which the form begins; a path and a stated query end before a capital letter, so none may go on with one, and Preset.Weak says so. Within the form the scheme has no bounds: it says that too",
 	"Contentful":              "line breaks end the method, path and headers; the list of headers is signed too, and no value holds what begins another",
 	"Mailgun":                 "ten digits, and the token is the rest. The event is not signed: Preset.Weak says so",
 	"Adyen":                   "only the fourth field may have colons. The rest is not signed: Preset.Weak says so",
@@ -146,6 +146,12 @@ var specialURLs = []string{
 	"https://h/p", "https://h/p?a=1", "https://h/p?AccountSid=2", "https://h/p?x%3Ay", "https://h/p-eu", "https://h/p0", "https://h/pq?a=1", "https://h/p.q/r", "https://h/p?a=1&b=2", "https://h/p?a=12", "https://h/p?a=1B", "https://h/p?a=1[0]", "https://h",
 }
 
+// goesOnWithCapital says whether a URL is another one, and more that begins with a capital letter.
+func goesOnWithCapital(url, other string) bool {
+	more, ok := strings.CutPrefix(url, other)
+	return ok && more != "" && more[0] >= 'A' && more[0] <= 'Z'
+}
+
 // splitTwilio splits what Twilio signs between the URL, the query and the form, for all triggers. Each rest is sent as the forms of one
 // parameter that it can be.
 func splitTwilio(t *testing.T, s signer) explored {
@@ -177,8 +183,8 @@ func splitTwilio(t *testing.T, s signer) explored {
 				for _, receiver := range specialURLs {
 					base, statedThere, isStatedThere := strings.Cut(receiver, "?")
 					rest, ok := strings.CutPrefix(text, base)
-					if !ok {
-						continue
+					if !ok || base == address && isStatedThere != isStated && goesOnWithCapital(text, signedURL) && !strings.HasPrefix(form, "AccountSidAC") {
+						continue // to who states no query, the other could have one that goes on with a capital letter
 					}
 					for _, port := range []string{"", ":443"} {
 						send := func(query, rest string) {
@@ -187,6 +193,13 @@ func splitTwilio(t *testing.T, s signer) explored {
 							r.Headers["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 							if isStatedThere && query != statedThere && !strings.HasPrefix(query, statedThere+"&bodySHA256=") {
 								return // any other is refused, whatever the form
+							}
+							theirs := base
+							if query != "" {
+								theirs += "?" + query
+							}
+							if receiver != sender && (goesOnWithCapital(theirs, signedURL) || goesOnWithCapital(signedURL, theirs)) {
+								return
 							}
 							meaning := "URL " + base + ", query " + query + ", form " + rest
 							body := func(text string) {
@@ -212,7 +225,7 @@ func splitTwilio(t *testing.T, s signer) explored {
 					}
 				}
 				plain := form == "" || strings.HasPrefix(form, "AccountSidAC1B") || form == "CallSidCA2" // a form that is like Twilio's
-				custom := query == "" && form == "ANI1AccountSidAC1"                                     // or begins with a name of the application's
+				custom := (query == "" || isStated) && form == "ANI1AccountSidAC1"                       // or begins with a name of the application's
 				sids := (plain || custom) && !strings.Contains(query, "AccountSidAC")
 				genuine := "URL " + address + ", query " + query + ", form " + form
 				accepted := m.done(t, "Twilio at "+sender, text, genuine, sids)

@@ -58,14 +58,12 @@ func findTwilio(r Request, _ carried, q query, body []byte) ([]message, Cause) {
 	return one(twilioAmbiguous(q, parameters), contents...), ""
 }
 
-// twilioAmbiguous says whether the end of the URL could be the beginning of the form, or the other way round. Behind a query the form
-// begins with one of twilioFirst, and one that the trigger does not state must have none of them in it: so that is where it ends.
-// Without a query the form may begin with any capital letter, since applications choose names of their own, and no path of Sluice has one.
+// twilioAmbiguous says whether the end of the URL could be the beginning of the form, or the other way round. A query that the trigger does
+// not state must have none of twilioFirst in it, and a form behind it begins with one of them: so that is where it ends. Another form may
+// begin with any capital letter, as applications choose names of their own: no path of Sluice has one. See Preset.Weak.
 func twilioAmbiguous(q query, parameters string) bool {
 	switch {
-	case q.stated:
-		return parameters != "" && !slices.ContainsFunc(twilioFirst, func(name string) bool { return strings.HasPrefix(parameters, name) })
-	case q.text == "":
+	case q.text == "": // or it is stated
 		return parameters != "" && continuesURL(parameters[0]) && (parameters[0] < 'A' || parameters[0] > 'Z')
 	case !onlyInQuery(q.text):
 		return true
