@@ -44,7 +44,7 @@ const (
 	verifyTokenMessage       = "handshake.verifyTokenRef is for the provider Meta"
 	verifyTokenKeyMessage    = "handshake.verifyTokenRef must not repeat secretRef"
 	verifyTokenOtherMessage  = "handshake.verifyTokenRef must not repeat one of additionalSecretRefs"
-	publicURLMessage         = "publicURL must be an http or https URL without a fragment, such as https://hooks.example.com/hooks/shop/orders"
+	publicURLMessage         = "publicURL must be an http or https URL, without a fragment, and with a path in front of a query, such as https://hooks.example.com/hooks/shop/orders"
 	idForProviderMessage     = "deduplication.source Provider needs provider"
 	idNeedsHeaderMessage     = "deduplication.source Header needs deduplication.header"
 	idHeaderTwiceMessage     = "signature.idHeader is the delivery id already: leave deduplication.header out"
@@ -56,7 +56,7 @@ const (
 	headerSourceMessage      = "header is for source Header"
 	pointersSourceMessage    = "set bodyPointers if, and only if, source is Body"
 	contentTypeBodyMessage   = "contentType needs body"
-	contentTypeMessage       = "contentType must be one that browsers do not run: text/plain, application/json or another type"
+	contentTypeMessage       = "contentType must be no HTML or SVG, which browsers run: text/plain, application/json or another type"
 	matchSourceMessage       = "match is not for source None, which compares nothing"
 	noContentMessage         = "an answer of status 204 or 205 has no body"
 )

@@ -302,16 +302,17 @@ type Response struct {
 	Body string `json:"body,omitempty"`
 
 	// A browser takes what comes after a comma for the type, so there is none. XML is there for TwiML; that a browser runs nothing in
-	// it is left to the Content-Security-Policy that every answer has.
+	// it is left to the Content-Security-Policy that every answer of Sluice has.
 
-	// contentType of the body: text/plain if absent. It must be one that browsers do not run: text/plain, application/json or another
-	// type that ends in +json, text/xml, application/xml, application/x-www-form-urlencoded or application/octet-stream, perhaps with
-	// parameters such as charset=utf-8; at most 128 characters. Anything else is refused. A trigger that has another one from before is
-	// served as text/plain, which the condition Ready reports.
+	// contentType of the body: text/plain if absent. It must be no HTML or SVG, which browsers run, but text/plain, application/json or
+	// another type that ends in +json, text/xml, application/xml, application/x-www-form-urlencoded or application/octet-stream, perhaps
+	// with parameters such as charset=utf-8; at most 128 characters. Anything else is refused. A browser could run XML too, but for the
+	// Content-Security-Policy of every answer. A trigger that has another type from before is served as text/plain, which the condition
+	// Ready reports.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.lowerAscii().matches('^(text/(plain|xml)|application/(([-!#$&^_.+0-9a-z]+[+])?json|xml|x-www-form-urlencoded|octet-stream))( *; *[-_.0-9a-z]+=[-_.0-9a-z]+)*$')",message="contentType must be one that browsers do not run: text/plain, application/json or another type that ends in +json, text/xml, application/xml, application/x-www-form-urlencoded or application/octet-stream, perhaps with parameters such as charset=utf-8"
+	// +kubebuilder:validation:XValidation:rule="self.lowerAscii().matches('^(text/(plain|xml)|application/(([-!#$&^_.+0-9a-z]+[+])?json|xml|x-www-form-urlencoded|octet-stream))( *; *[-_.0-9a-z]+=[-_.0-9a-z]+)*$')",message="contentType must be no HTML or SVG, which browsers run: text/plain, application/json or another type that ends in +json, text/xml, application/xml, application/x-www-form-urlencoded or application/octet-stream, perhaps with parameters such as charset=utf-8"
 	ContentType string `json:"contentType,omitempty"`
 
 	// unauthorizedBody is the body of the answer to a request whose signature is not good: Problem (the default, an

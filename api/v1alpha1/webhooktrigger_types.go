@@ -204,12 +204,13 @@ type WebhookTriggerSpec struct {
 
 	// publicURL is the URL that the sender posts to, as it is configured there, for schemes that sign the URL (Square, Twilio,
 	// HubSpot, Contentful, or a template with {url}). If it is absent it is status.url. At most 1024 characters; http or https.
-	// If it has a query, a request with another query, or none, gets 401. If it has none, a request with a query is accepted only
-	// where what is signed tells the query from the body, as it does if JSON comes next. It is ignored by other schemes.
+	// If it has a query, a path has to stand in front of it, and a request with another query, or none, gets 401. If it has none, a
+	// request with a query is accepted only where what is signed tells the query from the body, as it does if JSON comes next. So it is
+	// with the end of the URL, which that of another trigger may go on from. It is ignored by other schemes.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][!$-.0-;=@-Z_a-z~]+(/[!$-;=@-Z_a-z~]*([?][][!$-;=?@-Z_a-z~]+)?)?$')",message="publicURL must be an http or https URL without a fragment, such as https://hooks.example.com/hooks/shop/orders"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][!$-.0-;=@-Z_a-z~]+(/[!$-;=@-Z_a-z~]*([?][][!$-;=?@-Z_a-z~]+)?)?$')",message="publicURL must be an http or https URL, without a fragment, and with a path in front of a query, such as https://hooks.example.com/hooks/shop/orders"
 	PublicURL string `json:"publicURL,omitempty"`
 
 	// deduplication says what makes two requests one delivery. If it is absent, the provider's delivery id counts, where

@@ -27,7 +27,7 @@ const (
 	ErrMismatch      Cause = "signature mismatch" // another key, or another content
 
 	ErrQueryMismatch  Cause = "query mismatch"  // not the query that the trigger states
-	ErrQueryAmbiguous Cause = "query ambiguous" // the signature is good, and the same bytes could be of another query and body
+	ErrQueryAmbiguous Cause = "query ambiguous" // the signature is good, and the same bytes could be of another URL, or query, and body
 	ErrIDAmbiguous    Cause = "id ambiguous"    // the signature is good, and the same bytes could be of another id and body
 
 	// ErrVerifyTokenWrong is of a handshake that shows another verify token.

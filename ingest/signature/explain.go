@@ -37,7 +37,7 @@ const (
 	HintReserialised     Hint = "Reserialised"     // the body matches once white space between its tokens, or at its end, is changed
 	HintCompressed       Hint = "Compressed"       // the body is compressed, and its content may be what was signed
 	HintContent          Hint = "Content"          // something else was signed: the body alone matches
-	HintStateQuery       Hint = "StateQuery"       // the signature is good, but not for this query and body alone: the trigger has to state the query
+	HintStateQuery       Hint = "StateQuery"       // the signature is good, but not for this URL and body alone: the trigger has to state a query, or the body has to begin with what no URL has
 	HintIDInBody         Hint = "IDInBody"         // the signature is good, but the body begins or ends like more of the id
 	HintOtherQuery       Hint = "OtherQuery"       // the request has another query than the trigger states, or none
 
@@ -101,7 +101,7 @@ func (e Explanation) String() string {
 	case HintCompressed:
 		return "the body is compressed; probably its content was signed before that"
 	case HintStateQuery:
-		return "the signature is good, but a part of the query could have been signed as a part of the body, or the other way round; set spec.publicURL to the URL that the sender posts to, with its query"
+		return "the signature is good, but a part of the URL could have been signed as a part of the body, or the other way round; set spec.publicURL to the URL that the sender posts to, with its query if it has one, and have the sender send JSON behind it (of Twilio: a form whose first name, sorted, begins with a capital letter)"
 	case HintIDInBody:
 		return "the signature is good, but a part of the body could have been signed as a part of the delivery id; that the template separates them by a text that neither has would help"
 	case HintOtherQuery:

@@ -21,13 +21,14 @@ var hubSpotDecoder = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// findHubSpot: the method, the URL, the body and the timestamp, one behind the other. What HubSpot decodes in a query is all
-// that a query may have, so it ends where any other would; and the timestamp has 13 digits.
+// findHubSpot: the method, the URL, the body and the timestamp, one behind the other. What HubSpot decodes in a URL is all
+// that a URL may have, so it ends where any other would; and the timestamp has 13 digits.
 func findHubSpot(r Request, c carried, q query, body []byte) ([]message, Cause) {
 	content := make([]byte, 0, len(r.Method)+len(r.URL)+len(body)+len(c.timestamp))
 	content = append(content, r.Method...)
-	content = append(content, hubSpotDecoder.Replace(r.URL)...)
+	address := hubSpotDecoder.Replace(r.URL)
+	content = append(content, address...)
 	content = append(content, body...)
 	content = append(content, c.timestamp...)
-	return one(!urlEnd{body: true}.determined("", q, body), content), ""
+	return one(!urlEnd{body: true}.determined(address, q, "", body), content), ""
 }

@@ -50,9 +50,9 @@ var (
 const (
 	fiveMinutes = 5 * time.Minute
 
-	unsignedID      = "The delivery id is not signed: it stops honest repetitions, but no replay with another id."
-	jsonBehindQuery = "Between the URL and the body nothing is signed. If the URL has a query, state it in publicURL; where it is not stated, only a body of JSON is accepted."
-	noTimestamp     = "Neither a time nor an id is signed apart from the body: a copy of a request stays good for as long as the key."
+	unsignedID    = "The delivery id is not signed: it stops honest repetitions, but no replay with another id."
+	jsonBehindURL = "Between the URL and the body nothing is signed, so only a body is accepted that begins with what no URL goes on with, as JSON does. If the URL has a query, state it in publicURL."
+	noTimestamp   = "Neither a time nor an id is signed apart from the body: a copy of a request stays good for as long as the key."
 )
 
 // overBody is a scheme that signs the body alone, in hexadecimal digits.
@@ -264,7 +264,7 @@ var presets = []Preset{
 			DeliveryID: bySignature,
 		},
 		Key:    "the app's client secret",
-		Weak:   jsonBehindQuery,
+		Weak:   jsonBehindURL,
 		Note:   "For version 3 of the signature. A delivery can hold many events, and their eventId is not unique, so the signature is the delivery id.",
 		Source: "developers.hubspot.com, Validating requests",
 	},
@@ -403,7 +403,7 @@ var presets = []Preset{
 		Name:   "Square",
 		Scheme: Scheme{Algorithm: SHA256, Headers: []string{"x-square-hmacsha256-signature"}, Encoding: Base64, Template: "{url}{body}", DeliveryID: inBody("/event_id")},
 		Key:    "the webhook subscription's signature key",
-		Weak:   jsonBehindQuery,
+		Weak:   jsonBehindURL,
 		Source: "developer.squareup.com, Verify and validate an event notification",
 	},
 	{
@@ -452,7 +452,10 @@ var presets = []Preset{
 		Scheme: Scheme{Algorithm: SHA1, Headers: []string{"X-Twilio-Signature"}, Encoding: Base64, Special: SpecialTwilio, DeliveryID: inHeader("I-Twilio-Idempotency-Token")},
 		Key:    "the account's auth token",
 		Weak: "Between a form's names and values nothing is signed, so that a character can move from one to the next. Nor is anything between the URL and the form: " +
-			"if the URL has a query, state it in publicURL; where it is not stated, only a form that begins, sorted, with AccountSid or CallSid is accepted. " + unsignedID,
+			"only a form is accepted whose first name, sorted, begins with a capital letter, or is AccountSid or CallSid behind a query that publicURL does not state. " +
+			"Give Twilio no two URLs of which one is the other, queries included, and more that begins with a capital letter. " + unsignedID,
+		Note: "Applications may name parameters of their own as they like, but for the one that sorts first. If the URL has a query, state it in publicURL: " +
+			"one that is not stated is refused (`query ambiguous`) if it has `{`, `[`, `|` or another character that has to be encoded in a query.",
 		Source: "twilio.com/docs/usage/webhooks/webhooks-security; twilio-go",
 	},
 	{

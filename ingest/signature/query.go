@@ -17,12 +17,13 @@ import (
 //
 //   - Each placeholder stands in a template at most once, the body always. So what stands before the body is read from the
 //     beginning, what stands behind it from the end, and the body is what is left.
-//   - Text is what it is, and so are the URL and the query that a trigger states.
+//   - Text is what it is.
 //   - No method begins or ends with another one.
 //   - A timestamp of RFC 3339 ends with its zone and begins with its year. One of digits ends at what is no digit; where
 //     nothing of that kind stands beside it, it has as many digits as any time of now.
 //
-// What is left are a query that the trigger does not state, and an id.
+// What is left are a URL, and an id. A URL is what the trigger says, but another trigger of the same key may have one that begins with it,
+// and a query that the trigger does not state is anything.
 
 // methods are all that may be signed. None begins or ends with another.
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
@@ -71,35 +72,80 @@ func onlyInQuery(text string) bool {
 	return true
 }
 
-// A urlEnd is what stands behind the URL in what is signed, if it can tell where a query ends. The zero value cannot: that is a method
-// or digits.
-type urlEnd struct {
-	text   string // between the URL and what comes next; if it stands behind the body, all text between that and it
-	body   bool   // the body comes next
-	behind bool   // the URL stands behind the body, which could have the like of it at its end
+// continuesURL says whether a URL may go on with the byte, as spec.publicURL may have it: one that begins with the URL of a trigger may
+// be that of another trigger, or of another receiver, which the sender signs for with the same key.
+func continuesURL(c byte) bool { return inQuery(c) || c == '[' || c == ']' }
+
+// onlyInURL says whether a URL may go on with the text.
+func onlyInURL(text string) bool {
+	for i := range len(text) {
+		if !continuesURL(text[i]) {
+			return false
+		}
+	}
+	return true
 }
 
-// determined says whether it follows from what is signed where the URL ends. A query ends before the first byte that no query
-// may have. That stands in the text behind it, or it is the first of the body; of that, only an object or array of JSON will do: of another
-// body, which began with what a query may have, this could be the end.
-func (e urlEnd) determined(address string, q query, body []byte) bool {
+// A urlEnd is what stands beside the URL in what is signed, if it can tell where that ends. The zero value cannot tell where a query
+// ends: what comes next is a method or digits.
+type urlEnd struct {
+	text string // between the URL and what comes next; if it stands behind the body, all text between that and it
+	body bool   // the body comes next
+	// ends says that between the URL and the body stands what no URL has, and there ends what the URL could go on with: a byte, or a
+	// method, which is in capital letters, as the paths of Sluice are not.
+	ends bool
+	id   string // the text in front of an id between the URL and the body; empty if there is none, or if text tells the end
+	// behind says that the URL stands behind the body, which could have the like of it at its end; before is what stands between them, if
+	// that is a text.
+	behind bool
+	before string
+}
+
+// determined says whether it follows from what is signed where the URL ends, and where it begins if that is behind the body. A URL, and a
+// query, end before the first byte that none may have. That stands in the text behind it, or it is the first of the body.
+func (e urlEnd) determined(address string, q query, id string, body []byte) bool {
 	switch {
-	case q.stated:
-		return true
-	case e.behind: // there could be a query that ends with what stands in front of it
-		start := len(body)
-		for start > 0 && (inQuery(body[start-1]) || strings.IndexByte(idChars+e.text+address, body[start-1]) >= 0) {
-			start--
-		}
-		return q.text == "" && !strings.Contains(string(body[start:]), address+"?")
-	case q.text == "": // and there could be one, if what follows looked like it
-		return e.text != "" || !e.body || len(body) == 0 || body[0] != '?'
+	case e.behind:
+		return (q.stated || q.text == "") && !e.beginsBefore(address, id, body)
+	case q.text == "": // or it is stated
+		return (e.ends || e.endsAtBody(address, body)) && (e.id == "" || strings.LastIndex(e.id+id, e.id) == 0)
 	case !onlyInQuery(q.text):
 		return false
-	case !onlyInQuery(e.text):
+	case !onlyInURL(e.text):
 		return true
 	}
-	return e.body && len(body) > 0 && (body[0] == '{' || body[0] == '[') && json.Valid(body)
+	return e.body && isStructured(body)
+}
+
+// endsAtBody says whether the URL ends where the body begins. A [ could be one of a URL, but no end of an object or array is one too: so
+// nothing else will do behind a URL that has one. White space is where words of a text end, and such a word could be the end of a URL.
+func (e urlEnd) endsAtBody(address string, body []byte) bool {
+	switch {
+	case isStructured(body):
+		return true
+	case strings.Contains(address, "["):
+		return false
+	}
+	return len(body) == 0 || !continuesURL(body[0]) && strings.IndexByte(" \t\r\n", body[0]) < 0
+}
+
+// beginsBefore says whether what stands in front of the URL could end with the beginning of a URL that ends with this one.
+func (e urlEnd) beginsBefore(address, id string, body []byte) bool {
+	start := len(body)
+	for start > 0 && (continuesURL(body[start-1]) || strings.IndexByte(idChars+e.text+address, body[start-1]) >= 0) {
+		start--
+	}
+	for _, scheme := range []string{"http://", "https://"} {
+		if strings.Contains(string(body[start:]), e.before+scheme) || strings.Contains(id, scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// isStructured says whether the body is an object or array of JSON.
+func isStructured(body []byte) bool {
+	return len(body) > 0 && (body[0] == '{' || body[0] == '[') && json.Valid(body)
 }
 
 // An idEnd is what stands between an id and the body. A text beside the id that no id has tells where that ends.

@@ -73,7 +73,7 @@ func TestQueries(t *testing.T) {
 		"SquareNoBody":              {reason: "it could have had a form", scheme: preset("Square"), query: "a=1", signed: "?a=1", want: ErrQueryAmbiguous},
 		"SquareEndOfBody":           {reason: "it could be the end of another body", scheme: preset("Square"), query: "a=1--x", signed: "?a=1--x\r\n\r\n1", body: "\r\n\r\n1", want: ErrQueryAmbiguous},
 		"SquareForm":                {reason: "the form could be the query", scheme: preset("Square"), query: "a=1", signed: "?a=1&b=2", body: "&b=2", want: ErrQueryAmbiguous},
-		"SquareFormStated":          {reason: "not if the trigger says so", scheme: preset("Square"), stated: "a=1", query: "a=1", signed: "?a=1&b=2", body: "&b=2"},
+		"SquareFormStated":          {reason: "the URL of another trigger could go on with it", scheme: preset("Square"), stated: "a=1", query: "a=1", signed: "?a=1&b=2", body: "&b=2", want: ErrQueryAmbiguous},
 		"SquareMovedToQuery":        {reason: "the whole of it is not what the trigger says", scheme: preset("Square"), stated: "a=1", query: "a=1&b=2", signed: "?a=1&b=2", want: ErrQueryMismatch},
 		"SquareMovedToBody":         {reason: "nor is nothing of it", scheme: preset("Square"), stated: "a=1", signed: "?a=1&b=2", body: "?a=1&b=2", want: ErrQueryMismatch},
 		"SquareQueryAsBody":         {reason: "a body that begins like a query", scheme: preset("Square"), signed: "?a=1" + json, body: "?a=1" + json, want: ErrQueryAmbiguous},
@@ -82,7 +82,7 @@ func TestQueries(t *testing.T) {
 		"OtherLetters":              {reason: "a stated query is compared to the byte", scheme: preset("Square"), stated: "a=%2f", query: "a=%2F", signed: "?a=%2f{}", body: "{}", want: ErrQueryMismatch},
 		"HubSpot":                   {reason: "an encoded query before JSON", scheme: preset("HubSpot"), query: "a=%3A", signed: "?a=:" + json + now, body: json},
 		"HubSpotForm":               {reason: "the form could be the query", scheme: preset("HubSpot"), query: "a=%3A", signed: "?a=:b=1" + now, body: "b=1", want: ErrQueryAmbiguous},
-		"HubSpotFormStated":         {reason: "not if the trigger says so", scheme: preset("HubSpot"), stated: "a=%3A", query: "a=%3A", signed: "?a=:b=1" + now, body: "b=1"},
+		"HubSpotFormStated":         {reason: "the URL of another trigger could go on with it", scheme: preset("HubSpot"), stated: "a=%3A", query: "a=%3A", signed: "?a=:b=1" + now, body: "b=1", want: ErrQueryAmbiguous},
 		"Twilio":                    {reason: "AccountSid begins the form", scheme: preset("Twilio"), query: "a=1", signed: "?a=1" + sorted, body: form},
 		"TwilioNameInQuery":         {reason: "in a query there is a = behind it", scheme: preset("Twilio"), query: "a=1&AccountSid=AC2", signed: "?a=1&AccountSid=AC2" + sorted, body: form},
 		"TwilioFormInQuery":         {reason: "the form could have begun earlier", scheme: preset("Twilio"), query: "a=1AccountSidAC2", signed: "?a=1AccountSidAC2" + sorted, body: form, want: ErrQueryAmbiguous},
@@ -90,11 +90,11 @@ func TestQueries(t *testing.T) {
 		"TwilioFormInQueryStated":   {reason: "not if the trigger says so", scheme: preset("Twilio"), stated: "a=1AccountSidAC2", query: "a=1AccountSidAC2", signed: "?a=1AccountSidAC2" + sorted, body: form},
 		"TwilioOtherName":           {reason: "nothing says where the form begins", scheme: preset("Twilio"), query: "a=1", signed: "?a=1b2", body: "b=2", want: ErrQueryAmbiguous},
 		"TwilioFormAsQuery":         {reason: "a form that was made a part of the query", scheme: preset("Twilio"), query: "a=1" + sorted, signed: "?a=1" + sorted, want: ErrQueryAmbiguous},
-		"TwilioQueryAsName":         {reason: "a query that was made a name of the form", scheme: preset("Twilio"), signed: "?a=1" + sorted, body: "%3Fa=%3D1AccountSidAC1From%2B1", want: ErrBodyMalformed},
+		"TwilioQueryAsName":         {reason: "a query that was made a name of the form", scheme: preset("Twilio"), signed: "?a=1" + sorted, body: "%3Fa=%3D1AccountSidAC1From%2B1", want: ErrQueryAmbiguous},
 		"TwilioDigest":              {reason: "a digest of JSON", scheme: preset("Twilio"), query: digest, signed: "?" + digest, body: json},
 		"TwilioDigestBehind":        {reason: "behind another query", scheme: preset("Twilio"), query: "a=1&" + digest, signed: "?a=1&" + digest, body: json},
 		"TwilioDigestBehindStated":  {reason: "Twilio appends it to what it is configured with", scheme: preset("Twilio"), stated: "a=1", query: "a=1&" + digest, signed: "?a=1&" + digest, body: json},
-		"TwilioDigestAsName":        {reason: "a digest that was made a name of the form", scheme: preset("Twilio"), stated: "a=1", query: "a=1", signed: "?a=1&" + digest, body: "%26bodySHA256=" + digest[len(bodyDigest):], want: ErrBodyMalformed},
+		"TwilioDigestAsName":        {reason: "a digest that was made a name of the form", scheme: preset("Twilio"), stated: "a=1", query: "a=1", signed: "?a=1&" + digest, body: "%26bodySHA256=" + digest[len(bodyDigest):], want: ErrQueryAmbiguous},
 		"TwilioDigestOfNoLength":    {reason: "anything could be appended", scheme: preset("Twilio"), stated: "a=1", query: "a=1&bodySHA256=00", signed: "?a=1&bodySHA256=00", body: json, want: ErrQueryMismatch},
 		"DigestOfSquare":            {reason: "only Twilio appends it", scheme: preset("Square"), stated: "a=1", query: "a=1&" + digest, signed: "?a=1&" + digest, want: ErrQueryMismatch},
 		"LineBreak":                 {reason: "no query has one", scheme: template("{url}\n{body}"), query: "a=1", signed: "?a=1\n&b=2", body: "&b=2"},
@@ -103,6 +103,27 @@ func TestQueries(t *testing.T) {
 		"URLBehindBody":             {reason: "the body could end with it", scheme: template("{body}\n{url}"), query: "a=1", signed: "?a=1", body: json, want: ErrMismatch},
 		"MethodBehindURL":           {reason: "a query could end with it", scheme: template("{url}{method}{body}"), query: "a=1", signed: "?a=1POST{}", body: "{}", want: ErrQueryAmbiguous},
 		"NoURLNoRule":               {reason: "a query that is not signed says nothing", scheme: template("{body}"), query: "a{b", signed: "", body: json},
+		"SquareMoreOfAPath":         {reason: "the path of another trigger", scheme: preset("Square"), signed: "-eu" + json, body: "-eu" + json, want: ErrQueryAmbiguous},
+		"SquareMoreOfAQuery":        {reason: "the query of another trigger", scheme: preset("Square"), stated: "t=1", query: "t=1", signed: "?t=12" + json, body: "2" + json, want: ErrQueryAmbiguous},
+		"SquareList":                {reason: "a query that goes on with a bracket", scheme: preset("Square"), stated: "t", query: "t", signed: "?t[1]" + json, body: "[1]" + json, want: ErrQueryAmbiguous},
+		"SquareListInURL":           {reason: "an array could be the end of this URL", scheme: preset("Square"), stated: "t[1]", query: "t[1]", signed: "?t[1]", want: ErrQueryAmbiguous},
+		"SquareJSONStated":          {reason: "no URL goes on with a brace", scheme: preset("Square"), stated: "t=1", query: "t=1", signed: "?t=1" + json, body: json},
+		"HubSpotMoreOfAPath":        {reason: "the path of another trigger", scheme: preset("HubSpot"), signed: "-eu" + json + now, body: "-eu" + json, want: ErrQueryAmbiguous},
+		"TwilioMoreOfAPath":         {reason: "the path of another trigger", scheme: preset("Twilio"), signed: "-eu" + sorted, body: "-euAccountSid=AC1&From=%2B1", want: ErrQueryAmbiguous},
+		"TwilioMoreOfAPathAsValue":  {reason: "the same as a name alone", scheme: preset("Twilio"), signed: "2" + sorted, body: "2" + sorted[:len(sorted)-2] + "%2B1", want: ErrQueryAmbiguous},
+		"TwilioMoreOfAQuery":        {reason: "the query of another trigger", scheme: preset("Twilio"), stated: "t=1", query: "t=1", signed: "?t=12" + sorted, body: "2AccountSid=AC1&From=%2B1", want: ErrQueryAmbiguous},
+		"TwilioOwnNames":            {reason: "applications choose names", scheme: preset("Twilio"), signed: "ANI1" + sorted + "widgets:x y2", body: "ANI=1&" + form + "&widgets%3Ax+y=2"},
+		"TwilioOwnNamesBehindQuery": {reason: "the query ends at AccountSid", scheme: preset("Twilio"), query: "a=1", signed: "?a=1" + sorted + "widgets:x y2", body: form + "&widgets%3Ax+y=2"},
+		"TwilioOwnNamesStated":      {reason: "no more is asked of a stated query than of none", scheme: preset("Twilio"), stated: "t=1", query: "t=1", signed: "?t=1ANI1" + sorted, body: "ANI=1&" + form},
+		"TwilioNoName":              {reason: "it would be signed as an empty body is", scheme: preset("Twilio"), signed: "", body: "=", want: ErrBodyMalformed},
+		"TwilioNameOfNoURL":         {reason: "no URL goes on with it", scheme: preset("Twilio"), signed: "\u00e91", body: "%C3%A9=1"},
+		"XMLBehindURL":              {reason: "no URL goes on with <", scheme: template("{url}{body}"), signed: "<a/>", body: "<a/>"},
+		"FormBehindURL":             {reason: "the path of another trigger could", scheme: template("{url}{body}"), signed: "a=1", body: "a=1", want: ErrQueryAmbiguous},
+		"TextBehindURL":             {reason: "a word ends at a blank, and it could be that of another trigger", scheme: template("{url}{body}"), signed: " late", body: " late", want: ErrQueryAmbiguous},
+		"LineAndForm":               {reason: "no URL has a line break", scheme: template("{url}\n{body}"), signed: "\na=1", body: "a=1"},
+		"MethodAndForm":             {reason: "no path of Sluice has capital letters", scheme: template("{url}.{method}.{body}"), signed: ".POST.a=1", body: "a=1"},
+		"DotAndOtherTrigger":        {reason: "orders.eu may be another trigger", scheme: template("{url}.{body}"), signed: ".eu." + json, body: "eu." + json, want: ErrQueryAmbiguous},
+		"OtherURLInBody":            {reason: "a URL that ends with this one", scheme: template("{body}{url}"), signed: "", body: "{}https://proxy/?to=", want: ErrQueryAmbiguous},
 		"EmptyFormIsNoEmptyRequest": {reason: "both would be signed alike", scheme: preset("Twilio"), signed: "", body: "&&", want: ErrBodyMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +134,8 @@ func TestQueries(t *testing.T) {
 				content = "POST" + content
 			case tc.scheme.Template == "{body}":
 				content = tc.body
+			case tc.scheme.Template == "{body}{url}":
+				content = tc.body + content
 			}
 			newHash, encode := func() hash.Hash { return sha256.New() }, hex.EncodeToString
 			if tc.scheme.Algorithm == SHA1 {

@@ -46,7 +46,7 @@ type message struct {
 	signature string
 	// contents are what may have been signed; one is enough. The first is of the request as it stands.
 	contents [][]byte
-	// ambiguous says that the same content could be of another query and body.
+	// ambiguous says that the same content could be of another URL, or query, and body.
 	ambiguous bool
 }
 

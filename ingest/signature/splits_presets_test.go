@@ -33,9 +33,9 @@ var whyOneMeaning = map[string]string{
 	"{timestamp}{body}":       "ten digits (Discord), or a date and time that ends with its zone (Zendesk)",
 	"{body}{timestamp}":       "a date and time that begins with its year (Box)",
 	"{id}.{timestamp}.{body}": "an id has no dot, the digits end at the second one, and no body that begins with what an id may have has another",
-	"{url}{body}":             "a query is stated, or ends before the first byte that none may have, which is the first of JSON",
-	"HubSpot":                 "as that, for the decoded query; the method is a known one, and the last 13 digits are the time",
-	"Twilio":                  "a query is stated, or ends where AccountSidAC or CallSidCA stands first, with which the form begins. Within the form the scheme has no bounds: Preset.Weak says so",
+	"{url}{body}":             "the URL and its query end before the first byte that none may have, which is the first of JSON",
+	"HubSpot":                 "as that, for the decoded URL; the method is a known one, and the last 13 digits are the time",
+	"Twilio":                  "a query ends where AccountSidAC or CallSidCA stands first, with which the form begins; a path and a stated query end before a capital letter, so none may go on with one, and Preset.Weak says so. Within the form the scheme has no bounds: it says that too",
 	"Contentful":              "line breaks end the method, path and headers; the list of headers is signed too, and no value holds what begins another",
 	"Mailgun":                 "ten digits, and the token is the rest. The event is not signed: Preset.Weak says so",
 	"Adyen":                   "only the fourth field may have colons. The rest is not signed: Preset.Weak says so",
@@ -107,9 +107,9 @@ func TestPresetsHaveOneMeaning(t *testing.T) {
 		s := newSigner(scheme, []byte(preset.Name))
 		if scheme.Special != "" {
 			special := specials[scheme.Special](t, s)
-			t.Logf("%s: of %d signed texts %d are accepted as they were sent; %d splits", preset.Name, special.contents, special.genuine, special.splits)
+			t.Logf("%s: of %d signed texts %d are accepted as they were sent; %d splits, %d of them for triggers with another URL", preset.Name, special.contents, special.genuine, special.splits, special.elsewhere)
 			e.contents, e.likely, e.genuine = e.contents+special.contents, e.likely+special.likely, e.genuine+special.genuine
-			e.splits, e.several = e.splits+special.splits, e.several+special.several
+			e.splits, e.elsewhere, e.several = e.splits+special.splits, e.elsewhere+special.elsewhere, e.several+special.several
 			continue
 		}
 		v := s.verifier(t)
@@ -121,7 +121,7 @@ func TestPresetsHaveOneMeaning(t *testing.T) {
 					ordinary := scheme.Timestamp.BodyPointer == "" && !strings.Contains(id, ".")
 					switch structured := json.Valid([]byte(body)) && (body[0] == '{' || body[0] == '['); scheme.Template {
 					case "{url}{body}":
-						ordinary = ordinary && !strings.Contains(query, "{") && (structured || query == "" && !strings.HasPrefix(body, "?"))
+						ordinary = ordinary && !strings.Contains(query, "{") && (structured || query == "" && (body == "" || strings.Contains("{\x00", body[:1])))
 					case "{id}.{timestamp}.{body}":
 						ordinary = ordinary && structured
 					}
@@ -141,55 +141,96 @@ func TestPresetsHaveOneMeaning(t *testing.T) {
 	}
 }
 
-// splitTwilio splits what Twilio signs between the query and the form. Each rest is sent as the forms of one parameter that it can be.
+// specialURLs are those of triggers of one key, of which one begins with the other.
+var specialURLs = []string{
+	"https://h/p", "https://h/p?a=1", "https://h/p?AccountSid=2", "https://h/p?x%3Ay", "https://h/p-eu", "https://h/p0", "https://h/pq?a=1", "https://h/p.q/r", "https://h/p?a=1&b=2", "https://h/p?a=12", "https://h/p?a=1B", "https://h/p?a=1[0]", "https://h",
+}
+
+// goesOnWithCapital says whether a URL is another one, and more that begins with a capital letter.
+func goesOnWithCapital(url, other string) bool {
+	more, ok := strings.CutPrefix(url, other)
+	return ok && more != "" && more[0] >= 'A' && more[0] <= 'Z'
+}
+
+// splitTwilio splits what Twilio signs between the URL, the query and the form, for all triggers. Each rest is sent as the forms of one
+// parameter that it can be.
 func splitTwilio(t *testing.T, s signer) explored {
 	m, v := newMeanings(), s.verifier(t)
-	const address = "https://h/p"
 	structured := `{"a":1}`
 	digest := sha256.Sum256([]byte(structured))
 	withDigest := "bodySHA256=" + hex.EncodeToString(digest[:])
-	for _, stated := range []string{"", "?a=1", "?AccountSid=2"} {
-		for _, query := range []string{"", "a=1", "a=1&b=AccountSid", "AccountSid=AC1", "a=Call", "callSid", "a=CallSidx", "a=1&AccountSidAC", "a=1&" + withDigest, withDigest, "Body=b&" + withDigest, "AccountSid=2&" + withDigest} {
-			for _, form := range []string{"", "AccountSidAC1BodyxCallSidCA2", "CallSidCA2", "BodyAccountSid", "Sid1", "From1", "=1&AccountSid2", "?a=1AccountSidAC1", ":443/pAccountSid1", "&" + withDigest, "AccountSidAC1&" + withDigest} {
+	for _, sender := range specialURLs {
+		address, stated, isStated := strings.Cut(sender, "?")
+		queries := []string{"", "a=1", "a=1&b=AccountSid", "AccountSid=AC1", "a=Call", "callSid", "a=CallSidx", "a=1&AccountSidAC", "a=1&" + withDigest, withDigest, "Body=b&" + withDigest, "AccountSid=2&" + withDigest}
+		switch {
+		case isStated:
+			queries = []string{stated, stated + "&" + withDigest}
+		case sender != specialURLs[0]:
+			queries = []string{"", "a=1", withDigest}
+		}
+		for _, query := range queries {
+			for _, form := range []string{"", "AccountSidAC1BodyxCallSidCA2", "CallSidCA2", "ANI1AccountSidAC1", "BodyAccountSid", "Sid1", "From1", "-euAccountSidAC1", "0AccountSidAC1", "q", "2CallSidCA1", "=1&AccountSid2", "?a=1AccountSidAC1", ":443/pAccountSid1", "&" + withDigest, "AccountSidAC1&" + withDigest} {
 				hasDigest := strings.Contains(query, "bodySHA256")
-				if _, q, ok := strings.Cut(stated, "?"); ok && !strings.HasPrefix(query, q) || hasDigest && form != "" {
+				if hasDigest && form != "" {
 					continue
 				}
-				text := address
+				signedURL := address
 				if query != "" {
-					text += "?" + query
+					signedURL += "?" + query
 				}
-				text += form
+				text := signedURL + form
 				mac := s.mac([]byte(text))
-				for _, base := range []string{address, "https://h:443/p"} {
-					send := func(query, rest string) {
-						r := s.request(mac)
-						r.URL, r.Query = base+stated, query
-						r.Headers["Content-Type"] = []string{"application/x-www-form-urlencoded"}
-						meaning := "query " + query + ", form " + rest
-						if rest == "" {
-							m.verify(v, r, "", s.now, meaning)
-						}
-						m.verify(v, r, structured, s.now, meaning) // of which nothing is signed but the digest
-						for i := range len(rest) + 1 {
-							m.verify(v, r, url.Values{rest[:i]: {rest[i:]}}.Encode(), s.now, meaning)
-						}
+				for _, receiver := range specialURLs {
+					base, statedThere, isStatedThere := strings.Cut(receiver, "?")
+					rest, ok := strings.CutPrefix(text, base)
+					if !ok || base == address && isStatedThere != isStated && goesOnWithCapital(text, signedURL) && !strings.HasPrefix(form, "AccountSidAC") {
+						continue // to who states no query, the other could have one that goes on with a capital letter
 					}
-					rest := strings.TrimPrefix(text, address)
-					send("", rest)
-					if behind, ok := strings.CutPrefix(rest, "?"); ok {
-						for i := range len(behind) + 1 {
-							send(behind[:i], behind[i:])
+					for _, port := range []string{"", ":443"} {
+						send := func(query, rest string) {
+							r := s.request(mac)
+							r.URL, r.Query = strings.Replace(receiver, "//h", "//h"+port, 1), query
+							r.Headers["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+							if isStatedThere && query != statedThere && !strings.HasPrefix(query, statedThere+"&bodySHA256=") {
+								return // any other is refused, whatever the form
+							}
+							theirs := base
+							if query != "" {
+								theirs += "?" + query
+							}
+							if receiver != sender && (goesOnWithCapital(theirs, signedURL) || goesOnWithCapital(signedURL, theirs)) {
+								return
+							}
+							meaning := "URL " + base + ", query " + query + ", form " + rest
+							body := func(text string) {
+								if receiver != sender {
+									m.elsewhere++
+								}
+								m.verify(v, r, text, s.now, meaning)
+							}
+							if rest == "" {
+								body("")
+							}
+							body(structured) // of which nothing is signed but the digest
+							for i := range len(rest) + 1 {
+								body(url.Values{rest[:i]: {rest[i:]}}.Encode())
+							}
+						}
+						send("", rest)
+						if behind, ok := strings.CutPrefix(rest, "?"); ok {
+							for i := range len(behind) + 1 {
+								send(behind[:i], behind[i:])
+							}
 						}
 					}
 				}
-				sids := (form == "" || strings.HasPrefix(form, "AccountSidAC1B") || form == "CallSidCA2") && !strings.Contains(query, "AccountSidAC")
-				accepted := m.done(t, "Twilio"+stated, text, "query "+query+", form "+form, sids)
 				plain := form == "" || strings.HasPrefix(form, "AccountSidAC1B") || form == "CallSidCA2" // a form that is like Twilio's
-				told := stated != "" && (!hasDigest || strings.HasPrefix("?"+query, stated+"&bodySHA256=") || "?"+query == stated) ||
-					stated == "" && !strings.Contains(query, "AccountSidAC")
-				if exact := stated == "" || "?"+query == stated || hasDigest && strings.HasPrefix("?"+query, stated+"&bodySHA256="); plain && told && exact && !accepted {
-					t.Errorf("publicURL with %q: a genuine request is refused: query %q, form %q", stated, query, form)
+				custom := (query == "" || isStated) && form == "ANI1AccountSidAC1"                       // or begins with a name of the application's
+				sids := (plain || custom) && !strings.Contains(query, "AccountSidAC")
+				genuine := "URL " + address + ", query " + query + ", form " + form
+				accepted := m.done(t, "Twilio at "+sender, text, genuine, sids)
+				if told := isStated || !strings.Contains(query, "AccountSidAC"); (plain || custom) && told && !accepted {
+					t.Errorf("publicURL %s: a genuine request is refused: query %q, form %q", sender, query, form)
 				}
 			}
 		}
@@ -197,39 +238,58 @@ func splitTwilio(t *testing.T, s signer) explored {
 	return m.explored
 }
 
-// splitHubSpot splits what HubSpot signs between the method, the query, the body and the time.
+// splitHubSpot splits what HubSpot signs between the method, the URL, the query, the body and the time, for all triggers.
 func splitHubSpot(t *testing.T, s signer) explored {
 	m, v := newMeanings(), s.verifier(t)
 	encode := strings.NewReplacer("?", "%3F", ":", "%3a", "/", "%2F")
-	for _, stated := range []string{"", "?a=b", "?x%3Ay"} {
-		for _, query := range []string{"", "a=b", "a=b?c:d", "?", "x:y", "a{}", s.timestamp()} {
-			for _, body := range []string{"", "{}", "[]", `{"a":1}`, "a=b", "?a=b", "0", "[" + s.timestamp(), s.timestamp(), "{}0"} {
-				decoded := "https://h/p"
-				if query != "" {
-					decoded += "?" + query
-				}
-				if _, q, ok := strings.Cut(stated, "?"); ok && strings.ReplaceAll(q, "%3A", ":") != query {
-					continue
-				}
-				text := "POST" + decoded + body + s.timestamp()
+	decode := strings.NewReplacer("%3A", ":")
+	meaning := func(p parts) string {
+		return fmt.Sprintf("%s %s, body %q, time %s", p.method, p.signedURL(), p.body, p.timestamp)
+	}
+	for _, sender := range specialURLs {
+		address, stated, isStated := strings.Cut(sender, "?")
+		queries := []string{"", "a=b", "a=b?c:d", "?", "x:y", "a{}", s.timestamp()}
+		switch {
+		case isStated:
+			queries = []string{decode.Replace(stated)}
+		case sender != specialURLs[0]:
+			queries = []string{"", "a=b"}
+		}
+		for _, query := range queries {
+			for _, body := range []string{"", "{}", "[]", `{"a":1}`, "a=b", "?a=b", "0", "-eu{}", "q?a=1{}", "2[]", "&b=2[{}]", "[0]", "<a/>", "[" + s.timestamp(), s.timestamp(), "{}0"} {
+				p := parts{method: "POST", url: address, query: query, timestamp: s.timestamp(), body: body}
+				text := "POST" + p.signedURL() + body + s.timestamp()
 				mac := s.mac([]byte(text))
-				eachSplit("{method}{url}{body}{timestamp}", "https://h/p", text, signature.Milliseconds, func(p parts) {
-					if len(p.timestamp) > 15 {
-						return
-					}
-					for _, query := range []string{p.query, encode.Replace(p.query)} {
-						sent := s
-						sent.text = p.timestamp
-						r := sent.request(mac)
-						r.Method, r.URL, r.Query = p.method, "https://h/p"+stated, query
-						m.verify(v, r, p.body, timeOf(p.timestamp, signature.Milliseconds), fmt.Sprintf("%+v", p))
-					}
+				for _, receiver := range specialURLs {
+					eachSplit("{method}{url}{body}{timestamp}", decode.Replace(receiver), text, signature.Milliseconds, func(p parts) {
+						if len(p.timestamp) > 15 {
+							return
+						}
+						queries := []string{p.query, encode.Replace(p.query)}
+						if _, stated, ok := strings.Cut(receiver, "?"); ok {
+							queries = []string{stated}
+						}
+						for _, query := range queries {
+							sent := s
+							sent.text = p.timestamp
+							r := sent.request(mac)
+							r.Method, r.URL, r.Query = p.method, receiver, query
+							if receiver != sender {
+								m.elsewhere++
+							}
+							m.verify(v, r, p.body, timeOf(p.timestamp, signature.Milliseconds), meaning(p))
+						}
+					})
+				}
+				couldBeMore := slices.ContainsFunc(specialURLs, func(other string) bool { // the body begins with what another URL has beyond this
+					other = decode.Replace(other)
+					return len(other) > len(p.signedURL()) && strings.HasPrefix(text, "POST"+other)
 				})
-				p := parts{method: "POST", url: "https://h/p", query: query, timestamp: s.timestamp(), body: body}
-				accepted := m.done(t, "HubSpot"+stated, text, fmt.Sprintf("%+v", p), canBeSent(p))
-				ordinary := json.Valid([]byte(body)) && (body[0] == '{' || body[0] == '[') || query == "" && !strings.HasPrefix(body, "?") || stated != ""
-				if ordinary && query != "a{}" && stated != "?x%3Ay" && !accepted {
-					t.Errorf("publicURL with %q: a genuine request is refused: query %q, body %q", stated, query, body)
+				accepted := m.done(t, "HubSpot at "+sender, text, meaning(p), canBeSent(p) && !couldBeMore)
+				structured := json.Valid([]byte(body)) && (body[0] == '{' || body[0] == '[')
+				ordinary := structured || (query == "" || isStated) && !strings.Contains(stated, "[") && (body == "" || body == "<a/>")
+				if ordinary && query != "a{}" && !accepted {
+					t.Errorf("publicURL %s: a genuine request is refused: query %q, body %q", sender, query, body)
 				}
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,7 +164,7 @@ func timeOf(text string, unit signature.Unit) time.Time {
 }
 
 // explored is what a test has seen.
-type explored struct{ schemes, refusedSchemes, contents, likely, genuine, splits, several int }
+type explored struct{ schemes, refusedSchemes, contents, likely, genuine, splits, elsewhere, several int }
 
 // canBeSent says whether senders send the like of it: a query as RFC 3986 has it, an id of the characters that ids are made of, and no
 // body that ends in JSON behind what a query may have.
@@ -179,12 +180,41 @@ func canBeSent(p parts) bool {
 
 func (e explored) log(t *testing.T) {
 	t.Helper()
-	t.Logf("%d schemes (and %d that are not valid), %d signed texts, %d of them of requests as senders send them, %d of them accepted as they were sent; %d splits of them are verified",
-		e.schemes, e.refusedSchemes, e.contents, e.likely, e.genuine, e.splits)
+	t.Logf("%d schemes (and %d that are not valid), %d signed texts, %d of them of requests as senders send them, %d of them accepted as they were sent; %d splits of them are verified, %d of these by triggers with another URL",
+		e.schemes, e.refusedSchemes, e.contents, e.likely, e.genuine, e.splits, e.elsewhere)
 }
 
-// checkSplits signs a request, splits what is signed in every way there is, and sees that no two of all these are accepted. It says
-// whether the one that was signed is.
+// publicURL is what the API takes for spec.publicURL.
+var publicURL = regexp.MustCompile(`^https?://[][!$-.0-;=@-Z_a-z~]+(/[!$-;=@-Z_a-z~]*([?][][!$-;=?@-Z_a-z~]+)?)?$`)
+
+// neighbours returns URLs of other triggers of the same key, of which one begins with the other: some that are given, and those that the URL
+// becomes with up to 8 bytes of the signed text behind it, or all that a URL may have of it, and those that end with it. None has a method
+// in it, which the paths of Sluice cannot have; schemes.md says so.
+func neighbours(text, signedURL string) []string {
+	others := []string{"https://h", "https://h/p", "https://h/p0", "https://h/p-eu", "https://h/p.eu.1", "https://h/p:443/q", "https://h/p?a=b", "https://h/p?a=b.", "https://h/p?a=b1", "https://h/p?a=b[1]"}
+	before, behind, _ := strings.Cut(text, signedURL)
+	for i := range before {
+		if url := before[i:] + signedURL; publicURL.MatchString(url) {
+			others = append(others, url)
+		}
+	}
+	for n := 1; n <= len(behind) && publicURL.MatchString(signedURL+behind[:n]); n++ {
+		whole := n == len(behind) || !publicURL.MatchString(signedURL+behind[:n+1])
+		if (n <= 8 || whole) && !slices.ContainsFunc(methods, func(method string) bool { return strings.Contains(behind[:n], method) }) {
+			others = append(others, signedURL+behind[:n])
+		}
+	}
+	return others
+}
+
+// longerElsewhere says whether the body that was signed begins with what the URL of another trigger, and a query there, has beyond the one it
+// was signed for, or ends like that where the URL stands behind it. Then the other trigger cannot know; schemes.md says so.
+func longerElsewhere(genuine, other parts) bool {
+	return other.url != genuine.url && len(other.signedURL()) > len(genuine.signedURL())
+}
+
+// checkSplits signs a request, splits what is signed in every way there is, for the trigger that it is sent to and others of the same key, and
+// sees that no two of all these are accepted. It says whether the one that was signed is.
 func checkSplits(t *testing.T, s signer, v *signature.Verifier, genuine parts, e *explored) (accepted bool) {
 	t.Helper()
 	for name, part := range map[string]*string{"{method}": &genuine.method, "{url}": &genuine.query, "{id}": &genuine.id, "{timestamp}": &genuine.timestamp} {
@@ -195,9 +225,13 @@ func checkSplits(t *testing.T, s signer, v *signature.Verifier, genuine parts, e
 	text := signed(s.scheme.Template, genuine)
 	request := s.request(s.mac([]byte(text)))
 	e.contents++
-	var taken []parts
+	var taken []parts // one for each meaning
+	meanings := map[parts]bool{}
 	verify := func(p parts) {
 		e.splits++
+		if p.url != genuine.url {
+			e.elsewhere++
+		}
 		request.Method, request.URL, request.Query = p.method, p.url, p.query
 		for _, name := range s.scheme.Timestamp.Headers {
 			request.Headers[http.CanonicalHeaderKey(name)] = nil
@@ -213,22 +247,33 @@ func checkSplits(t *testing.T, s signer, v *signature.Verifier, genuine parts, e
 			request.Headers[http.CanonicalHeaderKey(s.scheme.DeliveryID.Headers[0])] = []string{p.id}
 		}
 		if _, err := v.Verify(request, []byte(p.body), timeOf(p.timestamp, s.scheme.Timestamp.Unit)); err == nil {
-			taken = append(taken, p)
+			meaning := p
+			meaning.url, meaning.query = p.signedURL(), ""
+			if !meanings[meaning] {
+				taken = append(taken, p)
+			}
+			meanings[meaning] = true
 			accepted = accepted || p == genuine
 		}
 	}
 	found := false
-	eachSplit(s.scheme.Template, genuine.url, text, s.scheme.Timestamp.Unit, func(p parts) {
-		found = found || p == genuine
-		verify(p)
-	})
+	urls := []string{genuine.url}
+	if strings.Contains(s.scheme.Template, "{url}") {
+		urls = append(urls, neighbours(text, genuine.signedURL())...)
+	}
+	for _, url := range urls {
+		eachSplit(s.scheme.Template, url, text, s.scheme.Timestamp.Unit, func(p parts) {
+			found = found || p == genuine
+			verify(p)
+		})
+	}
 	if !found {
 		t.Fatalf("%q: the split that was signed is not among those of %q: %+v", s.scheme.Template, text, genuine)
 	}
 	wrong := len(taken) > 1
 	if canBeSent(genuine) { // and nothing else may be made of it, even if it is refused itself
 		e.likely++
-		wrong = wrong || len(taken) == 1 && !accepted
+		wrong = wrong || len(taken) == 1 && !accepted && !longerElsewhere(genuine, taken[0])
 	}
 	if wrong {
 		e.several++
@@ -288,7 +333,7 @@ func randomText(r *rand.Rand, of string, from, to int) string {
 // splitParts returns a request of any kind.
 func splitParts(r *rand.Rand, s *signer) parts {
 	pick := func(values ...string) string { return values[r.IntN(len(values))] }
-	p := parts{method: pick(methods...), url: pick("https://h", "https://h/p", "https://h/p0", "https://h/p?a=b", "https://h/p?a=b.", "http://h:80/"), timestamp: s.timestamp()}
+	p := parts{method: pick(methods...), url: pick("https://h", "https://h/p", "https://h/p0", "https://h/p-eu", "https://h/p.eu", "https://h/p?a=b", "https://h/p?a=b.", "https://h/p?a=b1", "http://h:80/"), timestamp: s.timestamp()}
 	switch r.IntN(3) {
 	case 0:
 	case 1:
@@ -304,7 +349,7 @@ func splitParts(r *rand.Rand, s *signer) parts {
 	}
 	p.id = pick("msg_1", "a.b", "aa", "a", "ab", "0", ".", "a.", ".a", "aaa", "x:y", "POST", randomText(r, "a.:|0b-T", 1, 4), "1."+p.timestamp)
 	p.body = pick("", "{}", `{"a":1}`, "[0]", "a=1&b=2", "?a=1", "?", "0", "1700000000", ".", "a.b", "x\n0", p.timestamp, "0"+p.timestamp, p.timestamp+"."+p.timestamp, "\x00\xff",
-		"?a=1"+p.url, "{"+p.url+"?a", randomText(r, "01.?&=aT{\n:|-Z ", 0, 8), randomText(r, "01.?&=aT{\n:|-Z ", 0, 8))
+		"?a=1"+p.url, "{"+p.url+"?a", "{}https://x/?u=", `["https://x"]http://y/`, randomText(r, "01.?&=aT{\n:|-Z ", 0, 8), randomText(r, "01.?&=aT{\n:|-Z ", 0, 8))
 	return p
 }
 

@@ -143,7 +143,7 @@ func (t template) fixesDigits() bool {
 	return false
 }
 
-// urlEnd returns what stands behind the URL.
+// urlEnd returns what stands beside the URL.
 func (t template) urlEnd() urlEnd {
 	i, body := t.index(partURL), t.index(partBody)
 	if i < 0 {
@@ -151,16 +151,23 @@ func (t template) urlEnd() urlEnd {
 	}
 	if i > body {
 		end := urlEnd{behind: true}
+		if body == i-2 {
+			end.before = t[i-1].text
+		}
 		for _, piece := range t[body:i] {
 			end.text += piece.text
 		}
 		return end
 	}
 	next := t[i+1] // there is one: the body follows
-	if next.part == partText {
-		return urlEnd{text: next.text, body: t[i+2].part == partBody}
+	end := urlEnd{text: next.text, body: next.part == partBody || next.part == partText && t[i+2].part == partBody}
+	for j, piece := range t[i+1 : body] {
+		end.ends = end.ends || !onlyInURL(piece.text) || piece.part == partMethod
+		if piece.part == partID && onlyInURL(next.text) {
+			end.id = t[i+j].text
+		}
 	}
-	return urlEnd{body: next.part == partBody}
+	return end
 }
 
 // idEnd returns what stands between the id and the body.

@@ -27,8 +27,7 @@ var twilioFirst = []string{"AccountSidAC", "CallSidCA"}
 // the URL has a parameter bodySHA256, that stands for the body instead. (twilio.com/docs/usage/webhooks/webhooks-security)
 //
 // That there are no separators is a weakness of the scheme: a character can move from a value to the next name. What is seen to
-// is that none moves between the query and the form: a query that the trigger does not state must have none of twilioFirst in
-// it, and a form behind it begins with one of them; so that is where the query ends.
+// is that none moves between the URL and the form: see twilioAmbiguous.
 func findTwilio(r Request, _ carried, q query, body []byte) ([]message, Cause) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
@@ -59,12 +58,14 @@ func findTwilio(r Request, _ carried, q query, body []byte) ([]message, Cause) {
 	return one(twilioAmbiguous(q, parameters), contents...), ""
 }
 
-// twilioAmbiguous says whether the end of a query could be the beginning of the form, or the other way round.
+// twilioAmbiguous says whether the end of the URL could be the beginning of the form, or the other way round. A query that the trigger does
+// not state must have none of twilioFirst in it, and a form behind it begins with one of them: so that is where it ends. Another form may
+// begin with any capital letter, as applications choose names of their own: no path of Sluice has one. See Preset.Weak.
 func twilioAmbiguous(q query, parameters string) bool {
-	if q.stated || q.text == "" { // no parameter's name begins with ? or &
-		return false
-	}
-	if !onlyInQuery(q.text) {
+	switch {
+	case q.text == "": // or it is stated
+		return parameters != "" && continuesURL(parameters[0]) && (parameters[0] < 'A' || parameters[0] > 'Z')
+	case !onlyInQuery(q.text):
 		return true
 	}
 	// No name behind the beginning of the form counts, so no more of that is looked at than the longest could take.
@@ -102,7 +103,7 @@ func twilioParameters(r Request, body []byte) (string, Cause) {
 	}
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(form)) {
-		if !twilioName(name) {
+		if name == "" { // without a value either, it would be signed as an empty body is
 			return "", ErrBodyMalformed
 		}
 		values := slices.Clone(form[name])
@@ -113,18 +114,6 @@ func twilioParameters(r Request, body []byte) (string, Cause) {
 		}
 	}
 	return text.String(), ""
-}
-
-// twilioName says whether a parameter's name is like those that Twilio sends, or lets its users choose. In particular it is
-// nothing that a URL could go on with.
-func twilioName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if !isAlphanumeric(c) && strings.IndexByte("_-.[]", c) < 0 {
-			return false
-		}
-	}
-	return name != ""
 }
 
 // twilioURLs returns the forms in which Twilio may have signed a URL: with and without the port of its scheme. Its own

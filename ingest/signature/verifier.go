@@ -407,7 +407,10 @@ func (v *Verifier) undetermined(address string, q query, id string, body []byte,
 // ambiguous says whether what is signed could be of another query and body, or id.
 func (v *Verifier) ambiguous(address string, q query, id string, body []byte, messages []message) bool {
 	if v.special.find == nil {
-		return !v.urlEnd.determined(address, q, body) || v.needsID && !q.stated && strings.Contains(id, address+"?")
+		if !v.needsID {
+			id = ""
+		}
+		return !v.urlEnd.determined(address, q, id, body)
 	}
 	return slices.ContainsFunc(messages, func(m message) bool { return m.ambiguous })
 }

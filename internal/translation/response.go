@@ -47,5 +47,6 @@ func inert(contentType string) bool {
 	return inertType.MatchString(strings.ToLower(contentType))
 }
 
-// inertType is the expression by which the API refuses content types that browsers may run, for lower case.
+// inertType is the expression by which the API refuses content types that browsers may run, for lower
+// case. XML is left to the policy that every answer has.
 var inertType = regexp.MustCompile(`^(text/(plain|xml)|application/(([-!#$&^_.+0-9a-z]+[+])?json|xml|x-www-form-urlencoded|octet-stream))( *; *[-_.0-9a-z]+=[-_.0-9a-z]+)*$`)

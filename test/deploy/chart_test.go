@@ -645,6 +645,7 @@ func TestRefusals(t *testing.T) {
 		"TooMuchMemory":      {"the operator would refuse it", `{ingest: {maxInFlightBytes: 1099511627777}}`, []string{"at '/ingest/maxInFlightBytes': maximum"}},
 		"DeadlineOfNothing":  {"the operator could not read it", `{ingest: {acceptDeadlineSeconds: 0.00001}}`, []string{"at '/ingest/acceptDeadlineSeconds': minimum"}},
 		"ProxyAddress":       {"the operator would refuse it", `{ingest: {trustedProxies: [10.0.0.1]}}`, []string{"at '/ingest/trustedProxies/0'", "does not match pattern"}},
+		"ProxyHostBits":      {"the operator would refuse it", `{ingest: {trustedProxies: [192.0.2.0/24, 10.0.0.1/8]}}`, []string{"ingest.trustedProxies has 10.0.0.1/8, which is no network"}},
 		"ProxyEverybody":     {"anybody could be anybody", `{ingest: {trustedProxies: ["0.0.0.0/0"]}}`, []string{"at '/ingest/trustedProxies/0'", "does not match pattern"}},
 		"LittleInteger":      {"bytes, without a unit", `{controller: {resources: {limits: {memory: 50000000}}}}`, []string{"controller.resources.limits.memory is", "it must be at least 54Mi"}},
 		"MemoryForFew":       {"the pods would be killed rather than turn requests away", `{ingest: {maxInFlightBytes: 67108864}}`, []string{"ingest.resources.limits.memory is 256Mi, of which requests in flight may take 5 times ingest.maxInFlightBytes"}},

@@ -58,8 +58,8 @@ func TestWorkflows(t *testing.T) {
 	}
 }
 
-// pinned is an action whose commit is named in full, and behind it the version, for people and for what updates pins.
-var pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+// pinned is an action of GitHub's own whose commit is named in full, and behind it the version, for people and for what updates pins.
+var pinned = regexp.MustCompile(`^actions/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
 
 // reviewWorkflow returns what is wrong with a workflow, and which of its jobs may write what.
 func reviewWorkflow(raw []byte) (problems []string, writers map[string][]string, err error) {
@@ -103,7 +103,7 @@ func reviewWorkflow(raw []byte) (problems []string, writers map[string][]string,
 		}
 		lines++
 		if uses = strings.TrimSpace(uses); !strings.HasPrefix(uses, "./") && !pinned.MatchString(uses) {
-			problems = append(problems, uses+" is not a commit of 40 digits with its version behind it, as in # v1.2.3")
+			problems = append(problems, uses+" is not a commit of 40 digits of one of GitHub's own actions, with its version behind it, as in # v1.2.3")
 		}
 	}
 	writers = map[string][]string{}
@@ -165,6 +165,8 @@ func TestWorkflowsAreReviewed(t *testing.T) {
 		"Branch":      {"a branch moves", "@0123456789012345678901234567890123456789 # v1.2.3", "@main", "is not a commit"},
 		"Short":       {"another commit can begin so", "@0123456789012345678901234567890123456789", "@0123456", "is not a commit"},
 		"NoVersion":   {"nobody sees how old it is", " # v1.2.3", "", "is not a commit"},
+		"Owner":       {"somebody else's", "actions/checkout@", "evil/checkout@", "is not a commit"},
+		"OwnerLike":   {"somebody with a name like that", "actions/checkout@", "evil-actions/checkout@", "is not a commit"},
 		"NoneNamed":   {"the newest", "@0123456789012345678901234567890123456789", "", "is not a commit"},
 		"Flow":        {"where it is not looked for", "      - uses: actions/checkout@0123456789012345678901234567890123456789 # v1.2.3", "      - {uses: actions/checkout@v1}\n      - run: a", "must stand at the beginning"},
 		"Image":       {"a tag of an image can be moved, too", "actions/checkout@0123456789012345678901234567890123456789 # v1.2.3", "docker://alpine:3", "is not a commit"},

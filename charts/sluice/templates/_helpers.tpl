@@ -282,6 +282,18 @@ the whole limit only. The schema has seen to it that the limit has one of these 
 {{- if gt (float64 (.acceptDeadlineSeconds | default 2)) (float64 .drainTimeoutSeconds) -}}
 {{- $problems = append $problems "ingest.drainTimeoutSeconds is less than ingest.acceptDeadlineSeconds (2 if that is null)" -}}
 {{- end -}}
+{{- range .trustedProxies -}}
+{{- $parts := regexFindAll "[0-9]+" . -1 -}}
+{{- if not (contains ":" .) -}}
+{{- $address := 0 -}}
+{{- range slice $parts 0 4 -}}{{- $address = add (mul $address 256) (int64 .) -}}{{- end -}}
+{{- $size := 1 -}}
+{{- range until (int (sub 32 (int (last $parts)))) -}}{{- $size = mul $size 2 -}}{{- end -}}
+{{- if mod $address $size -}}
+{{- $problems = append $problems (printf "ingest.trustedProxies has %s, which is no network: it has bits beyond its length" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with .maxInFlightBytes -}}
 {{- $least := add (int64 ($.Values.ingest.maxBodyBytes | default 1048576)) 16384 -}}
 {{- if lt (int64 .) $least -}}
