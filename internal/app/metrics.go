@@ -7,9 +7,12 @@ package app
 
 import (
 	"crypto/tls"
+	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -38,7 +41,7 @@ func metricsOptions(o Options, certificate *certwatcher.CertWatcher) metricsserv
 		return options
 	}
 	options.SecureServing = true
-	options.FilterProvider = authfilter.MetricsReaders(o.now())
+	options.FilterProvider = metricsFilter(o.now())
 	options.TLSOpts = []func(*tls.Config){func(c *tls.Config) {
 		c.MinVersion = tls.VersionTLS12
 		c.NextProtos = []string{"http/1.1"} // HTTP/2 has nothing to give to a scraper
@@ -47,6 +50,17 @@ func metricsOptions(o Options, certificate *certwatcher.CertWatcher) metricsserv
 		}
 	}}
 	return options
+}
+
+// metricsFilter returns a metricsserver.Options.FilterProvider: only those who are authorized get metrics.
+func metricsFilter(now func() time.Time) func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
+	return func(config *rest.Config, httpClient *http.Client) (metricsserver.Filter, error) {
+		filter, err := authfilter.New(authfilter.Options{Config: config, HTTPClient: httpClient, Realm: "metrics", Now: now})
+		if err != nil {
+			return nil, err
+		}
+		return func(log logr.Logger, next http.Handler) (http.Handler, error) { return filter.Handler(log, next), nil }, nil
+	}
 }
 
 // processCollector says what a process is.

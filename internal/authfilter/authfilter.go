@@ -22,166 +22,179 @@ import (
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
 const (
-	// reviewPatience is how long a reader waits for what the API server says of it.
-	reviewPatience = 5 * time.Second
-	// reviewsAtATime, reviewsPerSecond and reviewBurst bound what the API server is asked, whoever shows whatever tokens.
-	reviewsAtATime   = 4
-	reviewsPerSecond = 10
-	reviewBurst      = 20
-	// allowedFor is how long what the API server allows is remembered. What it does not allow is not remembered.
-	allowedFor = time.Minute
-	// maxAllowed is how many readers are remembered. There are a few.
-	maxAllowed = 256
-	// maxToken is the length of the longest token that is looked at; those of service accounts have about 1 KiB.
-	maxToken = 16 << 10
+	// reviewTimeout bounds how long a request waits for its reviews.
+	reviewTimeout = 5 * time.Second
+	// maxConcurrentReviews, reviewsPerSecond and reviewBurst bound the load on the API server, whatever tokens are sent.
+	maxConcurrentReviews = 4
+	reviewsPerSecond     = 10
+	reviewBurst          = 20
+	// cacheTTL is how long an authorization is cached. Denials are not cached.
+	cacheTTL = time.Minute
+	// maxCached is how many authorizations are cached: there are few clients.
+	maxCached = 256
+	// maxTokenBytes bounds the tokens that are sent to the API server; those of service accounts have about 1 KiB.
+	maxTokenBytes = 16 << 10
 )
 
-// readers lets those read the metrics whose token the API server knows, and whom it allows what they ask for. The filter of
+// Options say what a Filter works with.
+type Options struct {
+	// Config and HTTPClient are for the API server. It must allow their user to create token reviews and subject
+	// access reviews.
+	Config     *rest.Config
+	HTTPClient *http.Client
+	// Realm is that of the challenge in a 401 (RFC 9110, section 11.5). It names what is protected.
+	Realm string
+	// Now is the clock of the cache.
+	Now func() time.Time
+}
+
+// A Filter authenticates requests by their bearer token with a TokenReview, and authorizes them with a
+// SubjectAccessReview of the verb (the lower-case method) and the path, as a non-resource URL. The filter of
 // controller-runtime does the same, with half of k8s.io/apiserver.
-type readers struct {
+type Filter struct {
 	tokens authenticationclient.TokenReviewInterface
 	access authorizationclient.SubjectAccessReviewInterface
+	realm  string
 	now    func() time.Time
 
-	places chan struct{}
-	pace   *rate.Limiter
-	logged rate.Sometimes
+	slots   chan struct{} // one for each review in flight
+	limiter *rate.Limiter
+	logged  rate.Sometimes
 
-	mu      sync.Mutex
-	allowed map[[sha256.Size]byte]time.Time // until when, by token and request
+	mu    sync.Mutex
+	cache map[cacheKey]time.Time // when an authorization expires
 }
 
-// MetricsReaders is a metricsserver.Options.FilterProvider.
-func MetricsReaders(now func() time.Time) func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
-	return func(config *rest.Config, httpClient *http.Client) (metricsserver.Filter, error) {
-		authentication, err := authenticationclient.NewForConfigAndClient(config, httpClient)
-		if err != nil {
-			return nil, fmt.Errorf("set up the client for token reviews: %w", err)
-		}
-		authorization, err := authorizationclient.NewForConfigAndClient(config, httpClient)
-		if err != nil {
-			return nil, fmt.Errorf("set up the client for subject access reviews: %w", err)
-		}
-		r := &readers{
-			tokens:  authentication.TokenReviews(),
-			access:  authorization.SubjectAccessReviews(),
-			now:     now,
-			places:  make(chan struct{}, reviewsAtATime),
-			pace:    rate.NewLimiter(reviewsPerSecond, reviewBurst),
-			logged:  rate.Sometimes{Interval: time.Minute},
-			allowed: map[[sha256.Size]byte]time.Time{},
-		}
-		return func(log logr.Logger, next http.Handler) (http.Handler, error) {
-			return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-				if status := r.judge(request, log); status != http.StatusOK {
-					refuseReader(w, status)
-					return
-				}
-				next.ServeHTTP(w, request)
-			}), nil
-		}, nil
+// A cacheKey is the hash of verb, path and token.
+type cacheKey [sha256.Size]byte
+
+// New returns a Filter.
+func New(o Options) (*Filter, error) {
+	authentication, err := authenticationclient.NewForConfigAndClient(o.Config, o.HTTPClient)
+	if err != nil {
+		return nil, fmt.Errorf("set up the client for token reviews: %w", err)
 	}
-}
-
-func refuseReader(w http.ResponseWriter, status int) {
-	switch status {
-	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="metrics"`)
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+	authorization, err := authorizationclient.NewForConfigAndClient(o.Config, o.HTTPClient)
+	if err != nil {
+		return nil, fmt.Errorf("set up the client for subject access reviews: %w", err)
 	}
-	http.Error(w, http.StatusText(status), status)
+	return &Filter{
+		tokens:  authentication.TokenReviews(),
+		access:  authorization.SubjectAccessReviews(),
+		realm:   o.Realm,
+		now:     o.Now,
+		slots:   make(chan struct{}, maxConcurrentReviews),
+		limiter: rate.NewLimiter(reviewsPerSecond, reviewBurst),
+		logged:  rate.Sometimes{Interval: time.Minute},
+		cache:   map[cacheKey]time.Time{},
+	}, nil
 }
 
-// judge returns 200 for who may have what the request asks for, 401 for whom the API server does not know, 403 for who may not, and 503 if it
-// cannot be asked.
-func (r *readers) judge(request *http.Request, log logr.Logger) int {
+// Handler returns a handler that calls next with authorized requests only. Others are answered 401 if they are not
+// authenticated, 403 if they are not authorized, and 503 if neither can be found out. It may be called several times.
+func (f *Filter) Handler(log logr.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		status := f.authorize(request, log)
+		switch status {
+		case http.StatusOK:
+			next.ServeHTTP(w, request)
+			return
+		case http.StatusUnauthorized:
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer realm=%q", f.realm))
+		case http.StatusServiceUnavailable:
+			w.Header().Set("Retry-After", "1")
+		}
+		http.Error(w, http.StatusText(status), status)
+	})
+}
+
+// authorize returns the status of the answer: 200, 401, 403 or 503.
+func (f *Filter) authorize(request *http.Request, log logr.Logger) int {
 	token := bearerToken(request.Header)
 	if token == "" {
 		return http.StatusUnauthorized
 	}
 	verb, path := strings.ToLower(request.Method), request.URL.Path
-	key := sha256.Sum256([]byte(verb + " " + path + " " + token)) // no verb has a blank, nor has a token
-	if r.remembers(key) {
+	key := cacheKey(sha256.Sum256([]byte(verb + " " + path + " " + token))) // unambiguous: verb and token have no blank
+	if f.isCached(key) {
 		return http.StatusOK
 	}
-	ctx, cancel := context.WithTimeout(request.Context(), reviewPatience)
+	ctx, cancel := context.WithTimeout(request.Context(), reviewTimeout)
 	defer cancel()
-	status, err := r.review(ctx, token, verb, path)
+	status, err := f.review(ctx, token, verb, path)
 	if err != nil {
-		r.logged.Do(func() { log.Error(err, "Cannot find out who reads the metrics") })
+		f.logged.Do(func() { log.Error(err, "Cannot authenticate or authorize a request") })
 		return http.StatusServiceUnavailable
 	}
 	if status == http.StatusOK {
-		r.remember(key)
+		f.store(key)
 	}
 	return status
 }
 
-// bearerToken returns the token of a request (RFC 6750, section 2.1), or "" if there is none, or not one.
+// bearerToken returns the token of a request (RFC 6750, section 2.1), or "" if there is not exactly one.
 func bearerToken(header http.Header) string {
 	values := header.Values("Authorization")
 	if len(values) != 1 {
 		return ""
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || len(token) > maxToken || strings.ContainsAny(token, " \t") {
+	if !strings.EqualFold(scheme, "Bearer") || len(token) > maxTokenBytes || strings.ContainsAny(token, " \t") {
 		return ""
 	}
 	return token
 }
 
-// review asks the API server.
-func (r *readers) review(ctx context.Context, token, verb, path string) (int, error) {
-	if err := r.pace.Wait(ctx); err != nil {
-		return 0, fmt.Errorf("too many tokens to ask for: %w", err)
+// review has the API server authenticate the token and authorize its user. It returns 200, 401 or 403.
+func (f *Filter) review(ctx context.Context, token, verb, path string) (int, error) {
+	if err := f.limiter.Wait(ctx); err != nil {
+		return 0, fmt.Errorf("wait for the rate limit of reviews: %w", err)
 	}
 	select {
-	case r.places <- struct{}{}:
-		defer func() { <-r.places }()
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
 	case <-ctx.Done():
-		return 0, fmt.Errorf("too many tokens to ask for: %w", ctx.Err())
+		return 0, fmt.Errorf("wait for other reviews: %w", ctx.Err())
 	}
-	who, err := r.tokens.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+	authenticated, err := f.tokens.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
 	if err != nil {
-		return 0, fmt.Errorf("review a token: %w", err)
+		return 0, fmt.Errorf("create a token review: %w", err)
 	}
-	if !who.Status.Authenticated {
+	if !authenticated.Status.Authenticated {
 		return http.StatusUnauthorized, nil
 	}
-	user := who.Status.User
+	user := authenticated.Status.User
 	extra := make(map[string]authorizationv1.ExtraValue, len(user.Extra))
 	for name, values := range user.Extra {
 		extra[name] = authorizationv1.ExtraValue(values)
 	}
-	may, err := r.access.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+	authorized, err := f.access.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra,
 		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Verb: verb, Path: path},
 	}}, metav1.CreateOptions{})
 	if err != nil {
-		return 0, fmt.Errorf("review the access of who has a token: %w", err)
+		return 0, fmt.Errorf("create a subject access review: %w", err)
 	}
-	if !may.Status.Allowed {
+	if !authorized.Status.Allowed {
 		return http.StatusForbidden, nil
 	}
 	return http.StatusOK, nil
 }
 
-func (r *readers) remembers(key [sha256.Size]byte) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.now().Before(r.allowed[key])
+func (f *Filter) isCached(key cacheKey) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now().Before(f.cache[key])
 }
 
-func (r *readers) remember(key [sha256.Size]byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.allowed) >= maxAllowed {
-		clear(r.allowed) // which makes them ask again, and no more
+func (f *Filter) store(key cacheKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.cache) >= maxCached {
+		clear(f.cache) // its clients are reviewed again, and that is all
 	}
-	r.allowed[key] = r.now().Add(allowedFor)
+	f.cache[key] = f.now().Add(cacheTTL)
 }
