@@ -14,6 +14,14 @@ SPDX-License-Identifier: Apache-2.0
 // has found in it. Verify is both. Result.Challenge answers the handshakes that are a signed POST. Those that are a GET are found by Asked
 // and answered by Reply, which is where their token is looked at. Explain looks for the reason of a refusal, for the owner of the key.
 //
+// A Signer is the other half: it makes the requests that a Verifier takes, for every scheme whose
+// key signs, and SignHandshake those of the handshakes. What is signed is found by the code that
+// verifies; and what no Verifier would take, because something is missing, or the same signature
+// could be that of another request, is not signed. It does not verify what it has made, but sees
+// that the headers are read as it has written them. Ed25519 is verified with a public key, so that
+// a Signer of it needs another constructor, which takes a private one; everything from there on is
+// the same.
+//
 // What the package holds to: every comparison of signatures is hmac.Equal, or ed25519.Verify, over decoded bytes of full
 // length; no key without content makes a Verifier; nothing of a body is interpreted before its signature is found good, but
 // in the special schemes that have something of it signed, and there within bounds; what cannot be read counts as not there;

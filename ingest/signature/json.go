@@ -107,8 +107,9 @@ func (d document) member(name string) (value document, found presence) {
 	return value, found
 }
 
-// with returns the document with a value at the pointer: in place of the one that is there, or as a new member, for which
-// objects are made on the way. It is false if something else is in the way, or a name stands there twice.
+// with returns the document with a value at the pointer: in place of the one that is there, or as a
+// new member, for which objects are made on the way. It is false if something else is in the way,
+// or a name stands there twice.
 func (d document) with(p pointer, value document) (document, bool) {
 	if len(p) == 0 {
 		return value, true

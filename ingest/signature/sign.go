@@ -17,16 +17,17 @@ import (
 
 // An Unsigned is a request that is to be signed.
 type Unsigned struct {
-	// Request is all of it but the body. The Method is POST if empty. The Query is that of the URL if empty and the URL
-	// has one. Headers are those that are there already; what they have of signatures is replaced.
+	// Request is all of it but the body. The Method is POST if empty. The Query is that of the URL
+	// if empty and the URL has one. Headers are those that are there already; what they have of
+	// signatures is replaced.
 	Request
 	// Body is sent as it is, but where the scheme has the time or the signatures in it.
 	Body []byte
-	// ID tells the delivery from others. It is written where the scheme has it in a header, and as Mailgun's token. If it
-	// is empty, the one that is there counts.
+	// ID tells the delivery from others. It is written where the scheme has it in a header, and as
+	// Mailgun's token. If it is empty, the one that is there counts.
 	ID string
-	// At is when the request is signed, and is written where the scheme has it, be it in the body. If it is zero, the time
-	// that is there counts.
+	// At is when the request is signed, and is written where the scheme has it, be it in the body.
+	// If it is zero, the time that is there counts.
 	At time.Time
 }
 
@@ -41,16 +42,17 @@ type Signed struct {
 // ErrNoPrivateKey says that a scheme cannot be signed with what it is verified with.
 var ErrNoPrivateKey = errors.New("the scheme is verified with a public key, and signed with a private one, which is the sender's")
 
-// A Signer signs requests of one scheme with one key, as the sender does who has it. It is immutable and may be used
-// concurrently.
+// A Signer signs requests of one scheme with one key, as the sender does who has it. It is
+// immutable and may be used concurrently.
 type Signer struct {
-	// verifier is the one that takes what is signed. What both have in common, and that is all but who makes the signature,
-	// is its.
+	// verifier is the one that takes what is signed. What both have in common, and that is all but
+	// who makes the signature, is its.
 	verifier *Verifier
 }
 
-// NewSigner returns a signer. The key has the form in which the scheme has it stored, as for NewVerifier. It is an error if
-// that would not take it, and for Ed25519, where it is ErrNoPrivateKey. The errors say nothing of a secret.
+// NewSigner returns a signer. The key has the form in which the scheme has it stored, as for
+// NewVerifier. It is an error if that would not take it, and for Ed25519, where it is
+// ErrNoPrivateKey. The errors say nothing of a secret.
 func NewSigner(scheme Scheme, k Key) (*Signer, error) {
 	if scheme.Algorithm == Ed25519 {
 		return nil, ErrNoPrivateKey
@@ -71,9 +73,9 @@ func Sign(scheme Scheme, k Key, u Unsigned) (Signed, error) {
 	return s.Sign(u)
 }
 
-// Sign returns the request with its signature. What no verifier of the scheme would take is an error that wraps the Cause:
-// something is missing, or cannot be carried, or the same signature could be that of another request. The errors hold
-// nothing of the request or the key.
+// Sign returns the request with its signature. What no verifier of the scheme would take is an
+// error that wraps the Cause: something is missing, or cannot be carried, or the same signature
+// could be that of another request. The errors hold nothing of the request or the key.
 func (s *Signer) Sign(u Unsigned) (Signed, error) {
 	r, cause := s.sign(u)
 	if cause != "" {
@@ -82,9 +84,11 @@ func (s *Signer) Sign(u Unsigned) (Signed, error) {
 	return r, nil
 }
 
-// SignHandshake returns the request with which the sender makes sure that somebody is there, and waits for an answer to the
-// challenge. It is a delivery with a body of its own that is signed with the key, or a GET that is not signed; the key is then
-// the verify token if Handshake.NeedsVerifyToken, and not looked at if not. The query of a GET is added to the one of u.
+// SignHandshake returns the request with which the sender makes sure that somebody is there, and
+// waits for an answer to the challenge. It is a delivery with a body of its own that is signed with
+// the key, or a GET that is not signed; the key is then the verify token if
+// Handshake.NeedsVerifyToken, and not looked at if not. The query of a GET is added to the one of
+// u.
 func SignHandshake(scheme Scheme, k Key, u Unsigned, challenge string) (Signed, error) {
 	if err := scheme.Validate(); err != nil {
 		return Signed{}, err
@@ -224,8 +228,8 @@ func (v *Verifier) fill(d *draft, u Unsigned) Cause {
 	return ""
 }
 
-// setFirst sets the first of the headers, so that it is the one that counts, and returns which does. An empty value leaves
-// them as they are.
+// setFirst sets the first of the headers, so that it is the one that counts, and returns which
+// does. An empty value leaves them as they are.
 func (r *Signed) setFirst(names []string, value string) string {
 	if value != "" {
 		for _, name := range names {
@@ -237,7 +241,8 @@ func (r *Signed) setFirst(names []string, value string) string {
 	return value
 }
 
-// setTime writes the time into the body: in place of the one that is there, and in its type. An empty text leaves that one.
+// setTime writes the time into the body: in place of the one that is there, and in its type. An
+// empty text leaves that one.
 func (r *Signed) setTime(p pointer, unit Unit, text string) Cause {
 	doc, ok := newDocument(r.Body)
 	if !ok {
@@ -263,8 +268,8 @@ func (r *Signed) setTime(p pointer, unit Unit, text string) Cause {
 	return ""
 }
 
-// put writes the signatures into the body, or, if there are none yet, a text that stands for each of them. It says whether
-// the body could take them.
+// put writes the signatures into the body, or, if there are none yet, a text that stands for each
+// of them. It says whether the body could take them.
 func (r *Signed) put(places []pointer, texts []string) (ok bool) {
 	for i, place := range places {
 		text := "unsigned"
@@ -278,8 +283,8 @@ func (r *Signed) put(places []pointer, texts []string) (ok bool) {
 	return len(places) > 0
 }
 
-// attach writes the signature into the headers, and sees that they are read as they were written: separators and keys can
-// have whatever characters.
+// attach writes the signature into the headers, and sees that they are read as they were written:
+// separators and keys can have whatever characters.
 func (v *Verifier) attach(d *draft, s *state, text string) Cause {
 	v.writeHeaders(d, text)
 	for _, names := range [][]string{v.scheme.Headers, v.scheme.Timestamp.Headers, v.scheme.DeliveryID.Headers} {
@@ -300,8 +305,8 @@ func (v *Verifier) attach(d *draft, s *state, text string) Cause {
 	return ""
 }
 
-// writeHeaders writes a signature, and the time where that is beside it. Where a header holds one item, another takes the
-// time.
+// writeHeaders writes a signature, and the time where that is beside it. Where a header holds one
+// item, another takes the time.
 func (v *Verifier) writeHeaders(d *draft, text string) {
 	names := v.scheme.Headers
 	if v.scheme.FieldSeparator == "" {
@@ -361,9 +366,10 @@ func (s *Signer) remedy(cause Cause) string {
 		return "the body begins or ends like more of the id"
 	case ErrMismatch:
 		return "the method or the URL is none that the scheme can sign"
+	default:
+		if s.verifier.special.inBody || cause == ErrBodyMalformed {
+			return "the body has to be such that the scheme can sign it"
+		}
+		return "the id, the key, or a header of the request has what the scheme's headers cannot carry"
 	}
-	if s.verifier.special.inBody || cause == ErrBodyMalformed {
-		return "the body has to be such that the scheme can sign it"
-	}
-	return "the id, the key, or a header of the request has what the scheme's headers cannot carry"
 }

@@ -29,7 +29,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// unsignedOf returns the request of a vector without all that Sign has to make, and the text of each signature that was there.
+// unsignedOf returns the request of a vector without all that Sign has to make, and the text of
+// each signature that was there.
 func unsignedOf(t *testing.T, v vector, s signature.Scheme) (u signature.Unsigned, texts []string) {
 	t.Helper()
 	u = signature.Unsigned{Request: v.request(), Body: v.body(t)}
@@ -72,11 +73,12 @@ func unsignedOf(t *testing.T, v vector, s signature.Scheme) (u signature.Unsigne
 	return u, texts
 }
 
-// hidden are the signatures in bodies, the time and the token of Mailgun's, and the time of Linear's.
+// hidden are the signatures in bodies, the time and the token of Mailgun's, and the time of
+// Linear's.
 var hidden = regexp.MustCompile(`"(hmacSignature|signature|timestamp|token)":"([^"]*)"|"webhookTimestamp":(\d+)`)
 
-// TestSignReproducesVectors has Sign make again what other implementations have made: every valid request of providers.json, from
-// what it is without its signature, time and id.
+// TestSignReproducesVectors has Sign make again what other implementations have made: every valid
+// request of providers.json, from what it is without its signature, time and id.
 func TestSignReproducesVectors(t *testing.T) {
 	t.Parallel()
 	counts := map[string]int{}
@@ -193,8 +195,9 @@ func signOf(s signer, u signature.Unsigned) (signature.Signed, error) {
 	return signature.Sign(s.scheme, signature.Key{Name: "key", Secret: s.stored}, u)
 }
 
-// TestSignAnyScheme makes up schemes. What Sign makes of a request is what the signer of these tests makes, which shares nothing with it;
-// Verify takes it, and takes it no more with one bit changed.
+// TestSignAnyScheme makes up schemes. What Sign makes of a request is what the signer of these
+// tests makes, which shares nothing with it; Verify takes it, and takes it no more with one bit
+// changed.
 func TestSignAnyScheme(t *testing.T) {
 	t.Parallel()
 	const seed = 20261129
@@ -321,8 +324,9 @@ func replaceHeader(r *signature.Signed, from, to string) {
 	}
 }
 
-// TestSignAndVerifyRefuseTheSame makes up templates, and requests whose parts could be taken for parts of each other. Sign makes one
-// exactly where Verify takes the one that the signer of these tests makes.
+// TestSignAndVerifyRefuseTheSame makes up templates, and requests whose parts could be taken for
+// parts of each other. Sign makes one exactly where Verify takes the one that the signer of these
+// tests makes.
 func TestSignAndVerifyRefuseTheSame(t *testing.T) {
 	t.Parallel()
 	const seed = 20261130
@@ -383,11 +387,13 @@ func bodyFor(s signature.Scheme) (body, part string) {
 		return `{"event-data":{"event":"delivered"}}`, "msg_1"
 	case signature.SpecialTwilio:
 		return "AccountSid=AC1&Body=hello+there", "hello"
+	default:
+		return `{"id":"evt_1","n":1.5}`, "evt_1"
 	}
-	return `{"id":"evt_1","n":1.5}`, "evt_1"
 }
 
-// TestSignPresets signs as every provider does that signs with a key of ours, and leaves nobody out.
+// TestSignPresets signs as every provider does that signs with a key of ours, and leaves nobody
+// out.
 func TestSignPresets(t *testing.T) {
 	t.Parallel()
 	count := map[string]int{}
@@ -458,7 +464,8 @@ func TestSignPresets(t *testing.T) {
 	}
 }
 
-// TestSignSpecials has what the senders of special schemes add to a request, and what is not as the presets have it.
+// TestSignSpecials has what the senders of special schemes add to a request, and what is not as the
+// presets have it.
 func TestSignSpecials(t *testing.T) {
 	t.Parallel()
 	const address, form = "https://hooks.example.com/hooks/shop/orders", "application/x-www-form-urlencoded"
@@ -550,7 +557,8 @@ func TestSignOneItemInEachHeader(t *testing.T) {
 	}
 }
 
-// TestSignTwilioPort shows that a port is signed where the URL has one, though Verify takes the signature without it too.
+// TestSignTwilioPort shows that a port is signed where the URL has one, though Verify takes the
+// signature without it too.
 func TestSignTwilioPort(t *testing.T) {
 	t.Parallel()
 	s := newSigner(preset(t, "Twilio"), []byte("seed"))
@@ -728,7 +736,8 @@ func TestSignHandshake(t *testing.T) {
 	}
 }
 
-// FuzzSign makes schemes of whatever an owner may write. What Sign makes, Verify takes, and takes no more with one bit changed.
+// FuzzSign makes schemes of whatever an owner may write. What Sign makes, Verify takes, and takes
+// no more with one bit changed.
 func FuzzSign(f *testing.F) {
 	f.Add("X-Hub-Signature-256", "sha256=", "", "", "", "{body}", "id", "a=1", "the key", []byte("{}"), uint8(0), uint8(0))
 	f.Add("stripe-signature", "", ",", "=", "v1", "{timestamp}.{body}", "", "", "whsec_1", []byte("a"), uint8(3), uint8(17))
@@ -787,7 +796,8 @@ func FuzzSign(f *testing.F) {
 	})
 }
 
-// FuzzTimeInBody has the time written into bodies of JSON, and compares with encoding/json that nothing else is changed.
+// FuzzTimeInBody has the time written into bodies of JSON, and compares with encoding/json that
+// nothing else is changed.
 func FuzzTimeInBody(f *testing.F) {
 	f.Add("/webhookTimestamp", []byte(`{"a":1}`), uint8(0))
 	f.Add("/a/0/t", []byte(` {"a" : [ {"t":"x\"}" } ] } `), uint8(1))

@@ -28,8 +28,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature/ripemd128"
 )
 
-// signer makes requests as a sender would. It shares nothing with the verifier but the description of the scheme, and it
-// knows just those that have a template.
+// signer makes requests as a sender would. It shares nothing with the verifier, or with signature.Signer, but the description of
+// the scheme, and it knows just those that have a template. Both are held against it, so it must stay as it is: by itself.
 type signer struct {
 	scheme signature.Scheme
 	stored []byte             // the secret as it is stored
