@@ -8,7 +8,8 @@ SPDX-License-Identifier: Apache-2.0
 //
 // Nothing is proved about anybody at that point, so it goes by who holds what: a client, which is an address, may hold a part of
 // all, and so may a path. Who sends a header and then nothing goes before who has not had a turn yet, and a request that is
-// complete stays until it is answered. Behind proxies that the operator has named, the client is the one that they forward
+// complete stays while it is handled, unless that takes longer than it may. After that its answer has to be taken: who could keep a
+// place by not reading would need nothing else. Behind proxies that the operator has named, the client is the one that they forward
 // for; nobody else's word is taken.
 //
 // It is the application of an old rule for shared buffers to connections: when there is no room, the queue that holds the most

@@ -241,6 +241,10 @@ func TestOrder(t *testing.T) {
 			reason: "one client has all of those whose answers are on their way",
 			steps:  []string{"new a1 b1 b2 b3", "get b1 b2 b3", "end b1 b2 b3", "new c1 d1"}, closed: "b1 b2", why: "client client",
 		},
+		"UnreadOfMost": {
+			reason: "another's is older, but who holds the most loses one: what nobody reads, before what has not begun",
+			steps:  []string{"new a1 b1 b2 b3", "get a1", "end a1", "pass:1s", "get b3", "end b3", "pass:1s", "new e1"}, closed: "b3", why: "client",
+		},
 		"UnreadAgain": {
 			reason: "it asks again and again, so it is never slow", steps: []string{"new a1 b1 b2 b3", "get b1 b2 b3", "end b1 b2 b3", "pass:50ms", "get b1 b2 b3", "end b1 b2 b3", "pass:50ms", "new a2"},
 			closed: "b1", why: "client",
