@@ -7,11 +7,14 @@ package signature
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -161,13 +164,81 @@ func (d document) each(visit func(int, document) bool) bool {
 	return true
 }
 
-// is says whether the document is the string s.
+// is says whether the document is the string s. It allocates nothing and ends at the first difference: nobody may have vouched for the
+// document, and it is asked of every name in it.
 func (d document) is(s string) bool {
-	if bytes.IndexByte(d, '\\') < 0 {
-		return string(d[1:len(d)-1]) == s
+	for rest := d[1 : len(d)-1]; ; {
+		switch {
+		case len(rest) == 0 || s == "":
+			return len(rest) == 0 && s == ""
+		case rest[0] == '\\':
+			r, size := unescaped(rest)
+			after, same := strings.CutPrefix(s, string(r))
+			if !same {
+				return false
+			}
+			rest, s = rest[size:], after
+		case rest[0] == s[0]:
+			rest, s = rest[1:], s[1:]
+		default:
+			return false
+		}
 	}
-	got, ok := d.text()
-	return ok && got == s
+}
+
+// unescaped returns the character that an escape stands for, and its length. Half of a surrogate pair stands for U+FFFD, as
+// encoding/json has it.
+func unescaped(d []byte) (r rune, size int) {
+	switch d[1] {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+	default: // what is escaped stands for itself
+		return rune(d[1]), 2
+	}
+	if r = codeUnit(d[2:6]); !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if len(d) >= 12 && d[6] == '\\' && d[7] == 'u' {
+		if r = utf16.DecodeRune(r, codeUnit(d[8:12])); r != utf8.RuneError {
+			return r, 12
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+// codeUnit returns what four hexadecimal digits stand for.
+func codeUnit(digits []byte) rune {
+	var unit [2]byte
+	_, _ = hex.Decode(unit[:], digits) // they are digits: the document is valid
+	return rune(binary.BigEndian.Uint16(unit[:]))
+}
+
+// halvesPair says whether a string has half of a surrogate pair in it. Its text then has U+FFFD there, whichever half it is.
+func (d document) halvesPair() bool {
+	if d[0] != '"' {
+		return false
+	}
+	for i := 1; i < len(d); {
+		if d[i] != '\\' {
+			i++
+			continue
+		}
+		r, size := unescaped(d[i:])
+		if r == utf8.RuneError && d[i+2]|0x20 == 'd' { // and not \ufffd, which is a character
+			return true
+		}
+		i += size
+	}
+	return false
 }
 
 // text returns the content of a string. A string that is not UTF-8 has none: another reader could see another.
