@@ -21,6 +21,11 @@ var adyenFields = []pointer{
 	{"amount", "value"}, {"amount", "currency"}, {"eventCode"}, {"success"},
 }
 
+// adyenMembers are where these and the signature are.
+var adyenMembers = []string{
+	"pspReference", "originalReference", "merchantAccountCode", "merchantReference", "amount", "eventCode", "success", "additionalData",
+}
+
 // adyenSigns says whether a pointer leads to one of them, in whatever item.
 func adyenSigns(p pointer) bool {
 	return len(p) > 3 && p[0] == "notificationItems" && p[2] == "NotificationRequestItem" &&
@@ -71,13 +76,23 @@ func adyenMessage(item document) (message, Cause) {
 	if !ok {
 		return message{}, ErrBodyMalformed
 	}
-	text, ok := item.scalarAt(pointer{"additionalData", "hmacSignature"})
-	if !ok || text == "" {
+	members := make([]field, len(adyenMembers))
+	item.fields(adyenMembers, members)
+	at := func(p pointer) (document, presence) {
+		member := members[slices.Index(adyenMembers, p[0])]
+		if member.found != present {
+			return nil, member.found
+		}
+		return member.value.lookup(p[1:])
+	}
+	signed, _ := at(pointer{"additionalData", "hmacSignature"})
+	text, ok := signed.nonEmpty()
+	if !ok {
 		return message{}, ErrHeaderMissing
 	}
 	fields := make([]string, len(adyenFields))
 	for i, p := range adyenFields {
-		switch value, found := item.lookup(p); found {
+		switch value, found := at(p); found {
 		case ambiguous:
 			return message{}, ErrBodyMalformed
 		case present:

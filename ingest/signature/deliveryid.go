@@ -106,20 +106,20 @@ var separatorEscaper = strings.NewReplacer("%", "%25", ":", "%3A")
 // joined returns the texts of the values as one, and whether each has one.
 func joined(values []document) (id string, whole bool) {
 	if len(values) == 1 {
-		id, _ = values[0].partOfID()
+		id, _ = values[0].nonEmpty()
 		return id, id != ""
 	}
 	parts := make([]string, len(values))
 	whole = true
 	for i, value := range values {
-		part, ok := value.partOfID()
+		part, ok := value.nonEmpty()
 		parts[i], whole = separatorEscaper.Replace(part), whole && ok
 	}
 	return strings.Join(parts, ":"), whole
 }
 
-// partOfID returns the text of a scalar, and whether there is something in it.
-func (d document) partOfID() (text string, ok bool) {
+// nonEmpty returns the text of a scalar, and whether there is something in it. A document that is nil has none.
+func (d document) nonEmpty() (text string, ok bool) {
 	if len(d) == 0 {
 		return "", false
 	}
