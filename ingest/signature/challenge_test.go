@@ -202,11 +202,23 @@ func TestChallengePOST(t *testing.T) {
 				return `{"plainToken":"qgg8vlvZRS6UYooatFL8Aw","encryptedToken":"` + hex.EncodeToString(h.Sum(nil)) + `"}`
 			}, kind: "application/json", status: 200,
 		},
-		"ZoomOracle":      {reason: "what looks like a delivery is not signed", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "v0:1:x")},
-		"ZoomOracleJSON":  {reason: "what could be the body of another scheme is not signed", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "{}")},
-		"ZoomOracleTime":  {reason: "nor a time and a body, as many schemes sign them", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "1654503849.1")},
-		"ZoomOracleForm":  {reason: "nor a form", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "a=b")},
-		"ZoomOracleURL":   {reason: "nor a URL", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "https://a")},
+		"ZoomOracle":       {reason: "what looks like a delivery is not signed", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "v0:1:x")},
+		"ZoomOracleJSON":   {reason: "what could be the body of another scheme is not signed", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "{}")},
+		"ZoomOracleTime":   {reason: "nor a time and a body, as many schemes sign them", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "1654503849.1")},
+		"ZoomOracleForm":   {reason: "nor a form", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "a=b")},
+		"ZoomOracleURL":    {reason: "nor a URL", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "https://a")},
+		"ZoomOracleDigits": {reason: "nor a time with a body straight behind it", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "1654503849abc")},
+		"ZoomOracleMillis": {reason: "of whatever unit", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "1654503849680abc")},
+		"ZoomOracleBehind": {reason: "nor before it", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "abc1654503849")},
+		"ZoomOracleID":     {reason: "nor among others", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "id-1654503849-abc")},
+		"ZoomDigits": {
+			reason: "what has digits is no time yet", preset: "Zoom", body: replaced(zoomHandshake, "qgg8vlvZRS6UYooatFL8Aw", "165450384a9_123456789"),
+			want: func(key []byte) string {
+				h := hmac.New(sha256.New, key)
+				h.Write([]byte("165450384a9_123456789"))
+				return `{"plainToken":"165450384a9_123456789","encryptedToken":"` + hex.EncodeToString(h.Sum(nil)) + `"}`
+			}, kind: "application/json", status: 200,
+		},
 		"ZoomNumber":      {reason: "a token is a string", preset: "Zoom", body: replaced(zoomHandshake, `"qgg8vlvZRS6UYooatFL8Aw"`, "1")},
 		"ZoomEvent":       {reason: "a delivery", preset: "Zoom", body: `{"event":"meeting.started","payload":{"plainToken":"a"}}`},
 		"ZoomDeep":        {reason: "the same members deeper", preset: "Zoom", body: `{"event":"meeting.started","payload":` + zoomHandshake + `}`},

@@ -6,10 +6,14 @@ SPDX-License-Identifier: Apache-2.0
 package signature_test
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,7 +37,13 @@ func TestDeliveryID(t *testing.T) {
 		"None":        {reason: "a scheme need not have one", body: `{"id":"a"}`},
 		"Field":       {reason: "a string", id: pointers("/id"), body: `{"x":{"id":"b"},"id":"a"}`, want: signature.Result{DeliveryID: "a", Signed: true}},
 		"Nested":      {reason: "deeper", id: pointers("/event/1/id"), body: ` {"event" : [ [], {"id" : "a"} ] } `, want: signature.Result{DeliveryID: "a", Signed: true}},
-		"Number":      {reason: "as it is written, so that none is rounded", id: pointers("/id"), body: `{"id":123456789012345678901}`, want: signature.Result{DeliveryID: "123456789012345678901", Signed: true}},
+		"Number":      {reason: "as it is written, so that none is rounded", id: pointers("/id"), body: `{"id":123456789012345678901}`, want: signature.Result{DeliveryID: "json:123456789012345678901", Signed: true}},
+		"Digits":      {reason: "a string of digits is no number", id: pointers("/id"), body: `{"id":"1"}`, want: signature.Result{DeliveryID: "1", Signed: true}},
+		"Boolean":     {reason: "nor is a Boolean a word", id: pointers("/id"), body: `{"id":true}`, want: signature.Result{DeliveryID: "json:true", Signed: true}},
+		"Marked":      {reason: "a string that looks like a number here", id: pointers("/id"), body: `{"id":"json:1"}`, want: signature.Result{DeliveryID: `json:"json:1"`, Signed: true}},
+		"HalfAPair":   {reason: "no text can say it", id: pointers("/id"), body: `{"id":"a\ud800"}`, want: signature.Result{DeliveryID: `json:"a\ud800"`, Signed: true}},
+		"Pair":        {reason: "a character", id: pointers("/id"), body: `{"id":"\ud83d\ude00\ufffd\\ud800"}`, want: signature.Result{DeliveryID: `😀�\ud800`, Signed: true}},
+		"SomeNumbers": {reason: "a number among strings", id: pointers("/a", "/b"), body: `{"a":1,"b":"\u0032"}`, want: signature.Result{DeliveryID: `json:[1,"2"]`, Signed: true}},
 		"Escapes":     {reason: "strings are unescaped, names too", id: pointers("/a~1b~0"), body: `{"\u0061/b~":"\u00e9\n"}`, want: signature.Result{DeliveryID: "é\n", Signed: true}},
 		"Several":     {reason: "Adyen's", id: pointers("/a", "/b"), body: `{"b":"2","a":"1"}`, want: signature.Result{DeliveryID: "1:2", Signed: true}},
 		"OneOfTwo":    {reason: "half an id is none", id: pointers("/a", "/b"), body: `{"a":"1"}`},
@@ -62,6 +72,121 @@ func TestDeliveryID(t *testing.T) {
 			}
 			tc.want.Key = "key"
 			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// TestDifferentIDsDiffer has values that are different to who reads JSON, alone and in pairs. None of them is another.
+func TestDifferentIDsDiffer(t *testing.T) {
+	values := []string{
+		`1`, `"1"`, `1.0`, `"1.0"`, `true`, `"true"`, `false`, `"false"`, `"\ud800"`, `"\ud801"`, `"\udfff"`, `"\ufffd"`, `"\\ud800"`, `"\udfff\ud800"`, `"\ud800\udfff"`,
+		`"json:1"`, `"json:\"1\""`, `"json:\"\ud800\""`, `"json:\"\\ud800\""`, `"json:\ud800"`, `"json:\\ud800"`, `"json"`, `"json:"`, `"[1"`, `"1]"`, `"[1,1]"`, `"json:[1,1]"`, `"[\"1"`, `"1%3A1"`, `"1:1"`, `"%"`,
+	}
+	one := signature.DeliveryID{BodyPointers: []string{"/a"}}
+	two := signature.DeliveryID{BodyPointers: []string{"/a", "/b"}}
+	for _, id := range []signature.DeliveryID{one, two} {
+		s := newSigner(signature.Scheme{Algorithm: signature.SHA256, DeliveryID: id}, []byte("TestDifferentIDsDiffer"))
+		v := s.verifier(t)
+		ids := map[string]string{}
+		add := func(body string) {
+			result, err := v.Verify(s.request(s.mac([]byte(body))), []byte(body), s.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if was, ok := ids[result.DeliveryID]; ok || result.DeliveryID == "" {
+				t.Errorf("%s has the id of %s: %q", body, was, result.DeliveryID)
+			}
+			ids[result.DeliveryID] = body
+		}
+		for _, a := range values {
+			if len(id.BodyPointers) == 1 {
+				add(`{"a":` + a + `}`)
+				continue
+			}
+			for _, b := range values {
+				add(`{"a":` + a + `,"b":` + b + `}`)
+			}
+		}
+	}
+}
+
+// TestSpellingMakesNoID has one text in two spellings, which is one id.
+func TestSpellingMakesNoID(t *testing.T) {
+	s := newSigner(signature.Scheme{Algorithm: signature.SHA256, DeliveryID: signature.DeliveryID{BodyPointers: []string{"/a", "/b"}}}, []byte("TestSpellingMakesNoID"))
+	v := s.verifier(t)
+	for _, bodies := range [][2]string{
+		{`{"a":"x","b":"y"}`, `{"b":"\u0079","\u0061":"\u0078"}`},
+		{`{"a":"<x>","b":1}`, `{"a":"\u003cx\u003E","b":1}`},
+		{`{"a":"json","b":"[/]"}`, `{"a":"json","b":"[\/]"}`},
+	} {
+		var ids [2]string
+		for i, body := range bodies {
+			result, err := v.Verify(s.request(s.mac([]byte(body))), []byte(body), s.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[i] = result.DeliveryID
+		}
+		if ids[0] != ids[1] || ids[0] == "" {
+			t.Errorf("%s has the ids %q", bodies, ids)
+		}
+	}
+}
+
+// adyenItem returns an item of Adyen's, signed with the key, with something beside what is signed.
+func adyenItem(key []byte, reference, success, beside string) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(reference + "::M:order:100:EUR:AUTHORISATION:true"))
+	return fmt.Sprintf(`{"NotificationRequestItem":{%s"additionalData":{"hmacSignature":%q},"amount":{"currency":"EUR","value":100},`+
+		`"eventCode":"AUTHORISATION","merchantAccountCode":"M","merchantReference":"order","pspReference":%q,"success":%s}}`,
+		beside, base64.StdEncoding.EncodeToString(h.Sum(nil)), reference, success)
+}
+
+// TestAdyenItems takes captured items apart and puts them together anew. What has the same items is the same delivery, and what has others
+// is not, so that nothing is lost.
+func TestAdyenItems(t *testing.T) {
+	const path = "/notificationItems/0/NotificationRequestItem/"
+	key := sha256.Sum256([]byte("TestAdyenItems"))
+	item := func(reference string) string { return adyenItem(key[:], reference, `"true"`, "") }
+	tests := map[string]struct {
+		reason string
+		id     []string // empty for the preset's own
+		items  []string
+		want   string
+	}{
+		"One":         {reason: "as Adyen sends it, and as it was named before", items: []string{item("A")}, want: "A:AUTHORISATION:true"},
+		"Another":     {reason: "another delivery", items: []string{item("B")}, want: "B:AUTHORISATION:true"},
+		"Two":         {reason: "neither the one nor the other", items: []string{item("A"), item("B")}, want: `json:["A:AUTHORISATION:true","B:AUTHORISATION:true"]`},
+		"Turned":      {reason: "their order is not signed", items: []string{item("B"), item("A")}, want: `json:["A:AUTHORISATION:true","B:AUTHORISATION:true"]`},
+		"Repeated":    {reason: "nor is their number", items: []string{item("A"), item("A")}, want: "A:AUTHORISATION:true"},
+		"Boolean":     {reason: "the text is signed, and not how it is written", items: []string{adyenItem(key[:], "A", `true`, "")}, want: "A:AUTHORISATION:true"},
+		"Respelled":   {reason: "the same", items: []string{adyenItem(key[:], "A", `"\u0074rue"`, `"x":1,`)}, want: "A:AUTHORISATION:true"},
+		"OnePointer":  {reason: "an id of one's own", id: []string{path + "pspReference"}, items: []string{item("A")}, want: "A"},
+		"OneOfTwo":    {reason: "it is of all items too", id: []string{path + "pspReference"}, items: []string{item("A"), item("B")}, want: `json:["A","B"]`},
+		"OneLikeTwo":  {reason: "what looks like a list is none", id: []string{path + "x"}, items: []string{adyenItem(key[:], "A", `"true"`, `"x":"json:[\"A\",\"B\"]",`)}, want: `json:["json:[\"A\",\"B\"]"]`},
+		"NotInOne":    {reason: "there is no id", id: []string{path + "x"}, items: []string{item("A")}},
+		"NotInAny":    {reason: "there is no id", id: []string{path + "x"}, items: []string{item("A"), item("B")}},
+		"Outside":     {reason: "what is not in an item is as it is", id: []string{path + "pspReference", "/live"}, items: []string{item("A"), item("B")}, want: "A:false"},
+		"OutsideNone": {reason: "half an id is none", id: []string{path + "pspReference", "/x"}, items: []string{item("A"), item("B")}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			scheme := preset(t, "AdyenStandard")
+			if len(tc.id) > 0 {
+				scheme.DeliveryID = signature.DeliveryID{BodyPointers: tc.id}
+			}
+			v, err := signature.NewVerifier(scheme, signature.Key{Name: "key", Secret: []byte(hex.EncodeToString(key[:]))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := `{"live":"false","notificationItems":[` + strings.Join(tc.items, ",") + `]}`
+			result, err := v.Verify(signature.Request{}, []byte(body), time.Unix(1767225600, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, result.DeliveryID); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})

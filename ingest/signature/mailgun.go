@@ -20,13 +20,18 @@ func findMailgun(_ Request, _ carried, _ query, body []byte) ([]message, Cause) 
 	if !ok {
 		return nil, ErrBodyMalformed
 	}
-	var texts [3]string
-	for i, name := range []string{"timestamp", "token", "signature"} {
-		value, ok := doc.find(pointer{"signature", name})
-		if !ok {
+	var (
+		fields [3]field
+		texts  [3]string
+	)
+	if object, ok := doc.find(pointer{"signature"}); ok {
+		object.fields([]string{"timestamp", "token", "signature"}, fields[:])
+	}
+	for i, f := range fields {
+		if f.found != present {
 			return nil, ErrHeaderMissing
 		}
-		if texts[i], ok = value.text(); !ok || texts[i] == "" {
+		if texts[i], ok = f.value.text(); !ok || texts[i] == "" {
 			return nil, ErrHeaderMalformed
 		}
 	}

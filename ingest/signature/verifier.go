@@ -347,7 +347,7 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 	case p.id != "":
 		result.DeliveryID = boundedID(p.id)
 	case v.idPointers != nil:
-		result.DeliveryID = boundedID(doc.joinedID(v.idPointers))
+		result.DeliveryID = boundedID(v.bodyID(doc))
 	}
 	result.Signed = v.signsID && result.DeliveryID != ""
 	if v.handshake.post != nil && len(body) <= maxHandshakeBody {
@@ -466,7 +466,7 @@ func (v *Verifier) matchState(s *state, headers map[string][]string, p *Parsed, 
 	try := func(text string) bool {
 		if v.algorithm.kind == kindToken {
 			ok = s.isToken(text)
-			return !ok
+			return text == "" // a second one would be a second guess
 		}
 		var buffer [maxDecoded]byte
 		signature, cause := v.decode(&buffer, text)
@@ -529,6 +529,9 @@ func (v *Verifier) findAmong(p *Parsed, headers map[string][]string) Cause {
 	if empty {
 		return ErrHeaderMissing
 	}
+	if v.ComparesToken() {
+		return v.findToken(headers)
+	}
 	first := ErrHeaderMalformed // no item is marked as a signature
 	seen := false
 	v.eachSignature(headers, func(text string) bool {
@@ -539,6 +542,22 @@ func (v *Verifier) findAmong(p *Parsed, headers map[string][]string) Cause {
 		return first != ""
 	})
 	return first
+}
+
+// findToken is findAmong for tokens. Guesses are counted by requests, so a request may show one token only, though it may repeat that.
+func (v *Verifier) findToken(headers map[string][]string) Cause {
+	token, cause := "", ErrHeaderMalformed
+	v.eachSignature(headers, func(text string) bool {
+		switch {
+		case text == "" || text == token:
+		case token == "":
+			token, cause = text, ""
+		default:
+			cause = ErrHeaderRepeated
+		}
+		return cause != ErrHeaderRepeated
+	})
+	return cause
 }
 
 // keep decodes a signature to p, or says why the text is none. A token is not decoded.
