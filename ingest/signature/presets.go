@@ -105,7 +105,8 @@ var presets = []Preset{
 		},
 		Key:    "the webhook's HMAC key, in hexadecimal digits as shown",
 		Note:   "For Adyen's payment webhooks, which have their signatures in the body.",
-		Weak:   "Only the reference, amount, event and success fields are signed; the rest of the body is not. Of these, only the merchant's reference may have colons.",
+		Weak: "Only the reference, amount, event and success fields are signed; the rest of the body is not. Of these, only the merchant's reference may have colons. " +
+			"Each item is signed by itself, so that captured ones can be put together anew.",
 		Source: "docs.adyen.com, Verify HMAC signatures; npm @adyen/api-library",
 	},
 	{
@@ -452,7 +453,8 @@ var presets = []Preset{
 		Scheme: Scheme{Algorithm: SHA1, Headers: []string{"X-Twilio-Signature"}, Encoding: Base64, Special: SpecialTwilio, DeliveryID: inHeader("I-Twilio-Idempotency-Token")},
 		Key:    "the account's auth token",
 		Weak: "Between a form's names and values nothing is signed, so that a character can move from one to the next. Nor is anything between the URL and the form: " +
-			"if the URL has a query, state it in publicURL; where it is not stated, only a form that begins, sorted, with AccountSid or CallSid is accepted. " + unsignedID,
+			"if the URL has a query, state it in publicURL; where it is not stated, only a form that begins, sorted, with AccountSid or CallSid is accepted, " +
+			"and the end of a query that has AccountSidAC or CallSidCA in it can be sent as a form. " + unsignedID,
 		Source: "twilio.com/docs/usage/webhooks/webhooks-security; twilio-go",
 	},
 	{
