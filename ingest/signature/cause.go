@@ -13,7 +13,7 @@ type Cause string
 // for that place.
 const (
 	ErrHeaderMissing   Cause = "header missing"   // no such header, or nothing in it
-	ErrHeaderRepeated  Cause = "header repeated"  // a header stands there more than once
+	ErrHeaderRepeated  Cause = "header repeated"  // a header stands there more than once, or there is more than one token
 	ErrHeaderLength    Cause = "header length"    // no signature as long as the algorithm's are
 	ErrHeaderMalformed Cause = "header malformed" // no signature that is encoded, or marked, as the scheme says
 

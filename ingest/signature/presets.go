@@ -105,7 +105,8 @@ var presets = []Preset{
 		},
 		Key:    "the webhook's HMAC key, in hexadecimal digits as shown",
 		Note:   "For Adyen's payment webhooks, which have their signatures in the body.",
-		Weak:   "Only the reference, amount, event and success fields are signed; the rest of the body is not. Of these, only the merchant's reference may have colons.",
+		Weak: "Only the reference, amount, event and success fields are signed; the rest of the body is not. Of these, only the merchant's reference may have colons. " +
+			"Each item is signed by itself, so that captured ones can be put together anew.",
 		Source: "docs.adyen.com, Verify HMAC signatures; npm @adyen/api-library",
 	},
 	{
@@ -452,7 +453,8 @@ var presets = []Preset{
 		Scheme: Scheme{Algorithm: SHA1, Headers: []string{"X-Twilio-Signature"}, Encoding: Base64, Special: SpecialTwilio, DeliveryID: inHeader("I-Twilio-Idempotency-Token")},
 		Key:    "the account's auth token",
 		Weak: "Between a form's names and values nothing is signed, so that a character can move from one to the next. Nor is anything between the URL and the form: " +
-			"only a form is accepted whose first name, sorted, begins with a capital letter, or is AccountSid or CallSid behind a query that publicURL does not state. " +
+			"only a form is accepted whose first name, sorted, begins with a capital letter, or is AccountSid or CallSid behind a query that publicURL does not state; " +
+			"and the end of such a query that has AccountSidAC or CallSidCA in it can be sent as a form. " +
 			"Give Twilio no two URLs of which one is the other, queries included, and more that begins with a capital letter. " + unsignedID,
 		Note: "Applications may name parameters of their own as they like, but for the one that sorts first. If the URL has a query, state it in publicURL: " +
 			"one that is not stated is refused (`query ambiguous`) if it has `{`, `[`, `|` or another character that has to be encoded in a query.",
