@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -135,7 +134,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			return nil, err
 		}
 	}
-	if err := operator.addMemoryRelease(o.SettleTime); err != nil {
+	if err := operator.addSettling(o.Settled, o.SettleTime); err != nil {
 		return nil, err
 	}
 	if o.Role.controller() {
@@ -223,14 +222,17 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	)
 }
 
-// addMemoryRelease adds what gives the memory of the start back.
-func (o *Operator) addMemoryRelease(after time.Duration) error {
-	m := &memoryRelease{after: after, release: debug.FreeOSMemory, log: o.Manager.GetLogger().WithName("memory")}
-	if o.Table != nil {
-		m.warm = o.Table.Warm()
+// addSettling adds what calls settled, if there is such a function.
+func (o *Operator) addSettling(settled func(), after time.Duration) error {
+	if settled == nil {
+		return nil
 	}
-	if err := o.Manager.Add(m); err != nil {
-		return fmt.Errorf("add the release of memory: %w", err)
+	s := &settling{after: after, settled: settled}
+	if o.Table != nil {
+		s.warm = o.Table.Warm()
+	}
+	if err := o.Manager.Add(s); err != nil {
+		return fmt.Errorf("add what follows the start: %w", err)
 	}
 	return nil
 }
