@@ -51,7 +51,8 @@ type Operator struct {
 	Table  *route.Table
 	Server *ingest.Server
 
-	synced started
+	synced   started
+	warmedUp <-chan struct{} // closed when nothing is left to do for it; nil without a table
 }
 
 // The lease of the leader, and an Event of the core API that says who leads.
@@ -185,7 +186,8 @@ func (o *Operator) Start(ctx context.Context) error {
 func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, certificate *tls.Config, options Options) error {
 	mgr := o.Manager
 	o.Table = route.NewTable()
-	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
+	var err error
+	if o.warmedUp, err = webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
 		return fmt.Errorf("set up the route controller: %w", err)
 	}
 	creator, err := ingest.NewCreator(mgr.GetConfig(), options.Limits.MaxCreates)
@@ -227,10 +229,7 @@ func (o *Operator) addSettling(settled func(), after time.Duration) error {
 	if settled == nil {
 		return nil
 	}
-	s := &settling{after: after, settled: settled}
-	if o.Table != nil {
-		s.warm = o.Table.Warm()
-	}
+	s := &settling{warmedUp: o.warmedUp, after: after, settled: settled}
 	if err := o.Manager.Add(s); err != nil {
 		return fmt.Errorf("add what follows the start: %w", err)
 	}

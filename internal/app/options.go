@@ -80,7 +80,7 @@ type Options struct {
 	KeyUsagePeriod time.Duration
 
 	// Settled is called once, SettleTime after the caches and the route table are filled; nil means nothing is. No flag sets
-	// either.
+	// either of them.
 	Settled    func()
 	SettleTime time.Duration
 

@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// SettleTime is how long a process takes to settle once it serves: every route is looked at once more, which takes 5 s for
-// 100,000 of them.
-const SettleTime = 20 * time.Second
+// SettleTime is how long a process that has started takes to settle.
+const SettleTime = 10 * time.Second
 
 // settling notices, once, that a process has started and settled.
 type settling struct {
-	warm    <-chan struct{} // closed when the route table is filled; nil without one
-	after   time.Duration
-	settled func()
+	warmedUp <-chan struct{} // closed when nothing is left to do for the route table; nil without one
+	after    time.Duration
+	settled  func()
 }
 
 // NeedLeaderElection tells the manager that every replica settles.
@@ -26,9 +25,9 @@ func (s *settling) NeedLeaderElection() bool { return false }
 
 // Start implements manager.Runnable. The manager calls it when the caches are filled.
 func (s *settling) Start(ctx context.Context) error {
-	if s.warm != nil {
+	if s.warmedUp != nil {
 		select {
-		case <-s.warm:
+		case <-s.warmedUp:
 		case <-ctx.Done():
 			return nil
 		}

@@ -41,7 +41,7 @@ func TestSettling(t *testing.T) {
 				s := &settling{after: SettleTime, settled: func() { calls = append(calls, time.Since(begin)) }}
 				if tc.table {
 					warm := make(chan struct{})
-					s.warm = warm
+					s.warmedUp = warm
 					defer time.AfterFunc(tc.warm, func() { close(warm) }).Stop()
 				}
 				ended := make(chan error, 1)
