@@ -68,6 +68,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
 	log.Info("Starting", "version", app.Version(), "role", options.Role)
+	options.Settled = startLean()
 	operator, err := app.NewOperator(ctx, restConfig, options, log)
 	if err != nil {
 		return err

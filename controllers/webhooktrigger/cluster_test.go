@@ -90,6 +90,8 @@ func TestWarmUp(t *testing.T) {
 		table:    table,
 		recheck:  make(chan event.GenericEvent),
 		log:      logr.Discard(),
+
+		rechecked: make(chan struct{}),
 	}
 	done := make(chan error, 1)
 	go func() { done <- w.Start(t.Context()) }()
@@ -103,6 +105,7 @@ func TestWarmUp(t *testing.T) {
 		}
 		rechecked[e.Object.GetNamespace()+"/"+e.Object.GetName()] = true
 	}
+	last := <-w.recheck
 	if err := <-done; err != nil {
 		t.Errorf("warm-up: %v", err)
 	}
@@ -120,13 +123,26 @@ func TestWarmUp(t *testing.T) {
 	if err := env.Client.Delete(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	r := &RouteReconciler{triggers: env.Client, loader: w.loader, table: table}
+	r := &RouteReconciler{triggers: env.Client, loader: w.loader, table: table, warmer: w}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(second)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := table.Lookup(route.Path(namespace, "parcels")); ok {
 		t.Errorf("the route of a trigger that is gone is still there")
 	}
+
+	t.Log("the end")
+	select {
+	case <-w.rechecked:
+		t.Errorf("all is said to be rechecked too early")
+	default:
+	}
+	for range 2 { // whatever brings it twice
+		if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(last.Object)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-w.rechecked
 }
 
 // inNamespace is a reader of one namespace.
@@ -154,7 +170,7 @@ func TestWarmUpSurvivesPanic(t *testing.T) {
 		triggers: inNamespace{env.Client, namespace},
 		loader:   ReferenceLoader{Cached: env.Client, Live: panicking{env.Client}, SecretSelector: labels.Everything()},
 		table:    table,
-		recheck:  make(chan event.GenericEvent, 2),
+		recheck:  make(chan event.GenericEvent, 3),
 		log:      logr.Discard(),
 	}
 	if err := w.Start(t.Context()); err != nil {

@@ -41,11 +41,11 @@ type RouteReconciler struct {
 }
 
 // SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica. externalURL is what senders
-// put before a trigger's path; it may be empty.
-func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) error {
+// put before a trigger's path; it may be empty. The channel is closed when the warm-up has nothing left to do.
+func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) (<-chan struct{}, error) {
 	live, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
-		return fmt.Errorf("set up a client: %w", err)
+		return nil, fmt.Errorf("set up a client: %w", err)
 	}
 	loader := ReferenceLoader{Cached: mgr.GetClient(), Live: live, SecretSelector: secrets.selector, ExternalURL: externalURL}
 	r := &RouteReconciler{
@@ -60,20 +60,22 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 			live:     live,
 			table:    table,
 			recheck:  make(chan event.GenericEvent),
-			log:      mgr.GetLogger().WithName("warm-up"),
+
+			rechecked: make(chan struct{}),
+			log:       mgr.GetLogger().WithName("warm-up"),
 		},
 	}
 	// The manager waits only for informers that exist when it starts, and the warm-up reads Flows before the controller
 	// would ask for theirs.
 	if _, err := mgr.GetCache().GetInformer(ctx, &sluicev1alpha1.Flow{}, cache.BlockUntilSynced(false)); err != nil {
-		return fmt.Errorf("watch flows: %w", err)
+		return nil, fmt.Errorf("watch flows: %w", err)
 	}
 	if err := mgr.Add(r.warmer); err != nil {
-		return fmt.Errorf("add the warm-up of the route table: %w", err)
+		return nil, fmt.Errorf("add the warm-up of the route table: %w", err)
 	}
 	options := controllerOptions(routeWorkers)
 	options.NeedLeaderElection = new(false)
-	return newController(mgr, "webhooktrigger-routes", secrets).
+	return r.warmer.rechecked, newController(mgr, "webhooktrigger-routes", secrets).
 		WatchesRawSource(source.Channel(r.warmer.recheck, handler.Funcs{GenericFunc: enqueueLater})).
 		WithOptions(options).
 		Complete(r)
@@ -97,6 +99,10 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	case <-r.table.Warm():
 	case <-ctx.Done():
 		return ctrl.Result{}, ctx.Err()
+	}
+	if request.Name == "" {
+		r.warmer.done()
+		return ctrl.Result{}, nil
 	}
 	path := route.Path(request.Namespace, request.Name)
 	log := ctrl.LoggerFrom(ctx)

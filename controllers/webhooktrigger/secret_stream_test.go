@@ -315,7 +315,7 @@ func TestWarmUpStreams(t *testing.T) {
 				loader:   ReferenceLoader{Cached: cached, Live: live, SecretSelector: selector},
 				live:     live,
 				table:    table,
-				recheck:  make(chan event.GenericEvent, many),
+				recheck:  make(chan event.GenericEvent, many+1),
 				log:      logr.Discard(),
 			}
 			if err := w.Start(t.Context()); err != nil {

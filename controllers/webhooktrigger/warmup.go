@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -41,7 +42,13 @@ type warmer struct {
 	table    *route.Table
 	recheck  chan event.GenericEvent
 	log      logr.Logger
+
+	rechecked     chan struct{} // closed when the last recheck has come to a worker
+	recheckedOnce sync.Once
 }
+
+// done notes that the last recheck has come to a worker.
+func (w *warmer) done() { w.recheckedOnce.Do(func() { close(w.rechecked) }) }
 
 // NeedLeaderElection tells the manager that every replica warms up.
 func (w *warmer) NeedLeaderElection() bool { return false }
@@ -68,6 +75,11 @@ func (w *warmer) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+	// Behind all of them comes one of no trigger, which says that they are through.
+	select {
+	case w.recheck <- event.GenericEvent{Object: &sluicev1alpha1.WebhookTrigger{}}:
+	case <-ctx.Done():
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -53,7 +52,8 @@ type Operator struct {
 	Table  *route.Table
 	Server *ingest.Server
 
-	synced started
+	synced   started
+	warmedUp <-chan struct{} // closed when nothing is left to do for it; nil without a table
 }
 
 // The lease of the leader, and an Event of the core API that says who leads.
@@ -136,7 +136,7 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 			return nil, err
 		}
 	}
-	if err := operator.addMemoryRelease(o.SettleTime); err != nil {
+	if err := operator.addSettling(o.Settled, o.SettleTime); err != nil {
 		return nil, err
 	}
 	if o.Role.controller() {
@@ -187,7 +187,8 @@ func (o *Operator) Start(ctx context.Context) error {
 func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.SecretCache, certificate *tls.Config, options Options) error {
 	mgr := o.Manager
 	o.Table = route.NewTable()
-	if err := webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
+	var err error
+	if o.warmedUp, err = webhooktrigger.SetupRoutes(ctx, mgr, secrets, o.Table, options.ExternalURL); err != nil {
 		return fmt.Errorf("set up the route controller: %w", err)
 	}
 	sink, err := kube.New(mgr.GetConfig(), options.Limits.MaxCreates)
@@ -224,14 +225,14 @@ func (o *Operator) addIngest(ctx context.Context, secrets *webhooktrigger.Secret
 	)
 }
 
-// addMemoryRelease adds what gives the memory of the start back.
-func (o *Operator) addMemoryRelease(after time.Duration) error {
-	m := &memoryRelease{after: after, release: debug.FreeOSMemory, log: o.Manager.GetLogger().WithName("memory")}
-	if o.Table != nil {
-		m.warm = o.Table.Warm()
+// addSettling adds what calls settled, if there is such a function.
+func (o *Operator) addSettling(settled func(), after time.Duration) error {
+	if settled == nil {
+		return nil
 	}
-	if err := o.Manager.Add(m); err != nil {
-		return fmt.Errorf("add the release of memory: %w", err)
+	s := &settling{warmedUp: o.warmedUp, after: after, settled: settled}
+	if err := o.Manager.Add(s); err != nil {
+		return fmt.Errorf("add what follows the start: %w", err)
 	}
 	return nil
 }

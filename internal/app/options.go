@@ -79,7 +79,9 @@ type Options struct {
 	// KeyUsagePeriod is how often the use of keys is written to triggers' status. No flag sets it.
 	KeyUsagePeriod time.Duration
 
-	// SettleTime is how long after its start a process gives memory back. No flag sets it.
+	// Settled is called once, SettleTime after the caches and the route table are filled; nil means nothing is. No flag sets
+	// either of them.
+	Settled    func()
 	SettleTime time.Duration
 
 	// Now is the clock by which timestamps of requests are judged, and what is known of readers of the metrics; nil means

@@ -47,7 +47,7 @@ func TestDefaultOptions(t *testing.T) {
 		LogFormat:      "json",
 
 		KeyUsagePeriod: time.Minute,
-		SettleTime:     20 * time.Second,
+		SettleTime:     10 * time.Second,
 	}
 	got := app.DefaultOptions()
 	if diff := cmp.Diff(want, got); diff != "" {

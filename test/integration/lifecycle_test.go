@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -310,5 +311,31 @@ func TestSettledStatusIsNotWritten(t *testing.T) {
 	}
 	if !apimeta.IsStatusConditionTrue(trigger.Status.Conditions, "Ready") {
 		t.Errorf("the trigger is not ready")
+	}
+}
+
+// TestSettled shows that an operator of either role says, once it is ready, that it has settled, and says it once.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	for _, role := range []app.Role{app.RoleIngest, app.RoleController} {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			settled := make(chan struct{}, 2)
+			o := startOperator(t, newWorld(t), func(c *operatorConfig) {
+				c.options = func(options *app.Options) {
+					options.Role, options.SettleTime, options.Settled = role, time.Millisecond, func() { settled <- struct{}{} }
+				}
+			})
+			select {
+			case <-settled:
+			case <-time.After(patience):
+				t.Error("it has not settled")
+			}
+			o.stop()
+			<-o.done
+			if len(settled) > 0 {
+				t.Error("it has settled twice")
+			}
+		})
 	}
 }

@@ -11,12 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestMemoryRelease looks at when memory is given back, in the time of a bubble.
-func TestMemoryRelease(t *testing.T) {
+// TestSettling looks at when a process has settled, in the time of a bubble.
+func TestSettling(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	cases := map[string]struct {
@@ -38,21 +37,21 @@ func TestMemoryRelease(t *testing.T) {
 				begin := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), tc.stopped)
 				defer cancel()
-				var released []time.Duration
-				m := &memoryRelease{after: SettleTime, release: func() { released = append(released, time.Since(begin)) }, log: logr.Discard()}
+				var calls []time.Duration
+				s := &settling{after: SettleTime, settled: func() { calls = append(calls, time.Since(begin)) }}
 				if tc.table {
 					warm := make(chan struct{})
-					m.warm = warm
+					s.warmedUp = warm
 					defer time.AfterFunc(tc.warm, func() { close(warm) }).Stop()
 				}
 				ended := make(chan error, 1)
-				go func() { ended <- m.Start(ctx) }()
+				go func() { ended <- s.Start(ctx) }()
 				<-ctx.Done()
 				if err := <-ended; err != nil {
 					t.Errorf("%s: it ends with: %v", tc.reason, err)
 				}
-				if diff := cmp.Diff(tc.want, released); diff != "" {
-					t.Errorf("%s: released after (-want +got):\n%s", tc.reason, diff)
+				if diff := cmp.Diff(tc.want, calls); diff != "" {
+					t.Errorf("%s: settled after (-want +got):\n%s", tc.reason, diff)
 				}
 			})
 		})
