@@ -47,349 +47,97 @@ func payload(fields map[string]any) map[string]any {
 	return all
 }
 
-func TestFlowRunRefused(t *testing.T) {
-	t.Parallel()
-	testBadFields(t, runYAML, merge(
-		map[string]badField{
-			"no spec": {
-				reason: "a run is a run of something",
-				field:  "spec", value: absent{},
-				want: []string{"spec: Required value"},
-			},
-			"spec empty": {
-				reason: "all that is missing is named at once",
-				field:  "spec", value: map[string]any{},
-				want: []string{"spec.flowRef: Required value", "spec.payload: Required value"},
-			},
-			"spec is text": {
-				reason: "a spec is an object",
-				field:  "spec", value: "import-orders",
-				want: []string{"spec: Invalid value", "must be of type object"},
-			},
-			"unknown field": {
-				reason: "a misspelt field is not ignored",
-				field:  "spec.headers", value: map[string]any{"a": "b"},
-				want: []string{`unknown field "spec.headers"`},
-			},
-
-			"no flowRef": {
-				reason: "a run is a run of something",
-				field:  "spec.flowRef", value: absent{},
-				want: []string{"spec.flowRef: Required value"},
-			},
-			"no name in flowRef": {
-				reason: "a reference has a name",
-				field:  "spec.flowRef", value: map[string]any{},
-				want: []string{"spec.flowRef.name: Required value"},
-			},
-			"flow name empty": {
-				reason: "the empty text is no name",
-				field:  "spec.flowRef.name", value: "",
-				want: []string{"spec.flowRef.name: Invalid value", "at least 1 chars long", flowNameMessage},
-			},
-			"flow name of 64": {
-				reason: "no Flow has so long a name",
-				field:  "spec.flowRef.name", value: letters(64),
-				want: []string{"spec.flowRef.name: Too long: may not be more than 63"},
-			},
-
-			"triggerRef empty": {
-				reason: "a run that no trigger made has no triggerRef at all",
-				field:  "spec.triggerRef", value: map[string]any{},
-				want: []string{"spec.triggerRef.name: Required value"},
-			},
-			"triggerRef is a name": {
-				reason: "a reference is an object",
-				field:  "spec.triggerRef", value: "orders",
-				want: []string{"spec.triggerRef: Invalid value", "must be of type object"},
-			},
-			"trigger name empty": {
-				reason: "the empty text is no name",
-				field:  "spec.triggerRef.name", value: "",
-				want: []string{"spec.triggerRef.name: Invalid value", "at least 1 chars long", triggerNameMessage},
-			},
-			"trigger name of 64": {
-				reason: "no trigger has so long a name",
-				field:  "spec.triggerRef.name", value: letters(64),
-				want: []string{"spec.triggerRef.name: Too long: may not be more than 63"},
-			},
-			"trigger name is a number": {
-				reason: "names are text, quoted in YAML if they look like numbers",
-				field:  "spec.triggerRef.name", value: int64(12),
-				want: []string{"spec.triggerRef.name: Invalid value", "must be of type string"},
-			},
-			"uid empty": {
-				reason: "a uid that is not known is left out",
-				field:  "spec.triggerRef.uid", value: "",
-				want: []string{"spec.triggerRef.uid: Invalid value", "at least 1 chars long"},
-			},
-			"uid of 65": {
-				reason: "no object has so long a uid",
-				field:  "spec.triggerRef.uid", value: letters(65),
-				want: []string{"spec.triggerRef.uid: Too long: may not be more than 64"},
-			},
-			"uid is a number": {
-				reason: "a uid is text",
-				field:  "spec.triggerRef.uid", value: int64(1),
-				want: []string{"spec.triggerRef.uid: Invalid value", "must be of type string"},
-			},
-
-			"no payload": {
-				reason: "a request has a body, if only an empty one",
-				field:  "spec.payload", value: absent{},
-				want: []string{"spec.payload: Required value"},
-			},
-			"payload empty": {
-				reason: "of an empty body too the size and digest are known",
-				field:  "spec.payload", value: map[string]any{},
-				want: []string{"spec.payload.size: Required value", "spec.payload.sha256: Required value"},
-			},
-			"payload is text": {
-				reason: "a payload is an object",
-				field:  "spec.payload", value: "{}",
-				want: []string{"spec.payload: Invalid value", "must be of type object"},
-			},
-			"unknown field of payload": {
-				reason: "a misspelt field is not ignored",
-				field:  "spec.payload.body", value: "{}",
-				want: []string{`unknown field "spec.payload.body"`},
-			},
-			"content type empty": {
-				reason: "a header that the request did not have is left out",
-				field:  "spec.payload.contentType", value: "",
-				want: []string{"spec.payload.contentType: Invalid value", "at least 1 chars long"},
-			},
-			"content type of 257": {
-				reason: "texts are bounded",
-				field:  "spec.payload.contentType", value: letters(257),
-				want: []string{"spec.payload.contentType: Too long: may not be more than 256"},
-			},
-			"content type is a list": {
-				reason: "there is one content type",
-				field:  "spec.payload.contentType", value: []any{"a"},
-				want: []string{"spec.payload.contentType: Invalid value", "must be of type string"},
-			},
-			"text and binary": {
-				reason: "which of the two was the body?",
-				field:  "spec.payload", value: payload(map[string]any{"text": "a", "binary": "YQ==", "size": int64(1)}),
-				want: []string{"spec.payload: Invalid value", oneBodyMessage},
-			},
-			"text empty": {
-				reason: "an empty body has neither text nor binary",
-				field:  "spec.payload", value: payload(map[string]any{"text": "", "size": int64(0)}),
-				want: []string{"spec.payload.text: Invalid value", "at least 1 chars long"},
-			},
-			"text is an object": {
-				reason: "a body that happens to be JSON is text nevertheless",
-				field:  "spec.payload.text", value: map[string]any{},
-				want: []string{"spec.payload.text: Invalid value", "must be of type string"},
-			},
-			"text is a number": {
-				reason: "a body that happens to be a number is text nevertheless",
-				field:  "spec.payload.text", value: int64(1),
-				want: []string{"spec.payload.text: Invalid value", "must be of type string"},
-			},
-			"text too long": {
-				reason: "what cannot be stored is refused before it is tried",
-				field:  "spec.payload",
-				value:  payload(map[string]any{"text": letters(sluicev1alpha1.MaxPayloadBytes + 1), "size": int64(sluicev1alpha1.MaxPayloadBytes + 1)}),
-				want: []string{
-					"spec.payload.text: Too long: may not be more than 1130496",
-					"spec.payload.size: Invalid value: 1130497: spec.payload.size in body should be less than or equal to 1130496",
-				},
-			},
-			"text of too many bytes": {
-				reason: "the limit of a text is in bytes, not characters",
-				field:  "spec.payload",
-				value:  payload(map[string]any{"text": strings.Repeat("😀", sluicev1alpha1.MaxPayloadBytes/4+1), "size": int64(sluicev1alpha1.MaxPayloadBytes)}),
-				want:   []string{"spec.payload: Invalid value", sizeMessage},
-			},
-			"binary empty": {
-				reason: "an empty body has neither text nor binary",
-				field:  "spec.payload", value: payload(map[string]any{"binary": "", "size": int64(0)}),
-				want: []string{"spec.payload.binary: Invalid value", "at least 1 chars long"},
-			},
-			"binary too long": {
-				reason: "what cannot be stored is refused before it is tried",
-				field:  "spec.payload",
-				value: payload(map[string]any{
-					"binary": base64.StdEncoding.EncodeToString(make([]byte, sluicev1alpha1.MaxPayloadBytes+1)),
-					"size":   int64(sluicev1alpha1.MaxPayloadBytes + 1),
-				}),
-				want: []string{
-					"spec.payload.binary: Too long: may not be more than 1507328",
-					"spec.payload.size: Invalid value: 1130497: spec.payload.size in body should be less than or equal to 1130496",
-				},
-			},
-			"binary is a list": {
-				reason: "bytes are base64, not a list of numbers",
-				field:  "spec.payload", value: payload(map[string]any{"binary": []any{int64(1)}, "size": int64(1)}),
-				want: []string{"spec.payload.binary: Invalid value", "must be of type string"},
-			},
-
-			"no size": {
-				reason: "lists of runs show the size",
-				field:  "spec.payload.size", value: absent{},
-				want: []string{"spec.payload.size: Required value"},
-			},
-			"size negative": {
-				reason: "a size counts",
-				field:  "spec.payload.size", value: int64(-1),
-				want: []string{"spec.payload.size: Invalid value: -1", "greater than or equal to 0"},
-			},
-			"size too great": {
-				reason: "what cannot be stored is refused",
-				field:  "spec.payload.size", value: int64(sluicev1alpha1.MaxPayloadBytes + 1),
-				want: []string{"spec.payload.size: Invalid value: 1130497", "less than or equal to 1130496"},
-			},
-			"size fractional": {
-				reason: "a size counts",
-				field:  "spec.payload.size", value: 1.5,
-				want: []string{"spec.payload.size: Invalid value", "must be of type int64"},
-			},
-			"size is text": {
-				reason: "a size is a number",
-				field:  "spec.payload.size", value: "15",
-				want: []string{"spec.payload.size: Invalid value", "must be of type integer"},
-			},
-			"size of another text": {
-				reason: "a body that was cut shows",
-				field:  "spec.payload.size", value: int64(14),
-				want: []string{"spec.payload: Invalid value", sizeMessage},
-			},
-			"size in characters": {
-				reason: "a size is in bytes",
-				field:  "spec.payload", value: payload(map[string]any{"text": "ä", "size": int64(1)}),
-				want: []string{"spec.payload: Invalid value", sizeMessage},
-			},
-			"size of base64": {
-				reason: "the size is that of the body, not of what it is stored as",
-				field:  "spec.payload", value: payload(map[string]any{"binary": "YWFh", "size": int64(4)}),
-				want: []string{"spec.payload: Invalid value", sizeMessage},
-			},
-			"size of padding": {
-				reason: "padding is no part of the body",
-				field:  "spec.payload", value: payload(map[string]any{"binary": "YQ==", "size": int64(3)}),
-				want: []string{"spec.payload: Invalid value", sizeMessage},
-			},
-			"size of half the padding": {
-				reason: "padding is no part of the body",
-				field:  "spec.payload", value: payload(map[string]any{"binary": "YQ==", "size": int64(2)}),
-				want: []string{"spec.payload: Invalid value", sizeMessage},
-			},
-			"size without a body": {
-				reason: "a body that was left out shows",
-				field:  "spec.payload", value: payload(map[string]any{"size": int64(1)}),
-				want: []string{"spec.payload: Invalid value", sizeMessage},
-			},
-
-			"no sha256": {
-				reason: "the digest tells whether a payload is whole",
-				field:  "spec.payload.sha256", value: absent{},
-				want: []string{"spec.payload.sha256: Required value"},
-			},
-			"sha256 empty": {
-				reason: "the empty text is no digest",
-				field:  "spec.payload.sha256", value: "",
-				want: []string{"spec.payload.sha256: Invalid value", "at least 64 chars long", sha256Message},
-			},
-			"sha256 of 63": {
-				reason: "a digit is missing",
-				field:  "spec.payload.sha256", value: strings.Repeat("0", 63),
-				want: []string{"spec.payload.sha256: Invalid value", "at least 64 chars long", sha256Message},
-			},
-			"sha256 of 65": {
-				reason: "there is a digit too many",
-				field:  "spec.payload.sha256", value: strings.Repeat("0", 65),
-				want: []string{"spec.payload.sha256: Too long: may not be more than 64"},
-			},
-			"sha256 in upper case": {
-				reason: "one way to write a digest makes digests comparable",
-				field:  "spec.payload.sha256", value: strings.Repeat("A", 64),
-				want: []string{"spec.payload.sha256: Invalid value", sha256Message},
-			},
-			"sha256 with line break": {
-				reason: "a line break is no digit",
-				field:  "spec.payload.sha256", value: strings.Repeat("0", 63) + "\n",
-				want: []string{"spec.payload.sha256: Invalid value", sha256Message},
-			},
-			"sha256 of other digits": {
-				reason: "digits of other scripts are none",
-				field:  "spec.payload.sha256", value: strings.Repeat("٠", 64),
-				want: []string{"spec.payload.sha256: Invalid value", sha256Message},
-			},
-			"sha256 is a number": {
-				reason: "a digest of decimal digits alone must be quoted in YAML",
-				field:  "spec.payload.sha256", value: int64(0),
-				want: []string{"spec.payload.sha256: Invalid value", "must be of type string"},
-			},
-
-			"request empty": {
-				reason: "a run that was made by hand has no request at all",
-				field:  "spec.request", value: map[string]any{},
-				want: []string{"spec.request.receivedAt: Required value"},
-			},
-			"request is text": {
-				reason: "a request is an object",
-				field:  "spec.request", value: "POST",
-				want: []string{"spec.request: Invalid value", "must be of type object"},
-			},
-			"time is a number": {
-				reason: "a time is text",
-				field:  "spec.request.receivedAt", value: int64(1767268800),
-				want: []string{"spec.request.receivedAt: Invalid value", "must be of type date-time"},
-			},
-			"signedBy empty": {
-				reason: "a key that is not known is left out",
-				field:  "spec.request.signedBy", value: "",
-				want: []string{"spec.request.signedBy: Invalid value", "at least 1 chars long"},
-			},
-			"signedBy of 513": {
-				reason: "no key has so long a name",
-				field:  "spec.request.signedBy", value: letters(256) + "/" + letters(256),
-				want: []string{"spec.request.signedBy: Too long: may not be more than 512"},
-			},
-			"signedBy is a boolean": {
-				reason: "a name is text",
-				field:  "spec.request.signedBy", value: true,
-				want: []string{"spec.request.signedBy: Invalid value", "must be of type string"},
-			},
-			"signedBy without an entry": {
-				reason: "a Secret has several entries",
-				field:  "spec.request.signedBy", value: "orders-webhook",
-				want: []string{"spec.request.signedBy: Invalid value", signedByMessage},
-			},
-			"signedBy without a Secret": {
-				reason: "there are several Secrets",
-				field:  "spec.request.signedBy", value: "/secretKey",
-				want: []string{"spec.request.signedBy: Invalid value", signedByMessage},
-			},
-			"signedBy with two slashes": {
-				reason: "no name has a slash",
-				field:  "spec.request.signedBy", value: "shop/orders-webhook/secretKey",
-				want: []string{"spec.request.signedBy: Invalid value", signedByMessage},
-			},
-		},
-		hostile("spec.flowRef.name", flowNameMessage),
-		hostile("spec.triggerRef.name", triggerNameMessage),
-		hostile("spec.triggerRef.uid", uidMessage),
-		signedByHostile(),
-	))
+func runFields() []fieldCases {
+	return []fieldCases{
+		mapping("spec", "import-orders").required().empty("spec.flowRef: Required value", "spec.payload: Required value"),
+		mapping("spec.flowRef", "import-orders").required().empty("spec.flowRef.name: Required value"),
+		text("spec.flowRef.name", 1, 63).required().pattern(flowNameMessage),
+		mapping("spec.triggerRef", "orders").optional(absent{}).empty("spec.triggerRef.name: Required value"),
+		text("spec.triggerRef.name", 1, 63).required().pattern(triggerNameMessage),
+		text("spec.triggerRef.uid", 1, 64).optional(absent{}).pattern(uidMessage).
+			refuse("a uid is text", values{"is 1": int64(1)}, "must be of type string"),
+		mapping("spec.payload", "{}").required().empty("spec.payload.size: Required value", "spec.payload.sha256: Required value"),
+		text("spec.payload.contentType", 1, 256).optional(absent{}).
+			accept("the limit is in characters, as ingest cuts it", values{"longest in bytes": strings.Repeat("😀", 256)}).
+			accept("a sender may put anything into a header, and its request must not be lost for that",
+				values{"with anything": "\x00\x1b[31m\t../ä\u2028\ufffd; a=\"b\""}),
+		text("spec.payload.sha256", 64, 64).required().pattern(sha256Message).
+			refuse("a digit is missing", values{"of 63": strings.Repeat("0", 63)}, "at least 64 chars long", sha256Message).
+			say("there is a digit too many", values{"of 65": strings.Repeat("0", 65)}, "spec.payload.sha256: Too long: may not be more than 64").
+			refuse("one way to write a digest makes digests comparable", values{
+				"in upper case": strings.Repeat("A", 64), "with line break behind 63": strings.Repeat("0", 63) + "\n", "of other digits": strings.Repeat("٠", 64),
+			}, sha256Message).
+			refuse("a digest of decimal digits alone must be quoted in YAML", values{"is 0": int64(0)}, "must be of type string"),
+		mapping("spec.request", "POST").optional(absent{}).empty("spec.request.receivedAt: Required value"),
+		casesOf("spec.request.receivedAt").required().
+			refuse("a time is text", values{"is a number": int64(1767268800)}, "must be of type date-time"),
+		text("spec.request.signedBy", 1, 512).optional(absent{}).
+			say("no key has so long a name", values{"of 513": letters(256) + "/" + letters(256)}, "spec.request.signedBy: Too long: may not be more than 512").
+			refuse("it names a Secret and an entry", values{
+				"without an entry": "orders-webhook", "without a Secret": "/secretKey", "with two slashes": "shop/orders-webhook/secretKey",
+			}, signedByMessage).
+			accept("the longest names of a Secret and its entry", values{"longest": letters(253) + "/" + letters(253)}).
+			accept("what a Secret and its entry can be called", values{"with all characters": "a-b.c-9/-_.Key"}),
+		hostileEntry(),
+	}
 }
 
-// signedByHostile leaves out what is a name of a key.
-func signedByHostile() map[string]badField {
-	cases := hostile("spec.request.signedBy", signedByMessage)
-	delete(cases, "spec.request.signedBy with slash")
-	for name, tc := range cases {
-		if name != "spec.request.signedBy with parent folder" {
-			text, _ := tc.value.(string)
-			tc.value = "orders-webhook/" + text
-			cases[name] = tc
-		}
+// hostileEntry are keys of a hostile entry; «..» has the letters of a Secret's name.
+func hostileEntry() fieldCases {
+	return casesOf("spec.request.signedBy").pattern(signedByMessage, "slash", "parent folder").behind("orders-webhook/")
+}
+
+// payloadCases are the payloads that contradict themselves or are too large.
+func payloadCases() []fieldCases {
+	const most = int64(sluicev1alpha1.MaxPayloadBytes)
+	const tooGreat = "spec.payload.size: Invalid value: 1130497: spec.payload.size in body should be less than or equal to 1130496"
+	long := base64.StdEncoding.EncodeToString(make([]byte, most+1))
+	// part makes a payload with that field and the size.
+	part := func(field string, size int64) func(any) any {
+		return func(value any) any { return payload(map[string]any{field: value, "size": size}) }
 	}
-	delete(cases, "spec.request.signedBy with parent folder") // «..» has the letters of a Secret's name
-	return cases
+	body := func(field, value string, size int64) any { return part(field, size)(value) }
+	return []fieldCases{
+		casesOf("spec.payload").
+			refuse("which of the two was the body?", values{
+				"has text and binary": payload(map[string]any{"text": "a", "binary": "YQ==", "size": int64(1)}),
+			}, oneBodyMessage).
+			refuse("the size is that of the body in bytes, not of what it is stored as", values{
+				"has too many bytes":               body("text", strings.Repeat("😀", sluicev1alpha1.MaxPayloadBytes/4+1), most),
+				"has the size in characters":       body("text", "ä", 1),
+				"has the size of base64":           body("binary", "YWFh", 4),
+				"has the size of the padding":      body("binary", "YQ==", 3),
+				"has the size of half the padding": body("binary", "YQ==", 2),
+				"has a size, but no body":          payload(map[string]any{"size": int64(1)}),
+			}, sizeMessage).
+			say("what cannot be stored is refused before it is tried", values{"has too long a text": body("text", letters(sluicev1alpha1.MaxPayloadBytes+1), most+1)},
+				"spec.payload.text: Too long: may not be more than 1130496", tooGreat).
+			say("what cannot be stored is refused before it is tried", values{"has too long a binary": body("binary", long, most+1)},
+				"spec.payload.binary: Too long: may not be more than 1507328", tooGreat).
+			accept("a body may be empty", values{"of an empty body": payload(map[string]any{"size": int64(0)})}).
+			accept("a body need not be text", values{"of a binary body": body("binary", "+/8=", 2)}).
+			accept("a backup of a run whose payload was dropped can be restored", values{"dropped": payload(map[string]any{"size": int64(15), "state": "Dropped"})}),
+		casesOf("spec.payload.text").
+			refuse("an empty body has neither text nor binary", values{"empty": ""}, "at least 1 chars long").within("spec.payload", part("text", 0)),
+		notText("spec.payload.text").
+			refuse("a body that happens to be a number is text nevertheless", values{"is 1": int64(1)}, "must be of type string"),
+		casesOf("spec.payload.binary").
+			refuse("an empty body has neither text nor binary", values{"empty": ""}, "at least 1 chars long").within("spec.payload", part("binary", 0)),
+		notText("spec.payload.binary").
+			refuse("bytes are base64, not a list of numbers", values{"is a list of bytes": []any{int64(1)}}, "must be of type string").within("spec.payload", part("binary", 1)),
+		number("spec.payload.size", 0, most).required().
+			refuse("a size counts", values{"of half": 1.5}, "must be of type int64").
+			refuse("a size is a number", values{"is quoted": "15"}, "must be of type integer").
+			say("a body that was cut shows", values{"of another text": int64(14)}, "spec.payload: Invalid value", sizeMessage).
+			acceptOnly(int64(15)),
+		enum("spec.payload.state", "Stored", "Stored", "Dropped").acceptOnly("Stored"),
+	}
+}
+
+func TestFlowRunRefused(t *testing.T) {
+	t.Parallel()
+	testBadFields(t, runYAML, merge(refused(runFields()...), refused(payloadCases()...),
+		unknown("spec.headers", map[string]any{"a": "b"}), unknown("spec.payload.body", "{}")))
 }
 
 // TestFlowRunEncodings sends what a decoder may stumble over. Each must be refused, or else be readable and leave the rest of the
@@ -505,80 +253,18 @@ func TestFlowRunEncodings(t *testing.T) {
 
 func TestFlowRunAccepted(t *testing.T) {
 	t.Parallel()
-	testGoodFields(t, runYAML, map[string]goodField{
-		"no trigger": {
-			reason: "a run may be made by hand",
-			field:  "spec.triggerRef", value: nil, want: absent{},
-		},
-		"no request": {
-			reason: "a run may be made by hand",
-			field:  "spec.request", value: nil, want: absent{},
-		},
-		"trigger without uid": {
-			reason: "the uid need not be known",
-			field:  "spec.triggerRef", value: map[string]any{"name": "orders"},
-		},
-		"trigger name of 63": {
-			reason: "the longest name",
-			field:  "spec.triggerRef.name", value: letters(63),
-		},
-		"uid of 64": {
-			reason: "the longest uid",
-			field:  "spec.triggerRef.uid", value: letters(64),
-		},
-		"longest signedBy": {
-			reason: "the longest names of a Secret and its entry",
-			field:  "spec.request.signedBy", value: letters(253) + "/" + letters(253),
-		},
-		"signedBy with all characters": {
-			reason: "what a Secret and its entry can be called",
-			field:  "spec.request.signedBy", value: "a-b.c-9/-_.Key",
-		},
-		"no content type": {
-			reason: "a request need not have the header",
-			field:  "spec.payload.contentType", value: nil, want: absent{},
-		},
-		"longest content type": {
-			reason: "the limit is in characters, as ingest cuts it",
-			field:  "spec.payload.contentType", value: strings.Repeat("😀", 256),
-		},
-		"odd content type": {
-			reason: "a sender may put anything into a header, and its request must not be lost for that",
-			field:  "spec.payload.contentType", value: "\x00\x1b[31m\t../ä\u2028\ufffd; a=\"b\"",
-		},
-		"empty body": {
-			reason: "a body may be empty",
-			field:  "spec.payload", value: payload(map[string]any{"size": int64(0)}),
-		},
-		"binary": {
-			reason: "a body need not be text",
-			field:  "spec.payload", value: payload(map[string]any{"binary": "+/8=", "size": int64(2)}),
-		},
-		"payload state": {
-			reason: "the state that goes without saying",
-			field:  "spec.payload.state", value: "Stored",
-		},
-		"payload dropped": {
-			reason: "a backup of a run whose payload was dropped can be restored",
-			field:  "spec.payload", value: payload(map[string]any{"size": int64(15), "state": "Dropped"}),
-		},
-		"status empty": {
-			reason: "generated YAML often ends with an empty status",
-			field:  "status", value: map[string]any{}, want: absent{},
-		},
-		"status null": {
-			reason: "status is not for users, and null is nothing",
-			field:  "status", value: nil, want: absent{},
-		},
+	testGoodFields(t, runYAML, merge(accepted(runFields()...), accepted(payloadCases()...), map[string]goodField{
+		"trigger without uid": {reason: "the uid need not be known", field: "spec.triggerRef", value: map[string]any{"name": "orders"}},
+		"status empty":        {reason: "generated YAML often ends with an empty status", field: "status", value: map[string]any{}, want: absent{}},
+		"status null":         {reason: "status is not for users, and null is nothing", field: "status", value: nil, want: absent{}},
 		"status of another run": {
 			reason: "YAML that was copied from a cluster has a status, which must not count",
 			field:  "status", value: map[string]any{"conditions": []any{goodCondition()}}, want: absent{},
 		},
 		"long name": {
-			reason: "the limit of names holds for runs that Sluice makes, not for those made by hand",
-			field:  "metadata.name", value: "a." + letters(251),
+			reason: "the limit of names holds for runs that Sluice makes, not for those made by hand", field: "metadata.name", value: "a." + letters(251),
 		},
-	})
+	}))
 }
 
 func TestFlowRunSpecCannotChange(t *testing.T) {
@@ -589,130 +275,37 @@ func TestFlowRunSpecCannotChange(t *testing.T) {
 		patch  string // of the spec
 		want   string
 	}{
-		"text": {
-			reason: "the bytes are what was signed",
-			patch:  `{"payload": {"text": "{\"order\": 1002}"}}`,
-		},
-		"text and all that goes with it": {
-			reason: "the bytes are what was signed",
-			patch:  `{"payload": {"text": "{}", "size": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}}`,
-		},
-		"no text": {
-			reason: "a payload cannot be dropped as if it had been empty",
-			patch:  `{"payload": {"text": null, "size": 0}}`,
-		},
-		"no text, same size": {
-			reason: "a payload cannot be dropped without saying so",
-			patch:  `{"payload": {"text": null}}`, want: sizeMessage,
-		},
-		"no text, stored": {
-			reason: "what is stored is there",
-			patch:  `{"payload": {"text": null, "state": "Stored"}}`, want: sizeMessage,
-		},
-		"dropped with text": {
-			reason: "what is dropped is not there",
-			patch:  `{"payload": {"state": "Dropped"}}`, want: droppedMessage,
-		},
-		"dropped with binary": {
-			reason: "what is dropped is not there",
-			good:   binaryRunYAML, patch: `{"payload": {"state": "Dropped"}}`, want: droppedMessage,
-		},
-		"stored": {
-			reason: "that the payload is stored goes without saying, and nothing else may be written",
-			patch:  `{"payload": {"state": "Stored"}}`,
-		},
-		"another state": {
-			reason: "there are two states",
-			patch:  `{"payload": {"text": null, "state": "Deleted"}}`, want: `spec.payload.state: Unsupported value: "Deleted": supported values: "Stored", "Dropped"`,
-		},
-		"text becomes binary": {
-			reason: "the same bytes written otherwise are a change too",
-			patch:  `{"payload": {"text": null, "binary": "eyJvcmRlciI6IDEwMDF9"}}`,
-		},
-		"binary": {
-			reason: "the bytes are what was signed",
-			good:   binaryRunYAML, patch: `{"payload": {"binary": "+/4="}}`,
-		},
-		"binary, same bytes": {
-			reason: "there is one way to write bytes",
-			good:   binaryRunYAML, patch: `{"payload": {"binary": "+/9="}}`, want: spareBitsMessage,
-		},
-		"binary becomes text": {
-			reason: "the bytes are what was signed",
-			good:   binaryRunYAML, patch: `{"payload": {"binary": null, "text": "ab"}}`,
-		},
-		"size": {
-			reason: "no text has two sizes",
-			patch:  `{"payload": {"size": 14}}`, want: sizeMessage,
-		},
-		"sha256": {
-			reason: "the digest is that of the bytes",
-			patch:  `{"payload": {"sha256": "0000000000000000000000000000000000000000000000000000000000000000"}}`,
-		},
-		"content type": {
-			reason: "the header was what it was",
-			patch:  `{"payload": {"contentType": "text/plain"}}`,
-		},
-		"content type removed": {
-			reason: "the header was there",
-			patch:  `{"payload": {"contentType": null}}`,
-		},
-		"content type added": {
-			reason: "the header was not there",
-			good:   binaryRunYAML, patch: `{"payload": {"contentType": "text/plain"}}`,
-		},
-		"flowRef": {
-			reason: "a run of one Flow does not become one of another",
-			patch:  `{"flowRef": {"name": "other"}}`,
-		},
-		"trigger": {
-			reason: "who accepted the request is history",
-			patch:  `{"triggerRef": {"name": "other"}}`,
-		},
-		"uid": {
-			reason: "who accepted the request is history",
-			patch:  `{"triggerRef": {"uid": "other"}}`,
-		},
-		"uid removed": {
-			reason: "who accepted the request is history",
-			patch:  `{"triggerRef": {"uid": null}}`,
-		},
-		"trigger removed": {
-			reason: "who accepted the request is history",
-			patch:  `{"triggerRef": null}`,
-		},
-		"trigger added": {
-			reason: "a run that was made by hand cannot claim that a trigger accepted it",
-			good:   binaryRunYAML, patch: `{"triggerRef": {"name": "orders"}}`,
-		},
-		"time": {
-			reason: "when the request came is history",
-			patch:  `{"request": {"receivedAt": "2026-01-31T12:00:00.000001Z"}}`,
-		},
-		"delivery id": {
-			reason: "which delivery it was is history",
-			patch:  `{"request": {"deliveryID": "other"}}`,
-		},
-		"key": {
-			reason: "which key was used is history",
-			patch:  `{"request": {"signedBy": "other/key"}}`,
-		},
-		"key removed": {
-			reason: "which key was used is history",
-			patch:  `{"request": {"signedBy": null}}`,
-		},
-		"request removed": {
-			reason: "the request is history",
-			patch:  `{"request": null}`,
-		},
-		"request added": {
-			reason: "a run that was made by hand cannot claim that there was a request",
-			good:   binaryRunYAML, patch: `{"request": {"receivedAt": "2026-01-31T12:00:00.000000Z"}}`,
-		},
-		"everything": {
-			reason: "a spec cannot be removed to be set again later",
-			patch:  `null`, want: "spec: Required value",
-		},
+		"text":                           {reason: "the bytes are what was signed", patch: `{"payload": {"text": "{\"order\": 1002}"}}`},
+		"text and all that goes with it": {reason: "the bytes are what was signed", patch: `{"payload": {"text": "{}", "size": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}}`},
+		"no text":                        {reason: "a payload cannot be dropped as if it had been empty", patch: `{"payload": {"text": null, "size": 0}}`},
+		"no text, same size":             {reason: "a payload cannot be dropped without saying so", patch: `{"payload": {"text": null}}`, want: sizeMessage},
+		"no text, stored":                {reason: "what is stored is there", patch: `{"payload": {"text": null, "state": "Stored"}}`, want: sizeMessage},
+		"dropped with text":              {reason: "what is dropped is not there", patch: `{"payload": {"state": "Dropped"}}`, want: droppedMessage},
+		"dropped with binary":            {reason: "what is dropped is not there", good: binaryRunYAML, patch: `{"payload": {"state": "Dropped"}}`, want: droppedMessage},
+		"stored":                         {reason: "that the payload is stored goes without saying, and nothing else may be written", patch: `{"payload": {"state": "Stored"}}`},
+		"another state":                  {reason: "there are two states", patch: `{"payload": {"text": null, "state": "Deleted"}}`, want: `spec.payload.state: Unsupported value: "Deleted": supported values: "Stored", "Dropped"`},
+		"text becomes binary":            {reason: "the same bytes written otherwise are a change too", patch: `{"payload": {"text": null, "binary": "eyJvcmRlciI6IDEwMDF9"}}`},
+		"binary":                         {reason: "the bytes are what was signed", good: binaryRunYAML, patch: `{"payload": {"binary": "+/4="}}`},
+		"binary, same bytes":             {reason: "there is one way to write bytes", good: binaryRunYAML, patch: `{"payload": {"binary": "+/9="}}`, want: spareBitsMessage},
+		"binary becomes text":            {reason: "the bytes are what was signed", good: binaryRunYAML, patch: `{"payload": {"binary": null, "text": "ab"}}`},
+		"size":                           {reason: "no text has two sizes", patch: `{"payload": {"size": 14}}`, want: sizeMessage},
+		"sha256":                         {reason: "the digest is that of the bytes", patch: `{"payload": {"sha256": "0000000000000000000000000000000000000000000000000000000000000000"}}`},
+		"content type":                   {reason: "the header was what it was", patch: `{"payload": {"contentType": "text/plain"}}`},
+		"content type removed":           {reason: "the header was there", patch: `{"payload": {"contentType": null}}`},
+		"content type added":             {reason: "the header was not there", good: binaryRunYAML, patch: `{"payload": {"contentType": "text/plain"}}`},
+		"flowRef":                        {reason: "a run of one Flow does not become one of another", patch: `{"flowRef": {"name": "other"}}`},
+		"trigger":                        {reason: "who accepted the request is history", patch: `{"triggerRef": {"name": "other"}}`},
+		"uid":                            {reason: "who accepted the request is history", patch: `{"triggerRef": {"uid": "other"}}`},
+		"uid removed":                    {reason: "who accepted the request is history", patch: `{"triggerRef": {"uid": null}}`},
+		"trigger removed":                {reason: "who accepted the request is history", patch: `{"triggerRef": null}`},
+		"trigger added":                  {reason: "a run that was made by hand cannot claim that a trigger accepted it", good: binaryRunYAML, patch: `{"triggerRef": {"name": "orders"}}`},
+		"time":                           {reason: "when the request came is history", patch: `{"request": {"receivedAt": "2026-01-31T12:00:00.000001Z"}}`},
+		"delivery id":                    {reason: "which delivery it was is history", patch: `{"request": {"deliveryID": "other"}}`},
+		"key":                            {reason: "which key was used is history", patch: `{"request": {"signedBy": "other/key"}}`},
+		"key removed":                    {reason: "which key was used is history", patch: `{"request": {"signedBy": null}}`},
+		"request removed":                {reason: "the request is history", patch: `{"request": null}`},
+		"request added":                  {reason: "a run that was made by hand cannot claim that there was a request", good: binaryRunYAML, patch: `{"request": {"receivedAt": "2026-01-31T12:00:00.000000Z"}}`},
+		"everything":                     {reason: "a spec cannot be removed to be set again later", patch: `null`, want: "spec: Required value"},
 	}
 	namespaces := map[string]string{"": env.Namespace(t), binaryRunYAML: env.Namespace(t)}
 	env.Create(t, parse(t, namespaces[""], runYAML), parse(t, namespaces[binaryRunYAML], binaryRunYAML))
@@ -958,52 +551,8 @@ func TestFlowRunCanChange(t *testing.T) {
 
 func TestFlowRunStatusRefused(t *testing.T) {
 	t.Parallel()
-	testBadStatus(t, runYAML, merge(badConditions(), map[string]badField{
-		"status empty": {
-			reason: "an empty status says no more than none",
-			field:  "status", value: map[string]any{},
-			want: []string{"status: Invalid value", "at least 1 properties"},
-		},
-		"status is text": {
-			reason: "a status is an object",
-			field:  "status", value: "Succeeded",
-			want: []string{"status: Invalid value", "must be of type object"},
-		},
-		"unknown field": {
-			reason: "a misspelt field is not ignored",
-			field:  "status.phase", value: "Succeeded",
-			want: []string{`unknown field "status.phase"`},
-		},
-	}, badTimes("status.startTime"), badTimes("status.completionTime")))
-}
-
-// badTimes are what a metav1.Time cannot be, for most of which the format date-time has no objection.
-func badTimes(field string) map[string]badField {
-	cases := map[string]badField{}
-	for name, tc := range map[string]struct {
-		value any
-		want  string
-	}{
-		"is a number":           {value: int64(1767268800), want: "must be of type date-time"},
-		"is empty":              {value: "", want: field},
-		"is a word":             {value: "yesterday", want: "must be of type date-time"},
-		"is a date":             {value: "2026-01-31", want: "must be of type date-time"},
-		"has no offset":         {value: "2026-01-31T12:00:00", want: "must be of type date-time"},
-		"is of no day":          {value: "2026-02-30T12:00:00Z", want: "must be of type date-time"},
-		"is in lower case":      {value: "2026-01-31t12:00:00z", want: "should match"},
-		"has an odd offset":     {value: "2026-01-31T12:00:00+99:99", want: "should match"},
-		"has an odd separator":  {value: "2026-01-31T12:00:00x5Z", want: "should match"},
-		"has something behind":  {value: "2026-01-31T12:00:00ZTail", want: "should match"},
-		"has a line break":      {value: "2026-01-31T12:00:00Z\n", want: field},
-		"has an offset of 24 h": {value: "2026-01-31T12:00:00+24:00", want: "should match"},
-	} {
-		cases[field+" "+name] = badField{
-			reason: "a time that Go cannot read is one that no controller can read",
-			field:  field, value: tc.value,
-			want: []string{field + ": Invalid value", tc.want},
-		}
-	}
-	return cases
+	testBadStatus(t, runYAML, merge(badConditions(), timestamp("status.startTime").bad, timestamp("status.completionTime").bad,
+		mapping("status", "Succeeded").empty("status: Invalid value", "at least 1 properties").bad, unknown("status.phase", "Succeeded")))
 }
 
 func TestFlowRunStatusAccepted(t *testing.T) {

@@ -7,13 +7,11 @@ package v1alpha1_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -202,105 +200,6 @@ func checkRefused(tb testing.TB, reason string, err error, want ...string) {
 			tb.Errorf("%s: the user reads\n%s\nwhich does not contain\n%s", reason, got, text)
 		}
 	}
-}
-
-// badField is a value of a field that must be refused.
-type badField struct {
-	reason string
-	field  string
-	value  any
-	want   []string // of what the user reads
-}
-
-// testBadFields sends an object again and again with one field bad.
-func testBadFields(t *testing.T, good string, cases map[string]badField) {
-	t.Helper()
-	namespace := env.Namespace(t)
-	if err := env.Client.Create(t.Context(), parse(t, namespace, good), client.DryRunAll, strict); err != nil {
-		t.Fatalf("the good object is refused: %v", err)
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			object := parse(t, namespace, good)
-			set(t, object, tc.field, tc.value)
-			checkRefused(t, tc.reason, env.Client.Create(t.Context(), object, client.DryRunAll, strict), tc.want...)
-		})
-	}
-}
-
-// goodField is a value of a field that must be accepted.
-type goodField struct {
-	reason string
-	field  string
-	value  any
-	want   any // what is stored; nil for the value itself
-}
-
-// testGoodFields stores an object again and again with one field changed, and reads it.
-func testGoodFields(t *testing.T, good string, cases map[string]goodField) {
-	t.Helper()
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			object := parse(t, env.Namespace(t), good)
-			set(t, object, tc.field, tc.value)
-			if err := env.Client.Create(t.Context(), object, strict); err != nil {
-				t.Fatalf("%s: %v", tc.reason, err)
-			}
-			want := tc.want
-			if want == nil {
-				want = tc.value
-			}
-			stored := read(t, object)
-			if diff := cmp.Diff(want, get(t, stored, tc.field)); diff != "" {
-				t.Errorf("%s: %s as stored (-want +got):\n%s", tc.reason, tc.field, diff)
-			}
-			decode(t, stored)
-		})
-	}
-}
-
-// hostile are values that no name may have. The texts are what a user has to read.
-func hostile(field, message string) map[string]badField {
-	cases := map[string]badField{}
-	for name, value := range map[string]string{
-		"NUL":                "a\x00b",
-		"escape sequence":    "\x1b[31mred",
-		"line break":         "a\nb",
-		"line break at end":  "a\n",
-		"line break first":   "\na",
-		"blank":              "a b",
-		"blank at end":       "a ",
-		"slash":              "a/b",
-		"parent folder":      "../a",
-		"backslash":          `a\b`,
-		"percent":            "a%2fb",
-		"template":           "{{.a}}",
-		"umlaut":             "ä",
-		"another's letter":   "а", // Cyrillic
-		"emoji":              "😀",
-		"right to left mark": "a\u200fb",
-		"soft hyphen":        "a\u00adb",
-	} {
-		cases[field+" with "+name] = badField{
-			reason: fmt.Sprintf("%s must not be %q", field, value), field: field, value: value,
-			want: []string{field + ": Invalid value:", message},
-		}
-	}
-	return cases
-}
-
-// merge joins tables.
-func merge(tables ...map[string]badField) map[string]badField {
-	all := map[string]badField{}
-	for _, table := range tables {
-		for name, tc := range table {
-			if _, ok := all[name]; ok {
-				panic("two cases are called " + name)
-			}
-			all[name] = tc
-		}
-	}
-	return all
 }
 
 // letters returns n letters.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 // What users read of a scheme that contradicts itself.
@@ -58,16 +59,13 @@ const (
 	contentTypeMessage       = "contentType must be one that browsers do not run: text/plain, application/json or another type"
 	matchSourceMessage       = "match is not for source None, which compares nothing"
 	noContentMessage         = "an answer of status 204 or 205 has no body"
-
-	printable = "must be printable ASCII characters, without a line break"
 )
 
-// The values of enums, as users read them.
-const (
-	hashes       = `supported values: "SHA-1", "SHA-256", "SHA-384", "SHA-512", "SHA3-256", "SHA3-512", "RIPEMD-128", "RIPEMD-160"`
-	allAlgorithm = hashes + `, "Ed25519", "Token"`
-
-	secretPrefixes = `supported values: "whsec_", "whpk_", "v1,whsec_"`
+// The values of enums.
+var (
+	hashes         = []string{"SHA-1", "SHA-256", "SHA-384", "SHA-512", "SHA3-256", "SHA3-512", "RIPEMD-128", "RIPEMD-160"}
+	allAlgorithms  = slices.Concat(hashes, []string{"Ed25519", "Token"})
+	secretPrefixes = []string{"whsec_", "whpk_", "v1,whsec_"}
 )
 
 // schemeYAML has every field of a signature but those that exclude others, which idYAML has.
@@ -135,8 +133,6 @@ spec:
 `
 )
 
-type object = map[string]any
-
 // with is an object with some fields more, or other ones.
 func with(base object, changes object) object {
 	all := maps.Clone(base)
@@ -155,259 +151,51 @@ func spec(changes object) object {
 // scheme is a description of a scheme with HMAC-SHA-256, and some fields more.
 func scheme(changes object) object { return with(object{"algorithm": "SHA-256"}, changes) }
 
-// badTypes are values that no text can be. They are named after the field.
-func badTypes(field string) map[string]badField {
-	cases := map[string]badField{}
-	for name, value := range map[string]any{
-		"number": int64(12), "boolean": true, "list": []any{"a"}, "mapping": object{},
-	} {
-		cases[field+" is a "+name] = badField{
-			reason: "the field is text, quoted in YAML if it looks like something else",
-			field:  field, value: value,
-			want: []string{field + ": Invalid value", "must be of type string"},
-		}
-	}
-	return cases
-}
-
-// badTexts are values that no text with a limit can be.
-func badTexts(field string, limit int) map[string]badField {
-	return merge(badTypes(field), map[string]badField{
-		field + " empty": {
-			reason: "what is not there is left out",
-			field:  field, value: "",
-			want: []string{field + ": Invalid value", "chars long"},
-		},
-		field + " too long": {
-			reason: "texts are bounded",
-			field:  field, value: letters(limit + 1),
-			want: []string{fmt.Sprintf("%s: Too long: may not be more than %d", field, limit)},
-		},
-	})
-}
-
-// badEnums are values that no enum can be; good is a value that it can be.
-func badEnums(field, good, supported string) map[string]badField {
-	cases := badTypes(field)
-	for name, value := range map[string]string{
-		"empty": "", "unknown": "unknown", "in lower case": strings.ToLower(good) + "x", "with a blank at the end": good + " ",
-		"with a line break": good + "\n", "with a soft hyphen": good + "\u00ad", "twice": good + "," + good,
-	} {
-		cases[field+" "+name] = badField{
-			reason: "values are spelt in one way",
-			field:  field, value: value,
-			want: []string{fmt.Sprintf("%s: Unsupported value: %q", field, value), supported},
-		}
-	}
-	return cases
-}
-
-// unprintable are values with what is no printable ASCII character.
-func unprintable(field, message string) map[string]badField {
-	cases := hostile(field, message)
-	for _, fine := range []string{"blank", "blank at end", "slash", "parent folder", "backslash", "percent", "template"} {
-		delete(cases, field+" with "+fine)
-	}
-	return cases
-}
-
-// notHeaders are values that no header's name can be.
-func notHeaders(field string) map[string]badField {
-	cases := hostile(field, headerMessage)
-	delete(cases, field+" with percent") // a token of RFC 9110
-	for name, value := range map[string]string{"colon": "X-A:", "comma": "X-A,X-B", "quotation mark": `"X-A"`, "bracket": "X[A]", "equals sign": "a=b"} {
-		cases[field+" with "+name] = badField{
-			reason: "no header is called so", field: field, value: value, want: []string{field + ": Invalid value", headerMessage},
-		}
-	}
-	return merge(cases, badTexts(field, 128))
-}
-
-// notPointers are values that no JSON pointer can be.
-func notPointers(field string) map[string]badField {
-	cases := badTexts(field, 256)
-	for name, value := range map[string]string{
-		"without a slash": "event", "of a URI fragment": "#/event", "with a tilde": "/a~b", "that ends in a tilde": "/a~", "with an unknown escape": "/a~2",
-		"of JSONPath": "$.event.id", "with a blank first": " /event", "with a line break first": "\n/event", "of 9 levels": strings.Repeat("/a", 9),
-	} {
-		cases[field+" "+name] = badField{
-			reason: "the pointer leads nowhere", field: field, value: value, want: []string{field + ": Invalid value", pointerMessage},
-		}
-	}
-	cases[field+" to the empty name"] = badField{
-		reason: "a slash alone is rather a typing error", field: field, value: "/", want: []string{field + ": Invalid value", "at least 2 chars long"},
-	}
-	cases[field+" of 257 bytes"] = badField{
-		reason: "pointers are bounded in bytes", field: field, value: "/" + strings.Repeat("ä", 128), want: []string{field + ": Invalid value", pointerBytesMessage},
-	}
-	return cases
-}
-
-// notNumbers are values that no number with limits can be.
-func notNumbers(field string, least, most int64) map[string]badField {
-	return map[string]badField{
-		field + " too small": {
-			reason: "numbers are bounded", field: field, value: least - 1,
-			want: []string{fmt.Sprintf("%s: Invalid value: %d", field, least-1), fmt.Sprintf("greater than or equal to %d", least)},
-		},
-		field + " too great": {
-			reason: "numbers are bounded", field: field, value: most + 1,
-			want: []string{fmt.Sprintf("%s: Invalid value: %d", field, most+1), fmt.Sprintf("less than or equal to %d", most)},
-		},
-		field + " negative": {
-			reason: "numbers are bounded", field: field, value: -most,
-			want: []string{fmt.Sprintf("%s: Invalid value: %d", field, -most), fmt.Sprintf("greater than or equal to %d", least)},
-		},
-		field + " of 64 bits": {
-			reason: "numbers are bounded", field: field, value: int64(1) << 62,
-			want: []string{field + ": Invalid value", fmt.Sprintf("less than or equal to %d", most)},
-		},
-		field + " fractional": {
-			reason: "the number is a whole one", field: field, value: 200.5,
-			want: []string{field + ": Invalid value", "must be of type int"},
-		},
-		field + " is text": {
-			reason: "numbers are not quoted", field: field, value: "200",
-			want: []string{field + ": Invalid value", "must be of type integer"},
-		},
-		field + " is a boolean": {
-			reason: "true is no number", field: field, value: true,
-			want: []string{field + ": Invalid value", "must be of type int"},
-		},
-	}
-}
-
-// inList puts cases of the field list[0] into the list.
-func inList(list string, cases map[string]badField, element func(value any) any) map[string]badField {
-	for name, tc := range cases {
-		tc.field, tc.value = list, []any{element(tc.value)}
-		cases[name] = tc
-	}
-	return cases
-}
-
-func itself(value any) any { return value }
-
-// guessedPrefixes are what somebody tries who wants to know how a Secret begins.
-func guessedPrefixes(field string) map[string]badField {
-	bad := map[string]badField{}
+func schemeFields() []fieldCases {
+	signature := mapping("spec.signature", "SHA-256").empty("spec.signature.algorithm: Required value")
+	guesses := casesOf("spec.signature.secretPrefix")
 	for _, guess := range []string{"0", "f", "0a", "a", "-----BEGIN", "whsec_0", "whsec", "WHSEC_", "v1,", "v1,whsec_a", "whsk_", "sk_live_"} {
-		bad["the guess "+guess] = badField{reason: "whether it is taken off would say how the Secret begins", field: field, value: guess, want: []string{"Unsupported value", secretPrefixes}}
+		guesses.unsupported("whether it is taken off would say how the Secret begins", oneOf(secretPrefixes...), values{"the guess " + guess: guess})
 	}
-	return bad
-}
-
-// notLists are values that no list can be. They are named after the field.
-func notLists(field string, most int, element func(i int) any) map[string]badField {
-	many := make([]any, most+1)
-	for i := range many {
-		many[i] = element(i)
-	}
-	return map[string]badField{
-		field + " empty": {
-			reason: "an empty list is left out", field: field, value: []any{},
-			want: []string{field + ": Invalid value", "at least 1 items"},
-		},
-		field + " too many": {
-			reason: "lists are bounded", field: field, value: many,
-			want: []string{fmt.Sprintf("%s: Too many: %d: must have at most %d items", field, most+1, most)},
-		},
-		field + " is text": {
-			reason: "a list is a list even with one element", field: field, value: "a",
-			want: []string{field + ": Invalid value", "must be of type array"},
-		},
-		field + " is a mapping": {
-			reason: "a list has dashes", field: field, value: object{},
-			want: []string{field + ": Invalid value", "must be of type array"},
-		},
-		field + " with null": {
-			reason: "null is no element", field: field, value: []any{nil},
-			want: []string{field + "[0]: Invalid value: \"null\""},
-		},
+	const headers, fields = "spec.signature.headers", "spec.signature.fields"
+	return []fieldCases{
+		signature, guesses,
+		enum("spec.signature.algorithm", "SHA-256", allAlgorithms...).required().acceptOnly("SHA-256"), // TestSchemesAccepted has the others
+		enum("spec.signature.encoding", "Hex", "Hex", "Base64", "Base64URL").optional(absent{}),
+		enum("spec.signature.secretEncoding", "Raw", "Raw", "Hex", "Base64").optional(absent{}),
+		enum("spec.signature.timestamp.unit", "Seconds", "Seconds", "Milliseconds", "RFC3339").optional(absent{}),
+		enum("spec.signature.secretPrefix", "whsec_", secretPrefixes...).optional(absent{}),
+		list(headers, 8, func(i int) any { return fmt.Sprintf("X-%d", i) }).
+			say("a header is named once", values{"repeated": []any{"X-A", "X-B", "X-A"}}, headers+`[2]: Duplicate value: "X-A"`),
+		header(headers+"[0]").in(headers, itself),
+		list(fields, 8, func(i int) any { return fmt.Sprintf("v%d", i) }).
+			say("a field is named once", values{"repeated": []any{"v1", "v1"}}, fields+`[1]: Duplicate value: "v1"`),
+		printableText(fields+"[0]", "a field").in(fields, itself),
+		printableText("spec.signature.itemSeparator", "itemSeparator").optional(absent{}),
+		printableText("spec.signature.fieldSeparator", "fieldSeparator"),
+		text("spec.signature.template", 1, 256).
+			refuse("a template is bounded in bytes", values{"of 256 characters and more than 512 bytes": "{timestamp}{body}" + strings.Repeat("€", 239)}, templateBytesMessage).
+			accept("the longest", values{"longest": "{timestamp}{body}" + letters(239)}),
+		mapping("spec.signature.timestamp", "SHA-256").empty("spec.signature.timestamp: Invalid value", "at least 1 properties"),
+		printableText("spec.signature.timestamp.field", "field"),
+		number("spec.signature.timestamp.toleranceSeconds", 1, 86400),
 	}
 }
 
-// notObjects are values that no object can be.
-func notObjects(field string) map[string]badField {
-	cases := map[string]badField{}
-	for name, value := range map[string]any{"text": "SHA-256", "list": []any{}, "number": int64(1), "boolean": true} {
-		cases[field+" is a "+name] = badField{
-			reason: "the field has fields", field: field, value: value, want: []string{field + ": Invalid value", "must be of type object"},
-		}
-	}
-	cases[field+".unknown"] = badField{
-		reason: "a misspelt field is not ignored", field: field + ".unknown", value: "a", want: []string{fmt.Sprintf("unknown field %q", field+".unknown")},
-	}
-	return cases
-}
+func TestSchemeFieldsRefused(t *testing.T)  { testSchemeFields(t, testRefused) }
+func TestSchemeFieldsAccepted(t *testing.T) { testSchemeFields(t, testAccepted) }
 
-// TestSchemeFieldsRefused changes one field at a time.
-func TestSchemeFieldsRefused(t *testing.T) {
+// testSchemeFields changes one field at a time.
+func testSchemeFields(t *testing.T, test func(t *testing.T, good string, fields ...fieldCases)) {
 	t.Parallel()
-	testBadFields(t, schemeYAML, merge(
-		notObjects("spec.signature"),
-		map[string]badField{
-			"signature empty": {
-				reason: "the algorithm is a choice that nobody makes for the user", field: "spec.signature", value: object{},
-				want: []string{"spec.signature.algorithm: Required value"},
-			},
-			"no algorithm": {
-				reason: "the algorithm is a choice that nobody makes for the user", field: "spec.signature.algorithm", value: absent{},
-				want: []string{"spec.signature.algorithm: Required value"},
-			},
-			"algorithm null": {
-				reason: "null is no algorithm", field: "spec.signature.algorithm", value: nil,
-				want: []string{"spec.signature.algorithm: Required value"},
-			},
-			"headers repeated": {
-				reason: "a header is named once", field: "spec.signature.headers", value: []any{"X-A", "X-B", "X-A"},
-				want: []string{`spec.signature.headers[2]: Duplicate value: "X-A"`},
-			},
-			"fields repeated": {
-				reason: "a field is named once", field: "spec.signature.fields", value: []any{"v1", "v1"},
-				want: []string{`spec.signature.fields[1]: Duplicate value: "v1"`},
-			},
-			"timestamp empty": {
-				reason: "a scheme without a timestamp has no such field", field: "spec.signature.timestamp", value: object{},
-				want: []string{"spec.signature.timestamp: Invalid value", "at least 1 properties"},
-			},
-			"template of 256 characters and more than 512 bytes": {
-				reason: "a template is bounded in bytes", field: "spec.signature.template", value: "{timestamp}{body}" + strings.Repeat("€", 239),
-				want: []string{"spec.signature.template: Invalid value", templateBytesMessage},
-			},
-		},
-		badEnums("spec.signature.algorithm", "SHA-256", allAlgorithm),
-		badEnums("spec.signature.encoding", "Hex", `supported values: "Hex", "Base64", "Base64URL"`),
-		badEnums("spec.signature.secretEncoding", "Raw", `supported values: "Raw", "Hex", "Base64"`),
-		badEnums("spec.signature.timestamp.unit", "Seconds", `supported values: "Seconds", "Milliseconds", "RFC3339"`),
-		notLists("spec.signature.headers", 8, func(i int) any { return fmt.Sprintf("X-%d", i) }),
-		inList("spec.signature.headers", notHeaders("spec.signature.headers[0]"), itself),
-		notLists("spec.signature.fields", 8, func(i int) any { return fmt.Sprintf("v%d", i) }),
-		inList("spec.signature.fields", badTexts("spec.signature.fields[0]", 64), itself),
-		inList("spec.signature.fields", unprintable("spec.signature.fields[0]", "a field "+printable), itself),
-		badTexts("spec.signature.itemSeparator", 64),
-		unprintable("spec.signature.itemSeparator", "itemSeparator "+printable),
-		badTexts("spec.signature.fieldSeparator", 64),
-		unprintable("spec.signature.fieldSeparator", "fieldSeparator "+printable),
-		badTexts("spec.signature.template", 256),
-		notObjects("spec.signature.timestamp"),
-		badTexts("spec.signature.timestamp.field", 64),
-		unprintable("spec.signature.timestamp.field", "field "+printable),
-		notNumbers("spec.signature.timestamp.toleranceSeconds", 1, 86400),
-		badEnums("spec.signature.secretPrefix", "whsec_", secretPrefixes),
-		guessedPrefixes("spec.signature.secretPrefix"),
-	))
+	test(t, schemeYAML, schemeFields()...)
 	t.Run("others", func(t *testing.T) {
-		testBadFields(t, idYAML, merge(
-			badTexts("spec.signature.prefix", 64),
-			unprintable("spec.signature.prefix", "prefix "+printable),
-			notHeaders("spec.signature.timestamp.header"),
-			notHeaders("spec.signature.idHeader"),
-		))
+		test(t, idYAML,
+			printableText("spec.signature.prefix", "prefix").optional(absent{}), header("spec.signature.timestamp.header"), header("spec.signature.idHeader"))
 	})
 	t.Run("bodyPointer", func(t *testing.T) {
 		good := strings.Replace(strings.Replace(schemeYAML, "field: t", "bodyPointer: /at", 1), "{timestamp}.", "", 1)
-		testBadFields(t, good, notPointers("spec.signature.timestamp.bodyPointer"))
+		test(t, good, pointer("spec.signature.timestamp.bodyPointer"))
 	})
 }
 
@@ -415,11 +203,7 @@ func TestSchemeFieldsRefused(t *testing.T) {
 func TestSchemeCombinationsRefused(t *testing.T) {
 	t.Parallel()
 	signed := object{"template": "{timestamp}.{body}", "timestamp": object{"header": "X-T"}}
-	cases := map[string]struct {
-		reason string
-		value  object // of spec.signature
-		want   []string
-	}{
+	cases := map[string]badField{ // of spec.signature
 		"template without body": {
 			reason: "a signature of the time alone is good for any body", value: scheme(object{"template": "{timestamp}", "timestamp": object{"header": "X-T"}}),
 			want: []string{noBodyMessage},
@@ -542,11 +326,11 @@ func TestSchemeCombinationsRefused(t *testing.T) {
 			want:   []string{noBodyMessage, idHeaderMessage, prefixOrFieldMessage, separatorsMessage},
 		},
 	}
-	bad := map[string]badField{}
 	for name, tc := range cases {
-		bad[name] = badField{reason: tc.reason, field: "spec.signature", value: tc.value, want: append(tc.want, "spec.signature")}
+		tc.field, tc.want = "spec.signature", append(tc.want, "spec.signature")
+		cases[name] = tc
 	}
-	testBadFields(t, schemeYAML, bad)
+	testBadFields(t, schemeYAML, cases)
 }
 
 func TestSchemesAccepted(t *testing.T) {
@@ -580,12 +364,12 @@ func TestSchemesAccepted(t *testing.T) {
 	} {
 		cases[name] = goodField{reason: "it is a scheme that Sluice can work with", field: "spec.signature", value: scheme(value)}
 	}
-	for algorithm := range strings.SplitSeq(strings.ReplaceAll(strings.TrimPrefix(allAlgorithm, "supported values: "), `"`, ""), ", ") {
+	for _, algorithm := range allAlgorithms {
 		cases[algorithm] = goodField{reason: "each algorithm", field: "spec.signature", value: object{"algorithm": algorithm}}
 	}
-	for field, values := range map[string][]any{"encoding": {"Hex", "Base64", "Base64URL"}, "secretEncoding": {"Raw", "Hex", "Base64"}, "secretPrefix": {"whsec_", "whpk_", "v1,whsec_"}} {
+	for field, values := range map[string][]string{"encoding": {"Hex", "Base64", "Base64URL"}, "secretEncoding": {"Raw", "Hex", "Base64"}, "secretPrefix": secretPrefixes} {
 		for _, value := range values {
-			cases[fmt.Sprintf("%s %s", field, value)] = goodField{reason: "each value", field: "spec.signature", value: scheme(object{field: value})}
+			cases[field+" "+value] = goodField{reason: "each value", field: "spec.signature", value: scheme(object{field: value})}
 		}
 	}
 	testGoodFields(t, schemeYAML, cases)
@@ -601,11 +385,7 @@ func TestSchemeChoiceRefused(t *testing.T) {
 	verifyToken := func(name, key string) object {
 		return object{"verifyTokenRef": object{"name": name, "key": key}}
 	}
-	cases := map[string]struct {
-		reason string
-		value  object // of spec
-		want   []string
-	}{
+	cases := map[string]badField{ // of spec
 		"no scheme": {reason: "how is it signed?", value: spec(nil), want: []string{oneSchemeMessage}},
 		"algorithm and provider": {
 			reason: "which of them?", value: spec(object{"algorithm": "SHA-256", "provider": "GitHub"}), want: []string{oneSchemeMessage},
@@ -702,32 +482,22 @@ func TestSchemeChoiceRefused(t *testing.T) {
 	}
 	for _, provider := range []string{"GitLab", "StandardWebhooks", "StandardWebhooksEd25519", "Svix"} {
 		for source, more := range map[string]object{"Header": {"header": "X-Id"}, "Body": pointers, "Signature": nil} {
-			cases[provider+" with another id in "+source] = struct {
-				reason string
-				value  object
-				want   []string
-			}{reason: "the id is signed", value: spec(object{"provider": provider, "deduplication": ids(source, more)}), want: []string{providerSignsIDMessage}}
+			cases[provider+" with another id in "+source] = badField{reason: "the id is signed", value: spec(object{"provider": provider, "deduplication": ids(source, more)}), want: []string{providerSignsIDMessage}}
 		}
 	}
 	for _, provider := range []string{"AdyenStandard", "GitLabToken", "Mailgun"} {
-		cases[provider+" with the signature as the id"] = struct {
-			reason string
-			value  object
-			want   []string
-		}{reason: "there is none", value: spec(object{"provider": provider, "deduplication": ids("Signature", nil)}), want: []string{noSignatureIDMessage}}
+		cases[provider+" with the signature as the id"] = badField{reason: "there is none", value: spec(object{"provider": provider, "deduplication": ids("Signature", nil)}), want: []string{noSignatureIDMessage}}
 	}
-	bad := map[string]badField{}
 	for name, tc := range cases {
-		bad[name] = badField{reason: tc.reason, field: "spec", value: tc.value, want: append(tc.want, "spec")}
+		tc.field, tc.want = "spec", append(tc.want, "spec")
+		cases[name] = tc
 	}
-	testBadFields(t, triggerYAML, bad)
+	testBadFields(t, triggerYAML, cases)
 }
 
-// TestTriggerFieldsRefused changes one of the fields beside the scheme at a time.
-func TestTriggerFieldsRefused(t *testing.T) {
-	t.Parallel()
+func besideFields() []fieldCases {
 	const refs, ref = "spec.additionalSecretRefs", "spec.additionalSecretRefs[0]"
-	key := func(field string) func(any) any {
+	part := func(field string) func(any) any {
 		return func(value any) any {
 			r := object{"name": "other", "key": "other"}
 			if value == (any)(absent{}) {
@@ -738,187 +508,111 @@ func TestTriggerFieldsRefused(t *testing.T) {
 			return r
 		}
 	}
-	testBadFields(t, everythingYAML, merge(
-		notLists(refs, 8, func(i int) any { return object{"name": fmt.Sprintf("a%d", i), "key": "a"} }),
-		inList(refs, badTexts(ref+".name", 253), key("name")),
-		inList(refs, hostile(ref+".name", secretNameMessage), key("name")),
-		inList(refs, badTexts(ref+".key", 253), key("key")),
-		inList(refs, hostile(ref+".key", secretKeyMessage), key("key")),
-		inList(refs, map[string]badField{
-			"no name of an additional key": {reason: "a reference has a name", value: absent{}, want: []string{ref + ".name: Required value"}},
-		}, key("name")),
-		inList(refs, map[string]badField{
-			"no key of an additional key": {reason: "a reference has a key", value: absent{}, want: []string{ref + ".key: Required value"}},
-			"key of two dots":             {reason: "no Secret has such a key", value: "..", want: []string{ref + ".key: Invalid value", secretKeyMessage}},
-		}, key("key")),
-		inList(refs, map[string]badField{
-			"an additional key of another namespace": {reason: "references stay within the namespace", value: "other", want: []string{`unknown field "` + ref + `.namespace"`}},
-		}, key("namespace")),
-		map[string]badField{
-			"additional key is a name": {
-				reason: "a reference is an object", field: refs, value: []any{"other"}, want: []string{ref + ": Invalid value", "must be of type object"},
-			},
-			"additional key repeated": {
-				reason: "a key is named once", field: refs, value: []any{object{"name": "a", "key": "b"}, object{"name": "a", "key": "c"}, object{"name": "a", "key": "b"}},
-				want: []string{refs + "[2]: Duplicate value"},
-			},
-			"additional key is the first": {
-				reason: "a key is named once", field: refs, value: []any{object{"name": "orders-webhook", "key": "secretKey"}}, want: []string{repeatedRefMessage},
-			},
-			"provider as well": {
-				reason: "which of them?", field: "spec.provider", value: "GitHub", want: []string{oneSchemeMessage},
-			},
-			"limits empty": {
-				reason: "which limits?", field: "spec.limits", value: object{}, want: []string{"spec.limits: Invalid value", "at least 1 properties"},
-			},
-			"limits is a number": {
-				reason: "there are several", field: "spec.limits", value: int64(5), want: []string{"spec.limits: Invalid value", "must be of type object"},
-			},
-			"rate without requests": {
-				reason: "how many?", field: "spec.limits", value: object{"rate": object{"burst": int64(1)}}, want: []string{"spec.limits.rate.requests: Required value"},
-			},
-			"rate of none": {
-				reason: "the trigger can be suspended", field: "spec.limits", value: object{"rate": object{"requests": int64(0)}}, want: []string{"spec.limits.rate.requests: Invalid value", "greater than or equal to 1"},
-			},
-			"rate beyond all": {
-				reason: "numbers are bounded", field: "spec.limits", value: object{"rate": object{"requests": int64(1_000_001)}}, want: []string{"spec.limits.rate.requests: Invalid value", "less than or equal to 1000000"},
-			},
-			"rate of half": {
-				reason: "a minute can be chosen instead", field: "spec.limits", value: object{"rate": object{"requests": 0.5}}, want: []string{"spec.limits.rate.requests: Invalid value", "must be of type integer"},
-			},
-			"rate a fortnight": {
-				reason: "no such period", field: "spec.limits", value: object{"rate": object{"requests": int64(1), "period": "Fortnight"}},
-				want: []string{"spec.limits.rate.period: Unsupported value", `"Second", "Minute", "Hour"`},
-			},
-			"burst of none": {
-				reason: "nothing would be accepted", field: "spec.limits", value: object{"rate": object{"requests": int64(1), "burst": int64(0)}}, want: []string{"spec.limits.rate.burst: Invalid value", "greater than or equal to 1"},
-			},
-			"burst beyond all": {
-				reason: "numbers are bounded", field: "spec.limits", value: object{"rate": object{"requests": int64(1), "burst": int64(1_000_001)}}, want: []string{"spec.limits.rate.burst: Invalid value", "less than or equal to 1000000"},
-			},
-			"concurrency of none": {
-				reason: "the trigger can be suspended", field: "spec.limits", value: object{"concurrency": int64(0)}, want: []string{"spec.limits.concurrency: Invalid value", "greater than or equal to 1"},
-			},
-			"concurrency beyond all": {
-				reason: "numbers are bounded", field: "spec.limits", value: object{"concurrency": int64(1001)}, want: []string{"spec.limits.concurrency: Invalid value", "less than or equal to 1000"},
-			},
-			"bodies of nothing": {
-				reason: "nothing would be accepted", field: "spec.limits", value: object{"maxBodyBytes": int64(0)}, want: []string{"spec.limits.maxBodyBytes: Invalid value", "greater than or equal to 1"},
-			},
-			"bodies that do not fit": {
-				reason: "etcd would not take them", field: "spec.limits", value: object{"maxBodyBytes": int64(1130497)}, want: []string{"spec.limits.maxBodyBytes: Invalid value", "less than or equal to 1130496"},
-			},
-			"bodies as a quantity": {
-				reason: "it is a number of bytes", field: "spec.limits", value: object{"maxBodyBytes": "64Ki"}, want: []string{"spec.limits.maxBodyBytes: Invalid value", "must be of type integer"},
-			},
-			"deduplication empty": {
-				reason: "how is it to be done?", field: "spec.deduplication", value: object{}, want: []string{"spec.deduplication.source: Required value"},
-			},
-			"deduplication without source": {
-				reason: "how is it to be done?", field: "spec.deduplication.source", value: absent{}, want: []string{"spec.deduplication.source: Required value"},
-			},
-			"window without deduplication": {
-				reason: "it would do nothing", field: "spec.deduplication", value: object{"source": "None", "windowSeconds": int64(60)}, want: []string{windowSourceMessage},
-			},
-			"match without deduplication": {
-				reason: "it would do nothing", field: "spec.deduplication", value: object{"source": "None", "match": "ID"}, want: []string{matchSourceMessage},
-			},
-			"response empty": {
-				reason: "nothing is overridden", field: "spec.response", value: object{}, want: []string{"spec.response: Invalid value", "at least 1 properties"},
-			},
-			"contentType without body": {
-				reason: "the type of what?", field: "spec.response", value: object{"contentType": "text/plain"}, want: []string{contentTypeBodyMessage},
-			},
-			"contentType without body, but status": {
-				reason: "the type of what?", field: "spec.response", value: object{"contentType": "text/plain", "status": int64(200)}, want: []string{contentTypeBodyMessage},
-			},
-			"204 with body": {reason: "RFC 9110, section 15.3.5", field: "spec.response.status", value: int64(204), want: []string{noContentMessage}},
-			"205 with body": {reason: "RFC 9110, section 15.3.6", field: "spec.response.status", value: int64(205), want: []string{noContentMessage}},
-		},
-		badEnums("spec.algorithm", "SHA-256", hashes),
-		notObjects("spec.deduplication"),
-		badEnums("spec.deduplication.match", "ID", `supported values: "ID", "IDAndBody"`),
-		badEnums("spec.deduplication.source", "Header", `supported values: "Provider", "Header", "Body", "Signature", "None"`),
-		notHeaders("spec.deduplication.header"),
-		notNumbers("spec.deduplication.windowSeconds", 1, 2592000),
-		notObjects("spec.response"),
-		notNumbers("spec.response.status", 200, 299),
-		badTexts("spec.response.body", 1024),
-		badTexts("spec.response.contentType", 128),
-		notMediaTypes("spec.response.contentType"),
-		badEnums("spec.response.unauthorizedBody", "Empty", `supported values: "Problem", "Empty"`),
-		badTexts("spec.publicURL", 1024),
-		notURLs("spec.publicURL"),
-	))
+	return []fieldCases{
+		list(refs, 8, func(i int) any { return object{"name": fmt.Sprintf("a%d", i), "key": "a"} }).
+			say("a reference is an object", values{"of a name": []any{"other"}}, ref+": Invalid value", "must be of type object").
+			say("a key is named once", values{
+				"repeated": []any{object{"name": "a", "key": "b"}, object{"name": "a", "key": "c"}, object{"name": "a", "key": "b"}},
+			}, refs+"[2]: Duplicate value").
+			say("a key is named once", values{"of the first": []any{object{"name": "orders-webhook", "key": "secretKey"}}}, repeatedRefMessage),
+		text(ref+".name", 1, 253).required().pattern(secretNameMessage).in(refs, part("name")),
+		text(ref+".key", 1, 253).required().pattern(secretKeyMessage).refuse("no Secret has such a key", values{"of two dots": ".."}, secretKeyMessage).in(refs, part("key")),
+		casesOf(ref+".namespace").
+			say("references stay within the namespace", values{"of another": "other"}, `unknown field "`+ref+`.namespace"`).in(refs, part("namespace")),
+
+		mapping("spec.limits", "5").empty("spec.limits: Invalid value", "at least 1 properties").
+			refuse("there are several", values{"is a limit": int64(5)}, "must be of type object"),
+		number("spec.limits.rate.requests", 1, 1_000_000).
+			refuse("a minute can be chosen instead", values{"of half": 0.5}, "must be of type integer"),
+		casesOf("spec.limits.rate.requests").required().within("spec.limits", func(any) any { return object{"rate": object{"burst": int64(1)}} }),
+		enum("spec.limits.rate.period", "Hour", "Second", "Minute", "Hour").
+			unsupported("no such period", oneOf("Second", "Minute", "Hour"), values{"of a fortnight": "Fortnight"}).
+			within("spec.limits.rate", func(value any) any { return object{"requests": int64(1), "period": value} }),
+		number("spec.limits.rate.burst", 1, 1_000_000).
+			within("spec.limits.rate", func(value any) any { return object{"requests": int64(1), "burst": value} }),
+		number("spec.limits.concurrency", 1, 1000),
+		number("spec.limits.maxBodyBytes", 1, 1130496).
+			refuse("it is a number of bytes", values{"is a quantity": "64Ki"}, "must be of type integer"),
+
+		mapping("spec.deduplication", "SHA-256").empty("spec.deduplication.source: Required value").
+			say("it would do nothing", values{"of none, with a window": object{"source": "None", "windowSeconds": int64(60)}}, windowSourceMessage).
+			say("it would do nothing", values{"of none, with a match": object{"source": "None", "match": "ID"}}, matchSourceMessage),
+		enum("spec.deduplication.match", "ID", "ID", "IDAndBody"),
+		enum("spec.deduplication.source", "Header", "Provider", "Header", "Body", "Signature", "None").required().acceptOnly("Header"),
+		header("spec.deduplication.header"),
+		number("spec.deduplication.windowSeconds", 1, 2592000),
+
+		mapping("spec.response", "SHA-256").empty("spec.response: Invalid value", "at least 1 properties").
+			say("the type of what?", values{
+				"of a contentType without body":             object{"contentType": "text/plain"},
+				"of a contentType without body, but status": object{"contentType": "text/plain", "status": int64(200)},
+			}, contentTypeBodyMessage),
+		number("spec.response.status", 200, 299).
+			say("RFC 9110, sections 15.3.5 and 15.3.6", values{"204 with body": int64(204), "205 with body": int64(205)}, noContentMessage),
+		text("spec.response.body", 1, 1024),
+		mediaType("spec.response.contentType"),
+		enum("spec.response.unauthorizedBody", "Empty", "Problem", "Empty").optional(absent{}),
+		publicURL("spec.publicURL"),
+		enum("spec.algorithm", "SHA-256", hashes...),
+		casesOf("spec.provider").say("which of them?", values{"as well": "GitHub"}, oneSchemeMessage),
+	}
+}
+
+func TestTriggerFieldsRefused(t *testing.T) { testTriggerFields(t, testRefused) }
+
+// testTriggerFields changes one of the fields beside the scheme at a time.
+func testTriggerFields(t *testing.T, test func(t *testing.T, good string, fields ...fieldCases)) {
+	t.Parallel()
+	test(t, everythingYAML, besideFields()...)
 	t.Run("bodyPointers", func(t *testing.T) {
 		good := strings.Replace(everythingYAML, "source: Header\n    header: X-Id", "source: Body\n    bodyPointers: [/id]", 1)
-		testBadFields(t, good, merge(
-			notLists("spec.deduplication.bodyPointers", 4, func(i int) any { return fmt.Sprintf("/%d", i) }),
-			inList("spec.deduplication.bodyPointers", notPointers("spec.deduplication.bodyPointers[0]"), itself),
-		))
+		test(t, good,
+			list("spec.deduplication.bodyPointers", 4, func(i int) any { return fmt.Sprintf("/%d", i) }),
+			pointer("spec.deduplication.bodyPointers[0]").in("spec.deduplication.bodyPointers", itself))
 	})
 	t.Run("provider", func(t *testing.T) {
 		good := strings.Replace(triggerYAML, "algorithm: SHA-256", "provider: GitHub", 1)
-		testBadFields(t, good, merge(
-			badEnums("spec.provider", "GitHub", `supported values: "AdyenPlatform", "AdyenStandard", "Asana",`),
-			map[string]badField{
-				"provider null": {reason: "null is no provider", field: "spec.provider", value: nil, want: []string{oneSchemeMessage}},
-				"token algorithm": {
-					reason: "spec.algorithm is for HMAC alone", field: "spec", value: spec(object{"algorithm": "Token"}), want: []string{hashes},
-				},
-				"Ed25519": {
-					reason: "spec.algorithm is for HMAC alone", field: "spec", value: spec(object{"algorithm": "Ed25519"}), want: []string{hashes},
-				},
-			},
-		))
+		test(t, good,
+			notEnum("spec.provider", "GitHub", `supported values: "AdyenPlatform", "AdyenStandard", "Asana",`).
+				say("null is no provider", values{"null": nil}, oneSchemeMessage),
+			casesOf("spec").say("spec.algorithm is for HMAC alone", values{
+				"token algorithm": spec(object{"algorithm": "Token"}), "Ed25519": spec(object{"algorithm": "Ed25519"}),
+			}, oneOf(hashes...)))
 	})
 }
 
-// notMediaTypes are values that no Content-Type can be, as a line break would begin another header, and types that a browser may run.
-func notMediaTypes(field string) map[string]badField {
-	cases := hostile(field, contentTypeMessage)
-	for name, value := range map[string]string{
-		"another header": "text/plain\r\nX-A: b", "parameters alone": "; charset=utf-8", "one word": "json", "another list": "text/plain, text/html",
-		"HTML": "text/html", "HTML in capitals": "Text/HTML; charset=utf-8", "XHTML": "application/xhtml+xml", "SVG": "image/svg+xml", "script": "text/javascript",
-		"another type in a parameter": "text/plain;,text/html", "another type in quotation marks": "text/plain; a=\",text/html", "a type that nobody knows": "a/b",
-		"lower case that is none": "application/j\u017fon", "parameter without value": "text/plain; a", "quoted parameter": `text/plain; a="b"`,
-		"parameter with line break": "text/plain; a=\n", "parameter of other script": "text/plain; a=ä",
-	} {
-		cases[field+" with "+name] = badField{
-			reason: "it is no media type, or one that a browser may run", field: field, value: value, want: []string{field + ": Invalid value", contentTypeMessage},
-		}
-	}
-	return cases
+// mediaType is a field with a Content-Type: a line break would begin another header, and a browser may run some types.
+func mediaType(field string) fieldCases {
+	return text(field, 1, 128).pattern(contentTypeMessage).
+		refuse("it is no media type, or one that a browser may run", values{
+			"with another header": "text/plain\r\nX-A: b", "with parameters alone": "; charset=utf-8", "with one word": "json", "with another list": "text/plain, text/html",
+			"with HTML": "text/html", "with HTML in capitals": "Text/HTML; charset=utf-8", "with XHTML": "application/xhtml+xml", "with SVG": "image/svg+xml",
+			"with script": "text/javascript", "with another type in a parameter": "text/plain;,text/html", "with another type in quotation marks": "text/plain; a=\",text/html",
+			"with a type that nobody knows": "a/b", "with lower case that is none": "application/j\u017fon", "with parameter without value": "text/plain; a",
+			"with quoted parameter": `text/plain; a="b"`, "with parameter with line break": "text/plain; a=\n", "with parameter of other script": "text/plain; a=ä",
+		}, contentTypeMessage).
+		accept("the longest", values{"longest": "application/" + letters(111) + "+json"})
 }
 
-// notURLs are values that no URL of a sender can be.
-func notURLs(field string) map[string]badField {
-	cases := hostile(field, publicURLMessage)
-	for name, tc := range cases {
-		text, _ := tc.value.(string)
-		tc.value = "https://hooks.example.com/" + text
-		cases[name] = tc
-	}
-	for _, fine := range []string{"slash", "parent folder", "percent"} {
-		delete(cases, field+" with "+fine)
-	}
-	for name, value := range map[string]string{
-		"no scheme": "hooks.example.com/hooks", "another scheme": "ftp://hooks.example.com/", "scheme in upper case": "HTTPS://hooks.example.com/",
-		"an empty query": "https://hooks.example.com/?", "a query without a path": "https://hooks.example.com?a",
-		"a fragment": "https://hooks.example.com/#a", "a fragment behind a query": "https://hooks.example.com/?a#b",
-		"a blank in the query": "https://hooks.example.com/?a=b c", "a brace in the query": "https://hooks.example.com/?a={}", "quotation marks in the query": `https://hooks.example.com/?"`, "no host": "https:///hooks", "nothing behind the scheme": "https://", "one slash": "https:/hooks.example.com",
-		"blank first": " https://hooks.example.com/", "line break in the host": "https://hooks\n.example.com/", "umlaut in the host": "https://hööks.example.com/",
-		"template in the host": "https://{{host}}/", "angle brackets": "<https://hooks.example.com/>", "quotation marks": `"https://hooks.example.com/"`,
-	} {
-		cases[field+" with "+name] = badField{
-			reason: "it is not the URL of a webhook", field: field, value: value, want: []string{field + ": Invalid value", publicURLMessage},
-		}
-	}
-	return cases
+// publicURL is a field with the URL of a webhook.
+func publicURL(field string) fieldCases {
+	c := casesOf(field).pattern(publicURLMessage, "slash", "parent folder", "percent").behind("https://hooks.example.com/").
+		refuse("it is not the URL of a webhook", values{
+			"with no scheme": "hooks.example.com/hooks", "with another scheme": "ftp://hooks.example.com/", "with scheme in upper case": "HTTPS://hooks.example.com/",
+			"with an empty query": "https://hooks.example.com/?", "with a query without a path": "https://hooks.example.com?a",
+			"with a fragment": "https://hooks.example.com/#a", "with a fragment behind a query": "https://hooks.example.com/?a#b",
+			"with a blank in the query": "https://hooks.example.com/?a=b c", "with a brace in the query": "https://hooks.example.com/?a={}",
+			"with quotation marks in the query": `https://hooks.example.com/?"`, "with no host": "https:///hooks", "with nothing behind the scheme": "https://",
+			"with one slash": "https:/hooks.example.com", "with blank first": " https://hooks.example.com/", "with line break in the host": "https://hooks\n.example.com/",
+			"with umlaut in the host": "https://hööks.example.com/", "with template in the host": "https://{{host}}/",
+			"with angle brackets": "<https://hooks.example.com/>", "with quotation marks": `"https://hooks.example.com/"`,
+		}, publicURLMessage)
+	maps.Copy(c.bad, text(field, 1, 1024).bad)
+	return c.optional(absent{}).accept("the longest", values{"longest": "https://" + letters(1016)})
 }
 
 func TestTriggerFieldsAccepted(t *testing.T) {
-	t.Parallel()
+	testTriggerFields(t, testAccepted)
 	cases := map[string]goodField{}
 	add := func(field string, values ...any) {
 		for i, value := range values {
@@ -948,11 +642,6 @@ func TestTriggerFieldsAccepted(t *testing.T) {
 		object{"status": int64(200), "unauthorizedBody": "Empty"}, object{"body": "{\"ok\": true}\n", "contentType": "application/vnd.example+json"},
 		object{"body": "\x00\x1b", "contentType": "application/octet-stream"}, object{"body": "<Response/>", "contentType": "Text/XML; charset=UTF-8"},
 		object{"body": "<Response/>", "contentType": "application/xml"}, object{"body": "ok=1", "contentType": "application/x-www-form-urlencoded"})
-	for algorithm := range strings.SplitSeq(strings.ReplaceAll(strings.TrimPrefix(hashes, "supported values: "), `"`, ""), ", ") {
-		add("spec.algorithm", algorithm)
-		cases["spec.algorithm "+algorithm] = cases["spec.algorithm 0"]
-	}
-	delete(cases, "spec.algorithm 0")
 	testGoodFields(t, everythingYAML, cases)
 }
 
@@ -1007,12 +696,7 @@ func TestSchemeUpdate(t *testing.T) {
 func TestKubectlApplySchemeRefused(t *testing.T) {
 	t.Parallel()
 	const invalid = `The WebhookTrigger "orders" is invalid`
-	cases := map[string]struct {
-		reason        string
-		good          string
-		replace, with string
-		want          []string
-	}{
+	testKubectlRefused(t, map[string]applied{
 		"preset and scheme": {
 			reason: "what to choose between", good: schemeYAML, replace: "  signature:", with: "  provider: GitHub\n  signature:",
 			want: []string{invalid, "spec: Invalid value", oneSchemeMessage},
@@ -1069,27 +753,7 @@ func TestKubectlApplySchemeRefused(t *testing.T) {
 			reason: "the field, even where it does not count", good: triggerYAML + "status: {keys: [{name: a/b, used: true}]}\n",
 			want: []string{"strict decoding error", `unknown field "status.keys[0].used"`},
 		},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			text := tc.good
-			if tc.replace != "" {
-				if text = strings.Replace(tc.good, tc.replace, tc.with, 1); text == tc.good {
-					t.Fatalf("there is no %q to replace", tc.replace)
-				}
-			}
-			stdout, stderr, err := env.Kubectl(t, text, "apply", "-n", env.Namespace(t), "-f", "-")
-			if err == nil || stdout != "" {
-				t.Errorf("%s: kubectl apply has accepted it: %s", tc.reason, stdout)
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(oneLine(stderr), want) {
-					t.Errorf("%s: the user reads\n%s\nwhich does not contain\n%s", tc.reason, stderr, want)
-				}
-			}
-		})
-	}
+	})
 }
 
 // TestRepeatedSchemeField sends fields twice: of two values the wrong one would win in silence.
@@ -1111,13 +775,8 @@ func TestRepeatedSchemeField(t *testing.T) {
 		"spec.deduplication.bodyPointers":           `"provider": "GitHub", "deduplication": {"source": "Body", "bodyPointers": ["/a"], "bodyPointers": ["/b"]}`,
 		"spec.signature.timestamp.toleranceSeconds": `"signature": {"algorithm": "SHA-256", "timestamp": {"bodyPointer": "/a", "toleranceSeconds": 1, "toleranceSeconds": 2}}`,
 	} {
-		t.Run(field, func(t *testing.T) {
-			status, answer := post(t, "/apis/sluice.dev/v1alpha1/namespaces/"+namespace+"/webhooktriggers", `{"apiVersion": "sluice.dev/v1alpha1",
-				"kind": "WebhookTrigger", "metadata": {"name": "a"}, "spec": {`+fields+`, "flowRef": {"name": "a"}, "secretRef": {"name": "a", "key": "a"}}}`)
-			if want := `duplicate field \"` + field + `\"`; status != 400 || !strings.Contains(answer, want) {
-				t.Errorf("the answer is %d, want 400 with %s:\n%s", status, want, answer)
-			}
-		})
+		testRepeatedField(t, namespace, "webhooktriggers", field, `{"apiVersion": "sluice.dev/v1alpha1", "kind": "WebhookTrigger", "metadata": {"name": "a"},
+			"spec": {`+fields+`, "flowRef": {"name": "a"}, "secretRef": {"name": "a", "key": "a"}}}`)
 	}
 }
 
@@ -1129,67 +788,53 @@ func keys(n int) []any {
 	return all
 }
 
+func keyFields() []fieldCases {
+	const all, name = "status.keys", "status.keys[0].name"
+	named := func(value any) any { return object{"name": value} }
+	return []fieldCases{
+		list(all, 9, func(i int) any { return keys(10)[i] }).
+			say("a key has a name", values{"of a name": []any{"a/b"}}, all+"[0]: Invalid value", "must be of type object").
+			say("which key?", values{"without name": []any{object{"lastMatchedTime": "2026-01-31T12:00:00Z"}}}, name+": Required value").
+			say("a key is listed once", values{"repeated": []any{named("a/b"), named("a/c"), named("a/b")}}, all+`[2]: Duplicate value: {"name":"a/b"}`).
+			say("a misspelt field is not ignored", values{"with an unknown field": []any{object{"name": "a/b", "used": true}}}, `unknown field "status.keys[0].used"`).
+			accept("the longest name that spec allows", values{
+				"of the longest name": []any{object{"name": letters(253) + "/" + letters(253), "lastMatchedTime": "2026-01-31T12:00:00Z"}},
+			}).
+			accept("a key need not have been used", values{
+				"of two": []any{object{"name": "a/b", "lastMatchedTime": "2026-01-31T12:00:00.5+01:00"}, object{"name": "a/c"}},
+			}),
+		text(name, 3, 512).refuse("a Secret and an entry", values{"of 2": "a/"}, "at least 3 chars long").in(all, named),
+		timestamp("status.keys[0].lastMatchedTime").in(all, func(value any) any { return object{"name": "a/b", "lastMatchedTime": value} }),
+	}
+}
+
 func TestKeyStatusRefused(t *testing.T) {
 	t.Parallel()
-	const list, name, at = "status.keys", "status.keys[0].name", "status.keys[0].lastMatchedTime"
-	named := func(value any) any { return object{"name": value} }
-	testBadStatus(t, triggerYAML, merge(
-		notLists(list, 9, func(i int) any { return keys(10)[i] }),
-		inList(list, badTexts(name, 512), named),
-		inList(list, badTimes(at), func(value any) any { return object{"name": "a/b", "lastMatchedTime": value} }),
-		map[string]badField{
-			"key without name": {reason: "which key?", field: list, value: []any{object{"lastMatchedTime": "2026-01-31T12:00:00Z"}}, want: []string{name + ": Required value"}},
-			"key of 2":         {reason: "a Secret and an entry", field: list, value: []any{named("a/")}, want: []string{name + ": Invalid value", "at least 3 chars long"}},
-			"key is a name":    {reason: "a key has a name", field: list, value: []any{"a/b"}, want: []string{list + "[0]: Invalid value", "must be of type object"}},
-			"key repeated": {
-				reason: "a key is listed once", field: list, value: []any{named("a/b"), named("a/c"), named("a/b")}, want: []string{list + `[2]: Duplicate value: {"name":"a/b"}`},
-			},
-			"unknown field of a key": {
-				reason: "a misspelt field is not ignored", field: list, value: []any{object{"name": "a/b", "used": true}}, want: []string{`unknown field "status.keys[0].used"`},
-			},
-		},
-	))
+	testBadStatus(t, triggerYAML, refused(keyFields()...))
 }
 
 func TestKeyStatusAccepted(t *testing.T) {
 	t.Parallel()
-	trigger := parse(t, env.Namespace(t), everythingYAML)
-	env.Create(t, trigger)
-	longest := letters(253) + "/" + letters(253) // the longest name that spec allows
-	for _, want := range [][]any{
-		keys(9),
-		{object{"name": longest, "lastMatchedTime": "2026-01-31T12:00:00Z"}},
-		{object{"name": "a/b", "lastMatchedTime": "2026-01-31T12:00:00.5+01:00"}, object{"name": "a/c"}},
-	} {
-		set(t, trigger, "status.keys", want)
-		if err := env.Client.Status().Update(t.Context(), trigger, strict); err != nil {
-			t.Fatal(err)
-		}
-		stored := read(t, trigger)
-		if diff := cmp.Diff(any(want), get(t, stored, "status.keys")); diff != "" {
-			t.Errorf("the keys as stored (-want +got):\n%s", diff)
-		}
-		decode(t, stored)
+	testGoodStatus(t, everythingYAML, accepted(keyFields()...))
+}
+
+// deliveryID is what a sender may take for an id: it is the sender's text, and no name.
+func deliveryID() fieldCases {
+	ids := text("spec.request.deliveryID", 1, 256).optional(absent{}).accept("the limit is in characters", values{"longest in bytes": strings.Repeat("😀", 256)})
+	for name, value := range hostile() {
+		ids.accept("it is a record of what the sender sent", values{"with " + name: value})
 	}
+	return ids
 }
 
 func TestDeliveryIDRefused(t *testing.T) {
 	t.Parallel()
-	testBadFields(t, runYAML, badTexts("spec.request.deliveryID", 256))
+	testRefused(t, runYAML, deliveryID())
 }
 
-// TestDeliveryIDAccepted stores what a sender may take for an id: it is the sender's text, and no name.
 func TestDeliveryIDAccepted(t *testing.T) {
 	t.Parallel()
-	cases := map[string]goodField{
-		"256 characters": {reason: "the longest", field: "spec.request.deliveryID", value: strings.Repeat("😀", 256)},
-		"null":           {reason: "null is nothing", field: "spec.request.deliveryID", value: nil, want: absent{}},
-	}
-	for name, tc := range hostile("spec.request.deliveryID", "") {
-		cases[name] = goodField{reason: "it is a record of what the sender sent", field: tc.field, value: tc.value}
-	}
-	testGoodFields(t, runYAML, cases)
-
+	testAccepted(t, runYAML, deliveryID())
 	run := parse(t, env.Namespace(t), runYAML)
 	env.Create(t, run)
 	set(t, run, "spec.request.deliveryID", "another")
@@ -1199,38 +844,26 @@ func TestDeliveryIDAccepted(t *testing.T) {
 // TestSchemeConstants makes triggers of Go types, with every value that the package has a constant for.
 func TestSchemeConstants(t *testing.T) {
 	t.Parallel()
-	namespace := env.Namespace(t)
-	trigger := func() *sluicev1alpha1.WebhookTrigger {
-		made := createdTrigger(t)
-		made.Namespace, made.ResourceVersion, made.UID = namespace, "", ""
-		return made
-	}
+	trigger := func() *wrappers.TriggerWrapper { return wrappers.Trigger("default", "orders") }
 	var triggers []*sluicev1alpha1.WebhookTrigger
-	for _, algorithm := range []sluicev1alpha1.Algorithm{
-		sluicev1alpha1.AlgorithmSHA1, sluicev1alpha1.AlgorithmSHA256, sluicev1alpha1.AlgorithmSHA384, sluicev1alpha1.AlgorithmSHA512,
-		sluicev1alpha1.AlgorithmSHA3256, sluicev1alpha1.AlgorithmSHA3512, sluicev1alpha1.AlgorithmRIPEMD128, sluicev1alpha1.AlgorithmRIPEMD160,
-	} {
-		plain, own := trigger(), trigger()
-		plain.Spec.Algorithm = algorithm
-		own.Spec.Algorithm, own.Spec.Signature.Algorithm = "", sluicev1alpha1.SignatureAlgorithm(algorithm)
-		triggers = append(triggers, plain, own)
+	own := func(algorithm sluicev1alpha1.SignatureAlgorithm) {
+		triggers = append(triggers, trigger().Signature(sluicev1alpha1.SignatureScheme{Algorithm: algorithm}).Obj())
 	}
-	for _, algorithm := range []sluicev1alpha1.SignatureAlgorithm{sluicev1alpha1.AlgorithmEd25519, sluicev1alpha1.AlgorithmToken} {
-		own := trigger()
-		own.Spec.Algorithm, own.Spec.Signature.Algorithm = "", algorithm
-		triggers = append(triggers, own)
+	for _, algorithm := range algorithms {
+		triggers = append(triggers, trigger().Algorithm(algorithm).Obj())
+		own(sluicev1alpha1.SignatureAlgorithm(algorithm))
 	}
+	own(sluicev1alpha1.AlgorithmEd25519)
+	own(sluicev1alpha1.AlgorithmToken)
 	for _, d := range []sluicev1alpha1.Deduplication{
 		{Source: sluicev1alpha1.DeduplicateByProvider}, {Source: sluicev1alpha1.DeduplicateByHeader, Header: "X-Id"},
 		{Source: sluicev1alpha1.DeduplicateByBody, BodyPointers: []sluicev1alpha1.JSONPointer{"/id"}}, {Source: sluicev1alpha1.DeduplicateBySignature},
 		{Source: sluicev1alpha1.DeduplicateNone},
 	} {
-		made := trigger()
-		made.Spec.Algorithm, made.Spec.Provider, made.Spec.Deduplication = "", "GitHub", d
-		triggers = append(triggers, made)
+		triggers = append(triggers, trigger().Provider("GitHub").Deduplication(d).Obj())
 	}
 	for _, body := range []sluicev1alpha1.UnauthorizedBody{sluicev1alpha1.UnauthorizedProblem, sluicev1alpha1.UnauthorizedEmpty} {
-		made := trigger()
+		made := trigger().Obj()
 		made.Spec.Response.UnauthorizedBody = body
 		triggers = append(triggers, made)
 	}
