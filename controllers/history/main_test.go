@@ -16,6 +16,7 @@ import (
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 var env *testenv.Environment
@@ -24,28 +25,19 @@ func TestMain(m *testing.M) { testenv.Main(m, &env) }
 
 const flowName = "import-orders"
 
-func makeFlow(namespace string) *sluicev1alpha1.Flow {
-	return &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: flowName}}
-}
+func makeFlow(namespace string) *sluicev1alpha1.Flow { return wrappers.Flow(namespace, flowName).Obj() }
 
 // makeRun returns a run as ingest makes it, of a delivery without an id.
 func makeRun(namespace, name string) *sluicev1alpha1.FlowRun {
-	return &sluicev1alpha1.FlowRun{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: name,
-			Labels: map[string]string{sluicev1alpha1.LabelTrigger: "orders", sluicev1alpha1.LabelFlow: flowName},
-			Annotations: map[string]string{
-				sluicev1alpha1.AnnotationPayloadSHA256: digest,
-				sluicev1alpha1.AnnotationSignedBy:      "orders-webhook/secretKey",
-			},
-		},
-		Spec: sluicev1alpha1.FlowRunSpec{
-			FlowRef:    sluicev1alpha1.FlowReference{Name: flowName},
-			TriggerRef: sluicev1alpha1.TriggerReference{Name: "orders"},
-			Payload:    sluicev1alpha1.Payload{ContentType: "application/json", Text: "{}", Size: new(int64(2)), SHA256: digest},
-			Request:    sluicev1alpha1.Request{ReceivedAt: &metav1.MicroTime{Time: time.Now()}, SignedBy: "orders-webhook/secretKey"},
-		},
+	run := wrappers.FlowRun(namespace, name).Flow(flowName).Trigger("orders").
+		Payload(sluicev1alpha1.Payload{ContentType: "application/json", Text: "{}", Size: new(int64(2)), SHA256: digest}).Obj()
+	run.Labels = map[string]string{sluicev1alpha1.LabelTrigger: "orders", sluicev1alpha1.LabelFlow: flowName}
+	run.Annotations = map[string]string{
+		sluicev1alpha1.AnnotationPayloadSHA256: digest,
+		sluicev1alpha1.AnnotationSignedBy:      "orders-webhook/secretKey",
 	}
+	run.Spec.Request = sluicev1alpha1.Request{ReceivedAt: &metav1.MicroTime{Time: time.Now()}, SignedBy: "orders-webhook/secretKey"}
+	return run
 }
 
 // digest is the SHA-256 of {}.

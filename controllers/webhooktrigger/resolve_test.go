@@ -19,28 +19,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 func testInputs() Inputs {
-	return Inputs{
-		Trigger: &sluicev1alpha1.WebhookTrigger{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "orders", UID: "trigger-uid", Generation: 3},
-			Spec: sluicev1alpha1.WebhookTriggerSpec{
-				FlowRef:   sluicev1alpha1.FlowReference{Name: "import"},
-				Algorithm: sluicev1alpha1.AlgorithmSHA256,
-				SecretRef: sluicev1alpha1.SecretKeyReference{Name: "webhook", Key: "secretKey"},
-				State:     sluicev1alpha1.TriggerActive,
-			},
-		},
-		Flow: &sluicev1alpha1.Flow{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "import", UID: "flow-uid", Generation: 1},
-			Spec:       sluicev1alpha1.FlowSpec{State: sluicev1alpha1.FlowEnabled},
-		},
-		Secrets: map[string]*corev1.Secret{"webhook": {
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "webhook", UID: "secret-uid", ResourceVersion: "7"},
-			Data:       map[string][]byte{"secretKey": []byte("a-key-of-more-than-sixteen-bytes")},
-		}},
+	in := Inputs{
+		Trigger: wrappers.Trigger("shop", "orders").Flow("import").Secret("webhook", "secretKey").State(sluicev1alpha1.TriggerActive).Obj(),
+		Flow:    wrappers.Flow("shop", "import").State(sluicev1alpha1.FlowEnabled).Obj(),
+		Secrets: map[string]*corev1.Secret{"webhook": wrappers.Secret("shop", "webhook", "secretKey", "a-key-of-more-than-sixteen-bytes")},
 	}
+	in.Trigger.UID, in.Trigger.Generation = "trigger-uid", 3
+	in.Flow.UID, in.Flow.Generation = "flow-uid", 1
+	in.Secrets["webhook"].UID, in.Secrets["webhook"].ResourceVersion = "secret-uid", "7"
+	return in
 }
 
 func TestResolve(t *testing.T) {

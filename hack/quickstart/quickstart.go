@@ -10,8 +10,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -145,23 +143,8 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 		return err
 	}
 	err = localcluster.Eventually(ctx, operatorLimit, func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+localcluster.Address(q.healthPort)+"/readyz?verbose", http.NoBody)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			return err
-		}
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s: %s", response.Status, body)
-		}
-		return nil
+		_, err := localcluster.Fetch(ctx, "http://"+localcluster.Address(q.healthPort)+"/readyz?verbose")
+		return err
 	})
 	if err != nil {
 		return operator.Describe(fmt.Errorf("sluice is not ready: %w", err))

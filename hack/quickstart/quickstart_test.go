@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -89,7 +88,7 @@ func newProject(t *testing.T) *project {
 type instance struct {
 	*project
 	cmd            *exec.Cmd
-	stdout, stderr buffer
+	stdout, stderr testenv.Buffer
 	done           chan struct{}
 }
 
@@ -263,26 +262,6 @@ func expectGone(t *testing.T, children map[string]int) {
 		}
 		return nil
 	})
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String implements fmt.Stringer.
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // TestQuickstart runs the program as a user does.

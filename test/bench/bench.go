@@ -100,13 +100,3 @@ func (b *bench) run(ctx context.Context) ([]table, error) {
 	}
 	return tables, nil
 }
-
-// wait waits for that long, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

@@ -24,6 +24,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/kube/scheme"
 	"github.com/sluice-dev/sluice/test/framework/localcluster"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 const (
@@ -164,23 +165,14 @@ func (c *cluster) create(ctx context.Context, object client.Object) error {
 
 // makeTrigger makes the trigger that is sent to, with its Flow and its Secret.
 func (c *cluster) makeTrigger(ctx context.Context) error {
-	flow := &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: flowName}}
+	flow := wrappers.Flow(c.namespace, flowName).Obj()
 	secret, trigger := c.newTrigger(triggerName, secretName)
 	return errors.Join(c.create(ctx, flow), c.create(ctx, secret), c.create(ctx, trigger))
 }
 
 func (c *cluster) newTrigger(name, secret string) (*corev1.Secret, *sluicev1alpha1.WebhookTrigger) {
-	return &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: secret},
-			Data:       map[string][]byte{secretKey: []byte(keyText)},
-		}, &sluicev1alpha1.WebhookTrigger{
-			ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: name},
-			Spec: sluicev1alpha1.WebhookTriggerSpec{
-				FlowRef:   sluicev1alpha1.FlowReference{Name: flowName},
-				Algorithm: sluicev1alpha1.AlgorithmSHA256,
-				SecretRef: sluicev1alpha1.SecretKeyReference{Name: secret, Key: secretKey},
-			},
-		}
+	return wrappers.Secret(c.namespace, secret, secretKey, keyText),
+		wrappers.Trigger(c.namespace, name).Flow(flowName).Secret(secret, secretKey).Obj()
 }
 
 // cleanUp removes what was made in a given cluster. One of our own goes as a whole.
@@ -241,7 +233,10 @@ func (c *cluster) startReplica(ctx context.Context, name string, user localclust
 	if r.child, err = c.bench.children.start(ctx, name, c.bench.settings.manager, args...); err != nil {
 		return nil, err
 	}
-	ready := func(ctx context.Context) error { return get(ctx, "http://"+localcluster.Address(ports[1])+"/readyz") }
+	ready := func(ctx context.Context) error {
+		_, err := localcluster.Fetch(ctx, "http://"+localcluster.Address(ports[1])+"/readyz")
+		return err
+	}
 	if err := localcluster.Eventually(ctx, longPatience, ready); err != nil {
 		return nil, r.child.Describe(fmt.Errorf("%s is not ready: %w", name, err))
 	}
@@ -310,23 +305,6 @@ func (c *cluster) hop(ctx context.Context, runs string) (*localcluster.Child, st
 	return c.hopServer, c.hopURL, nil
 }
 
-// get returns nil if a path is answered with 200.
-func get(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, response.Status)
-	}
-	return nil
-}
-
 // protocol is how the generator speaks to a server.
 type protocol string
 
@@ -369,7 +347,7 @@ func (p patient) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
-		wait(request.Context(), time.Duration(seconds)*time.Second)
+		localcluster.Pause(request.Context(), time.Duration(seconds)*time.Second)
 	}
 	return response, nil
 }

@@ -39,7 +39,7 @@ func (r *replica) settle(ctx context.Context) error {
 		return err
 	}
 	for begin := time.Now(); time.Since(begin) < patience; {
-		wait(ctx, period)
+		localcluster.Pause(ctx, period)
 		now, err := processorTime(r.child.PID())
 		if err != nil {
 			return err
@@ -111,7 +111,7 @@ func (c *cluster) informerObjects(ctx context.Context) (float64, error) {
 			return 0, fmt.Errorf("fill a cache: %w", err)
 		}
 	}
-	wait(ctx, time.Second) // for what brought the objects to be garbage
+	localcluster.Pause(ctx, time.Second) // for what brought the objects to be garbage
 	after := liveHeap()
 	runtime.KeepAlive(triggers)
 	runtime.KeepAlive(secrets)

@@ -29,7 +29,7 @@ func idle(ctx context.Context, b *bench) ([]table, error) {
 	if _, err := b.cluster.ingestURL(ctx); err != nil {
 		return nil, err
 	}
-	wait(ctx, settled)
+	localcluster.Pause(ctx, settled)
 	for _, p := range []struct {
 		role  string
 		child *localcluster.Child

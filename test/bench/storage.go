@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 // flowRunsPrefix is where the API server keeps FlowRuns in etcd.
@@ -76,7 +78,7 @@ func (c *cluster) etcdInUse(ctx context.Context) (float64, error) {
 		InUse float64 `json:"dbSizeInUse,string"`
 	}
 	// What was written is committed to the file within 100 ms.
-	wait(ctx, time.Second)
+	localcluster.Pause(ctx, time.Second)
 	return status.InUse, c.askEtcdInto(ctx, "/v3/maintenance/status", map[string]any{}, &status)
 }
 

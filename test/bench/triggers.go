@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 const (
@@ -178,7 +180,7 @@ func accepts(ctx context.Context, url, key string) error {
 		if status == http.StatusAccepted {
 			return nil
 		}
-		wait(ctx, rotationPoll)
+		localcluster.Pause(ctx, rotationPoll)
 	}
 }
 

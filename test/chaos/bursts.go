@@ -49,7 +49,7 @@ func (l *load) once(ctx context.Context, k kind, s sort, b *backend) reply {
 func (e *experiment) quiet(ctx context.Context) {
 	e.setRate(0)
 	for limit := time.Now().Add(settleLimit); e.load.pending.Load() > 0 && time.Now().Before(limit) && ctx.Err() == nil; {
-		wait(ctx, 20*time.Millisecond)
+		localcluster.Pause(ctx, 20*time.Millisecond)
 	}
 }
 
@@ -128,7 +128,7 @@ func (e *experiment) storeFor(ctx context.Context, senders int, last time.Durati
 			stored.Add(1)
 		}
 		if r.retryAfter > 0 { // or it would count how fast requests are turned away
-			wait(sending, firstPause)
+			localcluster.Pause(sending, firstPause)
 		}
 	})
 	return int(stored.Load())
@@ -170,7 +170,7 @@ func (e *experiment) sendFor(ctx context.Context, p *phase, rate float64, last t
 func flood(ctx context.Context, e *experiment, last time.Duration) (string, error) {
 	const forgers = 64
 	e.phases[len(e.phases)-1].name = "flood: before"
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	before := e.endPhase()
 	p := e.startPhase(faultFlood)
 	flooded := e.triggers[triggerOrders]
@@ -189,7 +189,7 @@ func flood(ctx context.Context, e *experiment, last time.Duration) (string, erro
 				d := e.load.open(a, flooded, 0, forged)
 				m := &message{body: body, head: head(path, len(body), signatureHeader, strings.Repeat("ab", 32), deliveryHeader, a.id())}
 				if r, _ := e.load.attempt(ctx, e.load.pick(ctx, nil), d, m, false); r.status == 0 {
-					wait(ctx, tick)
+					localcluster.Pause(ctx, tick)
 				}
 			}
 		})
@@ -251,11 +251,11 @@ func rollBehindBalancer(ctx context.Context, e *experiment, last time.Duration) 
 			})
 		}
 	})
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	err = e.roll(ctx, func(ctx context.Context, r *replica) error {
 		return e.eventually(ctx, func(ctx context.Context) error { return balanced(ctx, localcluster.Address(ports[1]), r.name) })
 	})
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	stop()
 	senders.Wait()
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -146,7 +145,7 @@ func TestShortRun(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	cmd, folder := program(t, "--faults=none,etcd-hung", "--rate=20")
-	var stderr lockedBuffer
+	var stderr testenv.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -171,22 +170,4 @@ func TestInterrupt(t *testing.T) {
 		t.Fatalf("it does not end; it has printed\n%s", &stderr)
 	}
 	checkLeftovers(t, folder)
-}
-
-// lockedBuffer collects what a process prints.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

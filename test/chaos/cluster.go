@@ -9,8 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -26,6 +24,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/kube/scheme"
 	"github.com/sluice-dev/sluice/test/framework/localcluster"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 const (
@@ -203,25 +202,15 @@ func (c *cluster) applyObjects(ctx context.Context, triggers map[string]*trigger
 }
 
 func makeFlow(namespace, name string) *sluicev1alpha1.Flow {
-	return &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	return wrappers.Flow(namespace, name).Obj()
 }
 
 func makeSecret(t *trigger, name string, key []byte) *corev1.Secret {
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: name},
-		Data:       map[string][]byte{secretKey: key},
-	}
+	return wrappers.Secret(t.namespace, name, secretKey, string(key))
 }
 
 func makeTrigger(t *trigger, flow string) *sluicev1alpha1.WebhookTrigger {
-	made := &sluicev1alpha1.WebhookTrigger{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: t.name},
-		Spec: sluicev1alpha1.WebhookTriggerSpec{
-			FlowRef:   sluicev1alpha1.FlowReference{Name: flow},
-			Algorithm: sluicev1alpha1.AlgorithmSHA256,
-			SecretRef: sluicev1alpha1.SecretKeyReference{Name: t.secret, Key: secretKey},
-		},
-	}
+	made := wrappers.Trigger(t.namespace, t.name).Flow(flow).Secret(t.secret, secretKey).Obj()
 	if t.deduplicates {
 		made.Spec.Deduplication = sluicev1alpha1.Deduplication{Source: sluicev1alpha1.DeduplicateByHeader, Header: deliveryHeader}
 	}
@@ -268,19 +257,8 @@ func (c *cluster) close() {
 func (r *replica) isReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.health+"/readyz", http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("readyz: %s", response.Status)
-	}
-	return nil
+	_, err := localcluster.Fetch(ctx, r.health+"/readyz")
+	return err
 }
 
 func (r *replica) waitReady(ctx context.Context) error {
@@ -320,16 +298,7 @@ func (r *replica) kill(ctx context.Context) error {
 func (r *replica) leads(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.metrics, http.NoBody)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	text, err := localcluster.Fetch(ctx, r.metrics)
 	return err == nil && strings.Contains(string(text), `leader_election_master_status{name="sluice-controller"} 1`)
 }
 

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 const (
@@ -274,7 +275,7 @@ func (e *experiment) settle(ctx context.Context, name string) {
 			p.recovery = slowest
 			break
 		}
-		wait(ctx, 20*time.Millisecond)
+		localcluster.Pause(ctx, 20*time.Millisecond)
 	}
 	follower.Wait()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -282,7 +283,7 @@ func (e *experiment) settle(ctx context.Context, name string) {
 		e.ledger.violated(ruleRecovery, "%s: after %s, all replicas accept: %t; all follow changes: %t; %d deliveries are pending",
 			name, settleLimit, all, p.follow >= 0, e.load.pending.Load())
 	}
-	wait(ctx, settleTime)
+	localcluster.Pause(ctx, settleTime)
 }
 
 // replicasFollow replaces a key, and waits until every replica accepts a request that is signed with the new one.
@@ -359,7 +360,7 @@ func (e *experiment) watchMemory(ctx context.Context) {
 		e.mu.Lock()
 		e.memory, e.peak = e.memory.most(now), e.peak.most(peak)
 		e.mu.Unlock()
-		wait(ctx, memoryPeriod)
+		localcluster.Pause(ctx, memoryPeriod)
 	}
 }
 
@@ -386,7 +387,7 @@ func (e *experiment) drain(ctx context.Context, giveUp func()) {
 func (e *experiment) conclude(ctx context.Context, begin time.Time) (*report, error) {
 	e.say("comparing what senders were told with what etcd holds")
 	// What was not known to be stored when its sender was answered may be stored a moment later.
-	wait(ctx, settleTime)
+	localcluster.Pause(ctx, settleTime)
 	if err := e.eventually(ctx, e.history.caughtUp); err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ func (e *experiment) apiServer() *process { return e.cluster.apiServer }
 func (e *experiment) etcd() *process      { return e.cluster.etcd }
 
 func nothing(ctx context.Context, _ *experiment, last time.Duration) (string, error) {
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	return "", ctx.Err()
 }
 
@@ -150,11 +150,11 @@ func killIngest(ctx context.Context, e *experiment, last time.Duration) (string,
 	kills := 0
 	for end := time.Now().Add(last); time.Now().Before(end); kills++ {
 		r := e.cluster.ingest[e.random.IntN(len(e.cluster.ingest))]
-		wait(ctx, time.Duration(e.random.Int64N(int64(time.Second))))
+		localcluster.Pause(ctx, time.Duration(e.random.Int64N(int64(time.Second))))
 		if err := r.kill(ctx); err != nil {
 			return "", err
 		}
-		wait(ctx, restartPause)
+		localcluster.Pause(ctx, restartPause)
 		if err := r.start(); err != nil {
 			return "", err
 		}
@@ -205,7 +205,7 @@ func rollIngest(ctx context.Context, e *experiment, _ time.Duration) (string, er
 func hangIngest(ctx context.Context, e *experiment, last time.Duration) (string, error) {
 	r := e.cluster.ingest[e.random.IntN(len(e.cluster.ingest))]
 	r.signal(syscall.SIGSTOP)
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	e.healed()
 	r.signal(syscall.SIGCONT)
 	return "", nil
@@ -215,7 +215,7 @@ func stopProcess(which func(*experiment) *process, s syscall.Signal) func(contex
 	return func(ctx context.Context, e *experiment, last time.Duration) (string, error) {
 		p := which(e)
 		p.dismiss(s)
-		wait(ctx, last)
+		localcluster.Pause(ctx, last)
 		// As a kubelet does: kube-apiserver takes more than a minute to end by itself while there are watches.
 		if _, err := p.end(ctx, syscall.SIGKILL); err != nil {
 			return "", err
@@ -234,7 +234,7 @@ func hangProcess(which func(*experiment) *process) func(context.Context, *experi
 	return func(ctx context.Context, e *experiment, last time.Duration) (string, error) {
 		p := which(e)
 		p.signal(syscall.SIGSTOP)
-		wait(ctx, last)
+		localcluster.Pause(ctx, last)
 		e.healed()
 		p.signal(syscall.SIGCONT)
 		return "", nil
@@ -255,7 +255,7 @@ func changeWeather(w weather) func(context.Context, *experiment, time.Duration) 
 		for _, p := range e.proxies() {
 			p.set(w)
 		}
-		wait(ctx, last)
+		localcluster.Pause(ctx, last)
 		e.healed()
 		cuts := int64(0)
 		for _, p := range e.proxies() {
@@ -274,7 +274,7 @@ func resetNetwork(ctx context.Context, e *experiment, last time.Duration) (strin
 		p.set(weather{refuse: true})
 		p.reset()
 	}
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	e.healed()
 	for _, p := range e.proxies() {
 		p.set(weather{})
@@ -311,7 +311,7 @@ func deleteSecrets(ctx context.Context, e *experiment, last time.Duration) (stri
 			return "", err
 		}
 	}
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	e.healed()
 	for _, t := range e.triggers {
 		if err := e.cluster.create(ctx, makeSecret(t, t.secret, t.key)); err != nil {
@@ -359,7 +359,7 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 	lag := time.Since(begin)
 	// 3: the sender changes, in parts.
 	t.setKeys(old, key, nil)
-	wait(ctx, last/2)
+	localcluster.Pause(ctx, last/2)
 	t.setKeys(key, nil, nil)
 	// 4: wait until the old key is not used any more.
 	if err := e.eventually(ctx, func(context.Context) error {
@@ -389,7 +389,7 @@ func rotateKeys(ctx context.Context, e *experiment, last time.Duration) (string,
 	}
 	gone := time.Since(begin)
 	t.setKeys(key, nil, old)
-	wait(ctx, last/2)
+	localcluster.Pause(ctx, last/2)
 	return fmt.Sprintf("every replica knew the new key %.1f s after the status had it, and refused the old one after %.1f s", lag.Seconds(), gone.Seconds()), nil
 }
 
@@ -423,7 +423,7 @@ func fillQuota(ctx context.Context, e *experiment, last time.Duration) (string, 
 	if err := e.eventually(ctx, func(ctx context.Context) error { return e.cluster.admin.Status().Update(ctx, quota) }); err != nil {
 		return "", err
 	}
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	e.healed()
 	return "", e.remove(ctx, quota)
 }
@@ -457,7 +457,7 @@ func refuseByPolicy(ctx context.Context, e *experiment, last time.Duration) (str
 	if err := errors.Join(e.cluster.create(ctx, policy), e.cluster.create(ctx, binding)); err != nil {
 		return "", err
 	}
-	wait(ctx, last)
+	localcluster.Pause(ctx, last)
 	e.healed()
 	return "", errors.Join(e.remove(ctx, binding), e.remove(ctx, policy))
 }
@@ -475,7 +475,7 @@ func revokePermission(ctx context.Context, e *experiment, last time.Duration) (s
 		if err := e.remove(ctx, object.DeepCopy()); err != nil {
 			return "", err
 		}
-		wait(ctx, last)
+		localcluster.Pause(ctx, last)
 		e.healed()
 		return "", e.cluster.apply(ctx, object)
 	}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
 const (
@@ -86,7 +88,7 @@ func (l *load) serve(ctx context.Context, a *arrival) {
 		d := l.open(a, t, 0, genuine)
 		later := time.Duration(a.random.Int64N(int64(repeatAfter)))
 		l.deliver(ctx, t, d, a, 0, nil)
-		wait(ctx, later)
+		localcluster.Pause(ctx, later)
 		l.deliver(ctx, t, d, a, 0, nil)
 	case kindRivals:
 		s := genuine // with another body, an id that is not signed is another delivery
@@ -160,7 +162,7 @@ func (l *load) deliver(ctx context.Context, t *trigger, d *delivery, a *arrival,
 		if fate == answered && !comesBack(r.status) {
 			return
 		}
-		wait(ctx, max(min(r.retryAfter, retryAfterLimit), pause/2+rand.N(pause/2))) //nolint:gosec // jitter is no secret
+		localcluster.Pause(ctx, max(min(r.retryAfter, retryAfterLimit), pause/2+rand.N(pause/2))) //nolint:gosec // jitter is no secret
 		pause = min(2*pause, lastPause)
 		b = nil
 	}
@@ -257,16 +259,6 @@ func (l *load) pick(ctx context.Context, not *backend) *backend {
 		return not
 	}
 	return nil
-}
-
-// wait waits for that long, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // recovery is when each backend first accepted a request again that was sent after a fault was healed.

@@ -6,14 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,8 +24,6 @@ const (
 	stopLimit = 45 * time.Second
 	// restartPause is how long a process that ended by itself stays down, as with a kubelet that starts it again.
 	restartPause = time.Second
-	// logLines is how much of a log is shown of a process that failed.
-	logLines = 20
 )
 
 // processes starts processes, and stops all that run in the end.
@@ -192,12 +188,4 @@ func (p *processes) stop() {
 }
 
 // describe adds the end of the process's log to an error.
-func (p *process) describe(err error) error {
-	text, readErr := os.ReadFile(p.log)
-	if readErr != nil || len(bytes.TrimSpace(text)) == 0 {
-		return err
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	lines = lines[max(0, len(lines)-logLines):]
-	return fmt.Errorf("%w; its log ends with:\n  %s", err, strings.Join(lines, "\n  "))
-}
+func (p *process) describe(err error) error { return localcluster.Describe(err, p.log) }

@@ -8,7 +8,6 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,7 +17,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -84,7 +82,7 @@ type node struct {
 	*project
 	cmd  *exec.Cmd
 	done chan struct{}
-	out  buffer
+	out  testenv.Buffer
 }
 
 // up starts a node and waits until it is ready.
@@ -270,22 +268,4 @@ func (p *project) exitCode(err error) int {
 		return -1
 	}
 	return exit.ExitCode()
-}
-
-// A buffer can be read while it is written to.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -17,31 +17,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
-
-// fence is a fenced block of a Markdown file.
-var fence = regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```$")
-
-// blocks returns the blocks of a file, by what stands after their fences.
-func blocks(tb testing.TB, file string) map[string][]string {
-	tb.Helper()
-	raw, err := os.ReadFile(filepath.Join(testenv.Root(), file))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	found := map[string][]string{}
-	for _, match := range fence.FindAllStringSubmatch(string(raw), -1) {
-		found[match[1]] = append(found[match[1]], match[2])
-	}
-	return found
-}
 
 // TestDocumentedValues renders the chart with every block of values, and asks the API server about what comes out.
 func TestDocumentedValues(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"docs/install.md", "docs/observability.md"} {
-		found := blocks(t, page)["yaml values"]
+		found := markdown.Texts(t, page, "yaml values")
 		for _, values := range found {
 			accept(t, mustRender(t, values))
 		}
@@ -55,7 +39,7 @@ func TestDocumentedValues(t *testing.T) {
 func TestDocumentedKustomization(t *testing.T) {
 	t.Parallel()
 	const remote = "https://github.com/sluice-dev/sluice//config/default?ref=v0.1.0"
-	found := blocks(t, "docs/install.md")["yaml kustomization"]
+	found := markdown.Texts(t, "docs/install.md", "yaml kustomization")
 	if len(found) != 1 || !strings.Contains(found[0], remote) {
 		t.Fatalf("docs/install.md should have one kustomization, of %s: %q", remote, found)
 	}
@@ -89,7 +73,7 @@ func TestDocumentedForeignObjects(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, file := range files {
-		for _, text := range blocks(t, filepath.Join("docs", filepath.Base(file)))["yaml foreign"] {
+		for _, text := range markdown.Texts(t, filepath.Join("docs", filepath.Base(file)), "yaml foreign") {
 			objects := parse(t, text)
 			for _, object := range objects {
 				if object.GetNamespace() == "" {
@@ -185,7 +169,7 @@ func TestNotes(t *testing.T) {
 func TestWalks(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	readme := blocks(t, "README.md")["sh node"]
+	readme := markdown.Texts(t, "README.md", "sh node")
 	if len(readme) != 1 {
 		t.Fatalf("the README has %d walks", len(readme))
 	}

@@ -6,14 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 package deploy
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -36,7 +34,9 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/internal/telemetry"
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 // operator is one that runs, and how to end it.
@@ -51,7 +51,7 @@ func startOperator(t *testing.T, cluster *testenv.Environment, namespaces ...str
 	options := app.DefaultOptions()
 	options.WatchNamespaces = namespaces
 	options.LeaderElectionNamespace = namespaces[0]
-	options.IngestAddress = freeAddress(t)
+	options.IngestAddress = testenv.FreeAddress(t)
 	options.HealthAddress, options.MetricsAddress = "0", "0"
 	options.Registerer = prometheus.NewRegistry()
 	options.Limits.ShutdownDelay = 0
@@ -62,34 +62,9 @@ func startOperator(t *testing.T, cluster *testenv.Environment, namespaces ...str
 	if err != nil {
 		t.Fatalf("set up the operator: %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- started.Start(ctx) }()
-	stopped := false
-	o := &operator{Operator: started, stop: func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the operator ended with: %v", err)
-		}
-	}}
-	t.Cleanup(o.stop)
+	o := &operator{Operator: started, stop: testenv.Run(t, "operator", started.Start)}
 	testenv.Eventually(t, patience, func() error { return started.Server.CheckListening(nil) })
 	return o
-}
-
-// freeAddress returns a loopback address whose port was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // it was only to find a port
-	return listener.Addr().String()
 }
 
 // TestNothingDrifts applies the samples as GitOps tools do, lets the operator work on them and a webhook come, and applies
@@ -182,24 +157,15 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	watched, unwatched := env.Namespace(t), env.Namespace(t)
 	trigger := func(name, flow, secret string, change ...func(*sluicev1alpha1.WebhookTrigger)) *sluicev1alpha1.WebhookTrigger {
-		made := &sluicev1alpha1.WebhookTrigger{
-			ObjectMeta: metav1.ObjectMeta{Namespace: watched, Name: name},
-			Spec: sluicev1alpha1.WebhookTriggerSpec{
-				FlowRef:   sluicev1alpha1.FlowReference{Name: flow},
-				Algorithm: sluicev1alpha1.AlgorithmSHA256,
-				SecretRef: sluicev1alpha1.SecretKeyReference{Name: secret, Key: "key"},
-			},
-		}
+		made := wrappers.Trigger(watched, name).Flow(flow).Secret(secret, "key").Obj()
 		for _, f := range change {
 			f(made)
 		}
 		return made
 	}
-	secret := func(name, key string) *corev1.Secret {
-		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: watched, Name: name}, StringData: map[string]string{"key": key}}
-	}
+	secret := func(name, key string) *corev1.Secret { return wrappers.Secret(watched, name, "key", key) }
 	flow := func(name string, state sluicev1alpha1.FlowState) *sluicev1alpha1.Flow {
-		return &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: watched, Name: name}, Spec: sluicev1alpha1.FlowSpec{State: state}}
+		return wrappers.Flow(watched, name).State(state).Obj()
 	}
 	env.Create(t, secret("good", strings.Repeat("k", 32)), secret("blank", " "), flow("enabled", sluicev1alpha1.FlowEnabled), flow("disabled", sluicev1alpha1.FlowDisabled))
 	cases := map[string]struct {
@@ -341,7 +307,7 @@ func judge(t *testing.T, object client.Object) health {
 // flux evaluates the documented expression, with Flux' own evaluator. It returns nothing if there is none for the kind.
 func flux(t *testing.T, object *unstructured.Unstructured) string {
 	t.Helper()
-	for _, text := range blocks(t, "docs/gitops.md")["yaml foreign"] {
+	for _, text := range markdown.Texts(t, "docs/gitops.md", "yaml foreign") {
 		for _, documented := range parse(t, text) {
 			expressions, _, err := unstructured.NestedSlice(documented.Object, "spec", "healthCheckExprs")
 			if err != nil {
@@ -376,7 +342,7 @@ func flux(t *testing.T, object *unstructured.Unstructured) string {
 func argo(t *testing.T, object map[string]any, kind string) string {
 	t.Helper()
 	var script string
-	for _, text := range blocks(t, "docs/gitops.md")["yaml"] {
+	for _, text := range markdown.Texts(t, "docs/gitops.md", "yaml") {
 		for _, documented := range parse(t, text) {
 			found, ok, err := unstructured.NestedString(documented.Object, "data", "resource.customizations.health.sluice.dev_"+kind)
 			if err != nil {

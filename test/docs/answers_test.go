@@ -36,6 +36,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -87,15 +88,7 @@ func newServer(t *testing.T, registerer prometheus.Registerer, create creator, c
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- server.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended with: %v", err)
-		}
-	})
+	testenv.Run(t, "server", server.Start)
 	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
 	return server
 }
@@ -311,10 +304,10 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("docs/http.md has one answer for Dropbox and Meta, but Dropbox gets:\n%s", dropbox)
 	}
 
-	documented := map[string]block{}
-	for _, b := range fences(t, filepath.Join("docs", "http.md")) {
-		if b.info == "http" && strings.HasPrefix(b.text, "HTTP/") {
-			head, body, _ := strings.Cut(b.text, "\n\n") // without a length it would end with the connection
+	documented := map[string]markdown.Block{}
+	for _, b := range markdown.Blocks(t, filepath.Join("docs", "http.md")) {
+		if b.Info == "http" && strings.HasPrefix(b.Text, "HTTP/") {
+			head, body, _ := strings.Cut(b.Text, "\n\n") // without a length it would end with the connection
 			if !strings.HasPrefix(head, "HTTP/1.1 204 ") {
 				head += fmt.Sprintf("\nContent-Length: %d", len(body))
 			}

@@ -31,7 +31,6 @@ package docs_test
 //go:generate go run ../hack/metrics operations.md
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,7 +38,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +45,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,6 +62,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/internal/telemetry"
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -75,46 +73,8 @@ var env *testenv.Environment
 
 func TestMain(m *testing.M) { testenv.Main(m, &env) }
 
-// block is a fenced block of a Markdown file.
-type block struct {
-	file string
-	line int
-	info string // what stands after the fence
-	text string
-}
-
-func (b block) String() string { return fmt.Sprintf("%s:%d", b.file, b.line) }
-
-// fences finds the blocks of a file, whose name is relative to the project's root.
-func fences(tb testing.TB, file string) []block {
-	tb.Helper()
-	raw, err := os.ReadFile(filepath.Join(testenv.Root(), file))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var blocks []block
-	inside := false
-	for i, line := range strings.Split(string(raw), "\n") {
-		info, fence := strings.CutPrefix(line, "```")
-		switch {
-		case fence && inside:
-			inside = false
-		case fence:
-			inside = true
-			blocks = append(blocks, block{file: file, line: i + 1, info: strings.TrimSpace(info)})
-		case inside:
-			last := &blocks[len(blocks)-1]
-			last.text += line + "\n"
-		}
-	}
-	if inside {
-		tb.Fatalf("%s: the last fence is not closed", file)
-	}
-	return blocks
-}
-
-// markdown returns the Markdown files that are written by hand, relative to the project's root.
-func markdown(tb testing.TB) []string {
+// pages returns the Markdown files that are written by hand, relative to the project's root.
+func pages(tb testing.TB) []string {
 	tb.Helper()
 	root := os.DirFS(testenv.Root())
 	var files []string
@@ -134,8 +94,8 @@ func TestBlocks(t *testing.T) {
 	operator := startOperator(t)
 	known := []string{"", "console", "go", "http", "json", "make", "php", "python", "sh", "sh node", "sh node kubectl", "sh run", "sh run until",
 		"text", "text output", "yaml", "yaml foreign", "yaml kustomization", "yaml refused", "yaml values"}
-	for _, file := range markdown(t) {
-		blocks := fences(t, file)
+	for _, file := range pages(t) {
+		blocks := markdown.Blocks(t, file)
 		if len(blocks) == 0 {
 			continue
 		}
@@ -143,11 +103,11 @@ func TestBlocks(t *testing.T) {
 			t.Parallel()
 			r := newReader(t, operator)
 			for i, b := range blocks {
-				if !slices.Contains(known, b.info) {
-					t.Fatalf("%s: what is to be done with %q?", b, b.info)
+				if !slices.Contains(known, b.Info) {
+					t.Fatalf("%s: what is to be done with %q?", b, b.Info)
 				}
-				var output *block
-				if i+1 < len(blocks) && blocks[i+1].info == "text output" {
+				var output *markdown.Block
+				if i+1 < len(blocks) && blocks[i+1].Info == "text output" {
 					output = &blocks[i+1]
 				}
 				r.follow(t, b, output)
@@ -161,7 +121,7 @@ func startOperator(t *testing.T) *app.Operator {
 	t.Helper()
 	options := app.DefaultOptions()
 	options.LeaderElectionNamespace = metav1.NamespaceDefault
-	options.IngestAddress = freeAddress(t)
+	options.IngestAddress = testenv.FreeAddress(t)
 	options.HealthAddress = "0"
 	options.Registerer = prometheus.NewRegistry()
 	options.MetricsAddress = "0"
@@ -170,48 +130,20 @@ func startOperator(t *testing.T) *app.Operator {
 	options.Limits.AcceptDeadline = patience // for the API server, on a busy machine
 	options.Limits.DrainTimeout, options.Limits.WriteTimeout = patience, 2*patience
 	options.ExternalURL = "http://" + options.IngestAddress
-	log := &lockedBuffer{}
+	log := &testenv.Buffer{}
 	operator, err := app.NewOperator(t.Context(), env.Config, options, telemetry.NewLogger(log, options.LogLevel, options.LogFormat))
 	if err != nil {
 		t.Fatalf("set up the operator: %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- operator.Start(ctx) }()
+	stop := testenv.Run(t, "operator", operator.Start)
 	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the operator ended with: %v", err)
-		}
+		stop()
 		if t.Failed() {
-			t.Logf("the operator's log:\n%s", &log.text)
+			t.Logf("the operator's log:\n%s", log)
 		}
 	})
 	testenv.Eventually(t, patience, func() error { return operator.Server.CheckListening(nil) })
 	return operator
-}
-
-// lockedBuffer collects what several goroutines write.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// freeAddress returns a loopback address whose port was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // it was only to find a port
-	return listener.Addr().String()
 }
 
 // reader does what a file says, in a namespace of its own.
@@ -261,16 +193,16 @@ func (r *reader) here(text string) string {
 	return theNamespace.ReplaceAllLiteralString(strings.ReplaceAll(text, "127.0.0.1:8080", r.address), r.namespace)
 }
 
-func (r *reader) follow(t *testing.T, b block, output *block) {
+func (r *reader) follow(t *testing.T, b markdown.Block, output *markdown.Block) {
 	t.Helper()
-	switch b.info {
+	switch b.Info {
 	case "yaml", "yaml refused":
 		var refusals []string
 		for _, object := range objects(t, b) {
 			switch err := r.apply(t, object); {
-			case err == nil && b.info == "yaml refused":
+			case err == nil && b.Info == "yaml refused":
 				t.Errorf("%s: %s %q is accepted", b, object.GetKind(), object.GetName())
-			case err != nil && b.info == "yaml":
+			case err != nil && b.Info == "yaml":
 				t.Errorf("%s: %s %q is refused: %v", b, object.GetKind(), object.GetName(), err)
 			case err != nil && !apierrors.IsInvalid(err):
 				t.Errorf("%s: %s %q is refused for another reason than what is in it: %v", b, object.GetKind(), object.GetName(), err)
@@ -278,19 +210,19 @@ func (r *reader) follow(t *testing.T, b block, output *block) {
 				refusals = append(refusals, err.Error())
 			}
 		}
-		if b.info == "yaml refused" && len(refusals) == 0 {
+		if b.Info == "yaml refused" && len(refusals) == 0 {
 			t.Errorf("%s: there is nothing to refuse", b)
 		}
 		if output != nil {
 			// A refusal is one line, which the documentation wraps.
-			r.compare(t, *output, strings.Join(strings.Fields(output.text), " "), strings.Join(refusals, "\n"))
+			r.compare(t, *output, strings.Join(strings.Fields(output.Text), " "), strings.Join(refusals, "\n"))
 		}
 	case "sh run", "sh run until":
 		r.settle(t)
 		// Variables are kept for the blocks after it.
 		state := filepath.Join(r.dir, "variables")
-		script := "set -euo pipefail -o allexport\n[ ! -e " + state + " ] || . " + state + "\n" + r.here(b.text) + "\nexport -p >" + state + "\n"
-		if b.info == "sh run" {
+		script := "set -euo pipefail -o allexport\n[ ! -e " + state + " ] || . " + state + "\n" + r.here(b.Text) + "\nexport -p >" + state + "\n"
+		if b.Info == "sh run" {
 			r.run(t, b, output, "bash", "-c", script)
 			return
 		}
@@ -301,23 +233,23 @@ func (r *reader) follow(t *testing.T, b block, output *block) {
 			command := exec.CommandContext(t.Context(), "bash", "-c", script)
 			command.Dir, command.Env = r.dir, r.env
 			printed, err := command.CombinedOutput()
-			if line, ok := r.missing(output.text, string(printed)); err == nil && !ok {
+			if line, ok := r.missing(output.Text, string(printed)); err == nil && !ok {
 				err = fmt.Errorf("%s: the line %q is not (or not there) in what is printed:\n%s", output, line, printed)
 			}
 			return err
 		})
 	case "python":
-		r.run(t, b, output, "python3", "-c", b.text)
+		r.run(t, b, output, "python3", "-c", b.Text)
 	case "php":
-		r.run(t, b, output, "php", "-r", strings.TrimPrefix(b.text, "<?php"))
+		r.run(t, b, output, "php", "-r", strings.TrimPrefix(b.Text, "<?php"))
 	}
 }
 
 // objects returns the Kubernetes objects of a block.
-func objects(t *testing.T, b block) []*unstructured.Unstructured {
+func objects(t *testing.T, b markdown.Block) []*unstructured.Unstructured {
 	t.Helper()
 	var found []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(b.text), len(b.text))
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(b.Text), len(b.Text))
 	for {
 		object := &unstructured.Unstructured{}
 		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
@@ -369,7 +301,7 @@ func checkPayload(t *testing.T, object *unstructured.Unstructured) {
 }
 
 // run runs a block and compares what it prints. A language that the machine does not have is left out.
-func (r *reader) run(t *testing.T, b block, output *block, program string, args ...string) {
+func (r *reader) run(t *testing.T, b markdown.Block, output *markdown.Block, program string, args ...string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil && program != "bash" {
 		t.Logf("%s is not run: %v", b, err)
@@ -383,12 +315,12 @@ func (r *reader) run(t *testing.T, b block, output *block, program string, args 
 		t.Fatalf("%s: %v\n%s", b, err, &printed)
 	}
 	if output != nil {
-		r.compare(t, *output, output.text, printed.String())
+		r.compare(t, *output, output.Text, printed.String())
 	}
 }
 
 // compare looks for each expected line in what was printed, in this order.
-func (r *reader) compare(t *testing.T, b block, expected, printed string) {
+func (r *reader) compare(t *testing.T, b markdown.Block, expected, printed string) {
 	t.Helper()
 	if line, ok := r.missing(expected, printed); !ok {
 		t.Errorf("%s: the line %q is not (or not there) in what is printed:\n%s", b, line, printed)

@@ -27,6 +27,7 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 	"github.com/sluice-dev/sluice/ingest/signature/ripemd128"
 	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
@@ -123,7 +124,7 @@ func TestRoles(t *testing.T) {
 		t.Fatalf("%v: %s", err, stderr)
 	}
 	is, documented := map[string]string{}, map[string]string{}
-	for _, object := range objects(t, block{file: "config/rbac", text: applied}) {
+	for _, object := range objects(t, markdown.Block{File: "config/rbac", Text: applied}) {
 		if kind := object.GetKind(); kind == "Role" || kind == "ClusterRole" {
 			is[object.GetName()] = kind
 		}
@@ -227,8 +228,8 @@ func TestProviders(t *testing.T) {
 		}
 		is[p.Name] = k
 	}
-	for _, b := range fences(t, filepath.Join("docs", "providers.md")) {
-		if _, name, ok := strings.Cut(b.text, "\n  provider: "); ok {
+	for _, b := range markdown.Blocks(t, filepath.Join("docs", "providers.md")) {
+		if _, name, ok := strings.Cut(b.Text, "\n  provider: "); ok {
 			name, _, _ = strings.Cut(name, "\n")
 			documented[name] = known{trigger: true}
 		}
@@ -307,7 +308,7 @@ func TestLinks(t *testing.T) {
 		}
 		return fenced.ReplaceAllLiteralString(string(raw), "")
 	}
-	for _, file := range markdown(t) {
+	for _, file := range pages(t) {
 		for _, found := range link.FindAllStringSubmatch(read(file), -1) {
 			target := found[1]
 			if strings.HasPrefix(target, "https://") || strings.HasPrefix(target, "http://") {
@@ -349,12 +350,12 @@ func TestSignatures(t *testing.T) {
 	}
 	rightly := map[string]string{"sha256": sign(sha256.New), "ripemd128": sign(ripemd128.New)}
 	seen := map[string]int{}
-	blocks := fences(t, filepath.Join("docs", "faq.md"))
+	blocks := markdown.Blocks(t, filepath.Join("docs", "faq.md"))
 	for i, b := range blocks[:len(blocks)-1] {
 		for algorithm, signature := range rightly {
-			if (b.info == "python" || b.info == "php" || b.info == "sh run") && strings.Contains(b.text, algorithm) && strings.Contains(b.text, key) {
+			if (b.Info == "python" || b.Info == "php" || b.Info == "sh run") && strings.Contains(b.Text, algorithm) && strings.Contains(b.Text, key) {
 				seen[algorithm]++
-				if got := strings.TrimSpace(blocks[i+1].text); got != signature {
+				if got := strings.TrimSpace(blocks[i+1].Text); got != signature {
 					t.Errorf("%s: the signature is %s, want %s", b, got, signature)
 				}
 			}
@@ -363,7 +364,7 @@ func TestSignatures(t *testing.T) {
 	if seen["sha256"] < 3 || seen["ripemd128"] < 1 {
 		t.Errorf("there are signatures of %v", seen)
 	}
-	if sample := fences(t, filepath.Join("docs", "http.md"))[0]; !strings.Contains(sample.text, "X-HMAC-HASH: "+rightly["sha256"]+"\n") || !strings.HasSuffix(sample.text, "\n\n"+body+"\n") {
+	if sample := markdown.Blocks(t, filepath.Join("docs", "http.md"))[0]; !strings.Contains(sample.Text, "X-HMAC-HASH: "+rightly["sha256"]+"\n") || !strings.HasSuffix(sample.Text, "\n\n"+body+"\n") {
 		t.Errorf("%s: the sample's signature is not right", sample)
 	}
 }
@@ -412,7 +413,7 @@ func TestNames(t *testing.T) {
 	} {
 		flags.Bool(other, false, "")
 	}
-	for _, file := range markdown(t) {
+	for _, file := range pages(t) {
 		raw, err := os.ReadFile(filepath.Join(testenv.Root(), file))
 		if err != nil {
 			t.Fatal(err)

@@ -9,13 +9,10 @@ package e2e
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/markdown"
 )
 
 const (
@@ -28,14 +25,7 @@ const (
 // blocks returns the commands of a page that have exactly this after their fences, in a cluster with nodes.
 func blocks(t *testing.T, page, info string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(testenv.Root(), page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, match := range regexp.MustCompile("(?ms)^```"+info+"\n(.*?)\n```$").FindAllStringSubmatch(string(text), -1) {
-		found = append(found, match[1])
-	}
+	found := markdown.Texts(t, page, info)
 	if len(found) == 0 {
 		t.Fatalf("%s has no commands %q", page, info)
 	}
@@ -57,7 +47,7 @@ func followReadme(t *testing.T, w *world) string {
 	if !accepted || !strings.Contains(runs, "\norders-") {
 		t.Errorf("there is no answer 202 and after it a run of the trigger:\n%s", printed)
 	}
-	return fmt.Sprintf("%d commands, an answer 202 and a run", strings.Count(commands, "\n")+1)
+	return fmt.Sprintf("%d commands, an answer 202 and a run", strings.Count(commands, "\n"))
 }
 
 // followInstallPage goes on with what the README has installed: upgrades, rolls back and removes it by the commands of

@@ -122,7 +122,7 @@ func BenchmarkWarmUp(b *testing.B) {
 
 	for b.Loop() {
 		log := &logBuffer{}
-		health := freeAddress(b)
+		health := testenv.FreeAddress(b)
 		process := exec.CommandContext(b.Context(), manager, "--role=ingest", "--kubeconfig="+filepath.Join(dir, "kubeconfig"),
 			"--watch-namespaces="+namespace, "--ingest-bind-address=127.0.0.1:0", "--health-probe-bind-address="+health,
 			"--metrics-bind-address=0", "--shutdown-delay=0")

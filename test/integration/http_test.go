@@ -84,6 +84,27 @@ func rawRequest(method, target string, headers []string, body string) string {
 
 func contentLength(n int) string { return "Content-Length: " + strconv.Itoa(n) }
 
+// vectorBody is the body of a vector, in one of the ways that the files have it.
+type vectorBody struct {
+	Body, BodyBase64 string
+	BodyRule         *bodyRule
+}
+
+func (v vectorBody) text(tb testing.TB) string {
+	tb.Helper()
+	if v.BodyRule != nil {
+		return v.BodyRule.make()
+	}
+	if v.BodyBase64 == "" {
+		return v.Body
+	}
+	decoded, err := base64.StdEncoding.DecodeString(v.BodyBase64)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(decoded)
+}
+
 // TestVectors sends requests that other implementations have signed, over HTTP, and compares the payloads that are
 // stored byte for byte.
 func TestVectors(t *testing.T) {
@@ -96,9 +117,7 @@ func TestVectors(t *testing.T) {
 		Vectors []struct {
 			ID, Provider, Case, Method, Secret, Expect string
 			Headers                                    map[string]string
-			Body                                       string
-			BodyBase64                                 string
-			BodyRule                                   *bodyRule
+			vectorBody
 		}
 	}
 	if err := json.Unmarshal(raw, &file); err != nil {
@@ -131,17 +150,7 @@ func TestVectors(t *testing.T) {
 
 	accepted, rejected := 0, 0
 	for _, v := range file.Vectors {
-		body := v.Body
-		if v.BodyBase64 != "" {
-			decoded, err := base64.StdEncoding.DecodeString(v.BodyBase64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body = string(decoded)
-		}
-		if v.BodyRule != nil {
-			body = v.BodyRule.make()
-		}
+		body := v.text(t)
 		headers := []string{contentLength(len(body))}
 		for name, value := range v.Headers {
 			headers = append(headers, name+": "+value)

@@ -17,12 +17,10 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +40,7 @@ import (
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/internal/telemetry"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 // patience is how long tests wait for what should take milliseconds.
@@ -124,7 +123,7 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 	options.LeaderElectionNamespace = namespace
 	options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = 4*time.Second, 3*time.Second, 200*time.Millisecond
 	options.IngestAddress = "127.0.0.1:0"
-	options.HealthAddress = freeAddress(tb)
+	options.HealthAddress = testenv.FreeAddress(tb)
 	options.MetricsAddress = "0"
 	options.Limits.ShutdownDelay = 0
 	// The tests share two cores with the API server, which also holds back creates of a kind that is less than 2 s old.
@@ -276,34 +275,8 @@ func readObjects(tb testing.TB, file string) []*unstructured.Unstructured {
 	}
 }
 
-// freeAddress returns a loopback address whose port was free a moment ago.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // it was only to find a port
-	return listener.Addr().String()
-}
-
 // logBuffer collects a log from several goroutines.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
+type logBuffer struct{ testenv.Buffer }
 
 // tail returns the last lines.
 func (b *logBuffer) tail(lines int) string {
@@ -321,25 +294,13 @@ const (
 )
 
 func makeSecret(namespace, key string) *corev1.Secret {
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secretName},
-		Data:       map[string][]byte{secretKey: []byte(key)},
-	}
+	return wrappers.Secret(namespace, secretName, secretKey, key)
 }
 
-func makeFlow(namespace string) *sluicev1alpha1.Flow {
-	return &sluicev1alpha1.Flow{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: flowName}}
-}
+func makeFlow(namespace string) *sluicev1alpha1.Flow { return wrappers.Flow(namespace, flowName).Obj() }
 
 func makeTrigger(namespace string) *sluicev1alpha1.WebhookTrigger {
-	return &sluicev1alpha1.WebhookTrigger{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: triggerName},
-		Spec: sluicev1alpha1.WebhookTriggerSpec{
-			FlowRef:   sluicev1alpha1.FlowReference{Name: flowName},
-			Algorithm: sluicev1alpha1.AlgorithmSHA256,
-			SecretRef: sluicev1alpha1.SecretKeyReference{Name: secretName, Key: secretKey},
-		},
-	}
+	return wrappers.Trigger(namespace, triggerName).Flow(flowName).Secret(secretName, secretKey).Obj()
 }
 
 // newWorld creates a namespace with a trigger that has all it needs.

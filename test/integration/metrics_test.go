@@ -58,7 +58,7 @@ func TestMetricsAreForTheAuthorized(t *testing.T) {
 	namespace := newWorld(t)
 	makeAccount(t, namespace, "stranger")
 	grant(t, "sluice-metrics-reader", makeAccount(t, namespace, "prometheus"))
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *app.Options) { o.MetricsAddress = address }
 	})
@@ -121,7 +121,7 @@ func TestMetricsWithoutPermissionToAsk(t *testing.T) {
 	namespace := newWorld(t)
 	reader := makeAccount(t, namespace, "prometheus")
 	grant(t, "sluice-metrics-reader", reader)
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *app.Options) { o.MetricsAddress, o.Role = address, app.RoleIngest }
 		c.config = func(o app.Options) *rest.Config {
@@ -183,7 +183,7 @@ func TestMetricsReviews(t *testing.T) {
 	namespace := newWorld(t)
 	prometheus := makeAccount(t, namespace, "prometheus")
 	grant(t, "sluice-metrics-reader", prometheus)
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	counted := &reviews{}
 	var offset atomic.Int64 // of the operator's clock
 	startOperator(t, namespace, func(c *operatorConfig) {
@@ -294,7 +294,7 @@ func TestMetricsReviews(t *testing.T) {
 func TestOpenMetrics(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *app.Options) {
 			o.MetricsAddress, o.MetricsAccess, o.Role = address, app.MetricsOpen, app.RoleIngest
@@ -311,7 +311,7 @@ func TestMetricsCertificate(t *testing.T) {
 	namespace := newWorld(t)
 	folder := t.TempDir()
 	first, next := issue(t), issueFor(t, 90*24*time.Hour)
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	registry := prometheus.NewRegistry()
 	startOperator(t, namespace, func(c *operatorConfig) {
 		c.options = func(o *app.Options) {

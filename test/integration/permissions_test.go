@@ -135,7 +135,7 @@ func TestPermissionsAreThoseUsed(t *testing.T) {
 	var offset atomic.Int64 // of the clock of the webhook server
 	start := func(role app.Role) (*operator, *auditor, string) {
 		a := newAuditor()
-		address := freeAddress(t)
+		address := testenv.FreeAddress(t)
 		o := startOperator(t, namespace, a.watch, func(c *operatorConfig) {
 			c.options = func(options *app.Options) {
 				options.Role, options.MetricsAddress = role, address

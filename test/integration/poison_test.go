@@ -26,6 +26,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 // poison returns an object as the API server would have stored it.
@@ -462,11 +463,7 @@ func TestStoredOddities(t *testing.T) {
 
 // makeRun is a FlowRun as somebody may make it by hand.
 func makeRun(namespace string) *sluicev1alpha1.FlowRun {
-	return &sluicev1alpha1.FlowRun{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "by-hand-"},
-		Spec: sluicev1alpha1.FlowRunSpec{
-			FlowRef: sluicev1alpha1.FlowReference{Name: flowName},
-			Payload: sluicev1alpha1.Payload{Size: new(int64), SHA256: strings.Repeat("0", 64)},
-		},
-	}
+	run := wrappers.FlowRun(namespace, "").Flow(flowName).Obj()
+	run.GenerateName = "by-hand-"
+	return run
 }

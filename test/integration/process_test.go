@@ -59,7 +59,7 @@ func TestStopBeforeServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var logs logBuffer
-	health := freeAddress(t)
+	health := testenv.FreeAddress(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
 	cmd.Env = append(os.Environ(), childVariable+"="+file, childVariable+"_HEALTH="+health)
 	cmd.Stderr = &logs

@@ -20,6 +20,7 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/app"
 	"github.com/sluice-dev/sluice/test/framework/testenv"
+	"github.com/sluice-dev/sluice/test/framework/wrappers"
 )
 
 // operatorNamespace is where config/rbac has the service accounts.
@@ -54,13 +55,7 @@ func applyNamespaced(t *testing.T, namespaces ...string) {
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	namespace, other := newWorld(t), newWorld(t)
-	run := &sluicev1alpha1.FlowRun{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "run"},
-		Spec: sluicev1alpha1.FlowRunSpec{
-			FlowRef: sluicev1alpha1.FlowReference{Name: flowName}, TriggerRef: sluicev1alpha1.TriggerReference{Name: triggerName},
-			Payload: sluicev1alpha1.Payload{Size: new(int64(0)), SHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-		},
-	}
+	run := wrappers.FlowRun(namespace, "run").Flow(flowName).Trigger(triggerName).Obj()
 	env.Create(t, run)
 	applyNamespaced(t, namespace)
 	for _, name := range []string{"ingest", "controller"} {

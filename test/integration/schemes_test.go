@@ -52,9 +52,8 @@ func TestProviderVectors(t *testing.T) {
 		Vectors []struct {
 			ID, Provider, Case, Method, URL, Secret, Expect, Level string
 			Headers                                                map[string]string
-			Body, BodyBase64                                       string
-			BodyRule                                               *bodyRule
 			Now                                                    int64
+			vectorBody
 		}
 	}
 	if err := json.Unmarshal(raw, &file); err != nil {
@@ -108,17 +107,7 @@ func TestProviderVectors(t *testing.T) {
 
 	verdicts := map[int]int{}
 	for _, v := range file.Vectors {
-		body := v.Body
-		if v.BodyBase64 != "" {
-			decoded, err := base64.StdEncoding.DecodeString(v.BodyBase64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body = string(decoded)
-		}
-		if v.BodyRule != nil {
-			body = v.BodyRule.make()
-		}
+		body := v.text(t)
 		headers := []string{contentLength(len(body))}
 		for name, value := range v.Headers {
 			if !strings.EqualFold(name, "Content-Length") && !strings.EqualFold(name, "Host") {

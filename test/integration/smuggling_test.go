@@ -373,7 +373,7 @@ func TestRequestSmuggling(t *testing.T) {
 	})
 	t.Run("HAProxy", func(t *testing.T) {
 		t.Parallel()
-		address := freeAddress(t)
+		address := testenv.FreeAddress(t)
 		config := fmt.Sprintf(`
 global
   maxconn 100
@@ -394,7 +394,7 @@ listen hooks
 	})
 	t.Run("nginx", func(t *testing.T) {
 		t.Parallel()
-		address, dir := freeAddress(t), t.TempDir()
+		address, dir := testenv.FreeAddress(t), t.TempDir()
 		config := fmt.Sprintf(`
 daemon off;
 master_process off;

@@ -26,6 +26,7 @@ import (
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 	"github.com/sluice-dev/sluice/internal/app"
+	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
 // collector is one that takes traces by OTLP over gRPC and keeps them.
@@ -381,7 +382,7 @@ func TestCollectorHangs(t *testing.T) {
 func TestCollectorIsGone(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
-	o := startOperator(t, namespace, (&collector{url: "http://" + freeAddress(t)}).traces(nil))
+	o := startOperator(t, namespace, (&collector{url: "http://" + testenv.FreeAddress(t)}).traces(nil))
 	acceptedRun(t, namespace, o.mustPost(t, namespace, keyText, "{}"))
 	o.stop()
 	<-o.done

@@ -441,15 +441,7 @@ func serve(t *testing.T, p provider) (*ingest.Server, *recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- server.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended with: %v", err)
-		}
-	})
+	testenv.Run(t, "server", server.Start)
 	testenv.Eventually(t, patience, func() error { return server.CheckListening(nil) })
 	return server, stored
 }

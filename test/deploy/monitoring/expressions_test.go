@@ -12,7 +12,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -104,7 +103,7 @@ func scrapeOperator(t *testing.T) map[string]*dto.MetricFamily {
 	}
 	o := app.DefaultOptions()
 	o.WatchNamespaces, o.LeaderElectionNamespace = []string{namespace}, namespace
-	o.IngestAddress, o.HealthAddress, o.MetricsAddress = "127.0.0.1:0", "127.0.0.1:0", freeAddress(t)
+	o.IngestAddress, o.HealthAddress, o.MetricsAddress = "127.0.0.1:0", "127.0.0.1:0", testenv.FreeAddress(t)
 	o.MetricsAccess = app.MetricsOpen
 	o.TLS = pair
 	o.Limits.ShutdownDelay = 0
@@ -162,16 +161,6 @@ func scrapeOperator(t *testing.T) map[string]*dto.MetricFamily {
 		return fmt.Errorf("there was no sweep yet")
 	})
 	return families
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // it was only to find a port
-	return listener.Addr().String()
 }
 
 // documented returns the values that labels of Sluice's own metrics can have, by metric and label, from the table in

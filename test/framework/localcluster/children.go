@@ -149,14 +149,17 @@ func (c *Child) End() {
 func (c *Child) PID() int { return c.process.Pid }
 
 // Describe adds the end of the child's log to an error.
-func (c *Child) Describe(err error) error {
-	text, readErr := os.ReadFile(c.logFile)
+func (c *Child) Describe(err error) error { return Describe(err, c.logFile) }
+
+// Describe adds the end of a log to an error.
+func Describe(err error, logFile string) error {
+	text, readErr := os.ReadFile(logFile) //nolint:gosec // the caller says which log
 	if readErr != nil || len(bytes.TrimSpace(text)) == 0 {
 		return err
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	lines = lines[max(0, len(lines)-logLines):]
-	return fmt.Errorf("%w; %s ends with:\n  %s", err, c.logFile, strings.Join(lines, "\n  "))
+	return fmt.Errorf("%w; %s ends with:\n  %s", err, logFile, strings.Join(lines, "\n  "))
 }
 
 // Output runs a command to its end, or to that of ctx, and returns what it prints. Its standard error is ours.
