@@ -182,9 +182,9 @@ func text(field string, least, most int) fieldCases {
 		accept("the longest", values{"longest": letters(most)})
 }
 
-// printableText is a text of printable ASCII characters. subject is the beginning of what the user reads.
-func printableText(field string, most int, subject string) fieldCases {
-	return text(field, 1, most).pattern(subject+" must be printable ASCII characters, without a line break",
+// printableText is a text of up to 64 printable ASCII characters. subject is the beginning of what the user reads.
+func printableText(field, subject string) fieldCases {
+	return text(field, 1, 64).pattern(subject+" must be printable ASCII characters, without a line break",
 		"blank", "blank at end", "slash", "parent folder", "backslash", "percent", "template")
 }
 

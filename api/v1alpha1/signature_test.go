@@ -170,14 +170,14 @@ func schemeFields() []fieldCases {
 		header(headers+"[0]").in(headers, itself),
 		list(fields, 8, func(i int) any { return fmt.Sprintf("v%d", i) }).
 			say("a field is named once", values{"repeated": []any{"v1", "v1"}}, fields+`[1]: Duplicate value: "v1"`),
-		printableText(fields+"[0]", 64, "a field").in(fields, itself),
-		printableText("spec.signature.itemSeparator", 64, "itemSeparator").optional(absent{}),
-		printableText("spec.signature.fieldSeparator", 64, "fieldSeparator"),
+		printableText(fields+"[0]", "a field").in(fields, itself),
+		printableText("spec.signature.itemSeparator", "itemSeparator").optional(absent{}),
+		printableText("spec.signature.fieldSeparator", "fieldSeparator"),
 		text("spec.signature.template", 1, 256).
 			refuse("a template is bounded in bytes", values{"of 256 characters and more than 512 bytes": "{timestamp}{body}" + strings.Repeat("€", 239)}, templateBytesMessage).
 			accept("the longest", values{"longest": "{timestamp}{body}" + letters(239)}),
 		mapping("spec.signature.timestamp", "SHA-256").empty("spec.signature.timestamp: Invalid value", "at least 1 properties"),
-		printableText("spec.signature.timestamp.field", 64, "field"),
+		printableText("spec.signature.timestamp.field", "field"),
 		number("spec.signature.timestamp.toleranceSeconds", 1, 86400),
 	}
 }
@@ -191,7 +191,7 @@ func testSchemeFields(t *testing.T, test func(t *testing.T, good string, fields 
 	test(t, schemeYAML, schemeFields()...)
 	t.Run("others", func(t *testing.T) {
 		test(t, idYAML,
-			printableText("spec.signature.prefix", 64, "prefix").optional(absent{}), header("spec.signature.timestamp.header"), header("spec.signature.idHeader"))
+			printableText("spec.signature.prefix", "prefix").optional(absent{}), header("spec.signature.timestamp.header"), header("spec.signature.idHeader"))
 	})
 	t.Run("bodyPointer", func(t *testing.T) {
 		good := strings.Replace(strings.Replace(schemeYAML, "field: t", "bodyPointer: /at", 1), "{timestamp}.", "", 1)

@@ -90,7 +90,7 @@ func manyTriggers(ctx context.Context, b *bench) ([]table, error) {
 		if err := r.settle(ctx); err != nil {
 			return nil, err
 		}
-		wait(ctx, time.Until(ready.Add(calm)))
+		localcluster.Pause(ctx, time.Until(ready.Add(calm)))
 		now, err := r.memory(ctx)
 		if err != nil {
 			return nil, err

@@ -153,7 +153,7 @@ func (c *Child) Describe(err error) error { return Describe(err, c.logFile) }
 
 // Describe adds the end of a log to an error.
 func Describe(err error, logFile string) error {
-	text, readErr := os.ReadFile(logFile)
+	text, readErr := os.ReadFile(logFile) //nolint:gosec // the caller says which log
 	if readErr != nil || len(bytes.TrimSpace(text)) == 0 {
 		return err
 	}

@@ -30,7 +30,7 @@ func (b Block) String() string { return fmt.Sprintf("%s:%d", b.File, b.Line) }
 // Blocks finds the blocks of a file, whose name is relative to the project's root.
 func Blocks(tb testing.TB, file string) []Block {
 	tb.Helper()
-	raw, err := os.ReadFile(filepath.Join(testenv.Root(), file))
+	raw, err := os.ReadFile(filepath.Join(testenv.Root(), file)) //nolint:gosec // the test says what to read
 	if err != nil {
 		tb.Fatal(err)
 	}
