@@ -108,9 +108,10 @@ func adyenMessage(item document) (message, Cause) {
 	return message{signature: text, contents: [][]byte{[]byte(strings.Join(fields, ":"))}}, ""
 }
 
-// adyenID returns the id of all items: a pointer into one of them leads into each. Who has seen requests can leave items out, repeat them,
-// mix them and put them in another order, since each is signed for itself. So the same items are one delivery in whatever order, and
-// others are another: an item that has come alone keeps no other from being stored.
+// adyenID returns the id of all items: a pointer into one of them leads into each. Who has seen
+// requests can leave items out, repeat them, mix them and put them in another order, since each is
+// signed for itself. So the same items are one delivery in whatever order, and others are another:
+// an item that has come alone keeps no other from being stored.
 func adyenID(doc document, pointers []pointer) string {
 	within := make([]pointer, len(pointers))
 	for i, p := range pointers {

@@ -45,8 +45,8 @@ func (d document) scalarAt(p pointer) (string, bool) {
 	return value.scalar()
 }
 
-// bodyID returns the delivery id in a body, or "". In Adyen's and Mailgun's not the JSON is signed but the text that its values
-// stand for: written otherwise, the id must stay the same.
+// bodyID returns the delivery id in a body, or "". In Adyen's and Mailgun's not the JSON is signed
+// but the text that its values stand for: written otherwise, the id must stay the same.
 func (c *compiled) bodyID(doc document) string {
 	if len(doc) == 0 {
 		return ""
@@ -60,12 +60,13 @@ func (c *compiled) bodyID(doc document) string {
 	return doc.typedID(c.idPointers)
 }
 
-// jsonMark begins an id that is more than a string, or a list of strings, could say. What follows is JSON. An id that would begin with
-// it otherwise is written so too.
+// jsonMark begins an id that is more than a string, or a list of strings, could say. What follows
+// is JSON. An id that would begin with it otherwise is written so too.
 const jsonMark = "json:"
 
-// typedID returns what stands at the pointers, or "" unless there is something at each. Different values are different ids: a number or
-// Boolean is told from a string, and what no text can say is left as it is written.
+// typedID returns what stands at the pointers, or "" unless there is something at each. Different
+// values are different ids: a number or Boolean is told from a string, and what no text can say is
+// left as it is written.
 func (d document) typedID(pointers []pointer) string {
 	var room [maxPointers]document
 	values := d.at(pointers, room[:0])
@@ -118,7 +119,8 @@ func joined(values []document) (id string, whole bool) {
 	return strings.Join(parts, ":"), whole
 }
 
-// nonEmpty returns the text of a scalar, and whether there is something in it. A document that is nil has none.
+// nonEmpty returns the text of a scalar, and whether there is something in it. A document that is
+// nil has none.
 func (d document) nonEmpty() (text string, ok bool) {
 	if len(d) == 0 {
 		return "", false

@@ -103,8 +103,8 @@ var presets = []Preset{
 			Algorithm: SHA256, Encoding: Base64, Special: SpecialAdyen, Secret: Secret{Encoding: SecretHex},
 			DeliveryID: inBody("/notificationItems/0/NotificationRequestItem/pspReference", "/notificationItems/0/NotificationRequestItem/eventCode", "/notificationItems/0/NotificationRequestItem/success"),
 		},
-		Key:    "the webhook's HMAC key, in hexadecimal digits as shown",
-		Note:   "For Adyen's payment webhooks, which have their signatures in the body.",
+		Key:  "the webhook's HMAC key, in hexadecimal digits as shown",
+		Note: "For Adyen's payment webhooks, which have their signatures in the body.",
 		Weak: "Only the reference, amount, event and success fields are signed; the rest of the body is not. Of these, only the merchant's reference may have colons. " +
 			"Each item is signed by itself, so that captured ones can be put together anew.",
 		Source: "docs.adyen.com, Verify HMAC signatures; npm @adyen/api-library",
