@@ -30,7 +30,7 @@ func makeFlow(namespace string) *sluicev1alpha1.Flow { return wrappers.Flow(name
 // makeRun returns a run as ingest makes it, of a delivery without an id.
 func makeRun(namespace, name string) *sluicev1alpha1.FlowRun {
 	run := wrappers.FlowRun(namespace, name).Flow(flowName).Trigger("orders").
-		Payload(sluicev1alpha1.Payload{ContentType: "application/json", Text: "{}", Size: new(int64(2)), SHA256: digest}).Obj()
+		Payload(sluicev1alpha1.Payload{ContentType: "application/json", Text: secret, Size: new(int64(len(secret))), SHA256: digest}).Obj()
 	run.Labels = map[string]string{sluicev1alpha1.LabelTrigger: "orders", sluicev1alpha1.LabelFlow: flowName}
 	run.Annotations = map[string]string{
 		sluicev1alpha1.AnnotationPayloadSHA256: digest,
@@ -40,8 +40,8 @@ func makeRun(namespace, name string) *sluicev1alpha1.FlowRun {
 	return run
 }
 
-// digest is the SHA-256 of {}.
-const digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+// digest is the SHA-256 of secret.
+const digest = "261b26722e6712880c99dc2e2f067c8c01bcebe8512c33d8d6365258eea90adc"
 
 // finished is a patch of the status of a run that has finished.
 func finished(success bool, at time.Time) []byte {

@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package signature
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,41 +129,4 @@ func adyenPlaces(body []byte) (places []pointer) {
 		return nil
 	}
 	return places
-}
-
-// adyenID returns the id of all items: a pointer into one of them leads into each. Who has seen requests can leave items out, repeat them,
-// mix them and put them in another order, since each is signed for itself. So the same items are one delivery in whatever order, and
-// others are another: an item that has come alone keeps no other from being stored.
-func adyenID(doc document, pointers []pointer) string {
-	within := make([]pointer, len(pointers))
-	for i, p := range pointers {
-		if len(p) < 3 || p[0] != "notificationItems" || p[2] != "NotificationRequestItem" { // it is no part of what is signed
-			return doc.plainID(pointers)
-		}
-		within[i] = p[2:]
-	}
-	items, ok := doc.find(pointer{"notificationItems"})
-	if !ok {
-		return ""
-	}
-	var ids []string
-	known := true
-	items.each(func(_ int, item document) bool {
-		id, whole := joined(item.at(within, nil))
-		ids, known = append(ids, id), known && whole
-		return true
-	})
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	switch {
-	case len(ids) == 1 && !known:
-		return ""
-	case len(ids) == 1 && !strings.HasPrefix(ids[0], jsonMark):
-		return ids[0]
-	}
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return ""
-	}
-	return jsonMark + string(list)
 }

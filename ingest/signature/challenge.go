@@ -265,9 +265,10 @@ func isEventsPing(m members) bool {
 	return m.texts("application_id") && m.integer("version") && m.among("version", "application_id", "type")
 }
 
-// answerZoom: developers.zoom.us, "Validate your webhook endpoint". The token comes back with its HMAC, so it should be nothing that
-// means something when it is signed: what Zoom signs of a delivery begins with "v0:", a URL has colons, an object braces, a form an equals
-// sign, and a time of these years ten digits in a row. What is left is in docs/security.md.
+// answerZoom: developers.zoom.us, "Validate your webhook endpoint". The token comes back with its
+// HMAC, so it should be nothing that means something when it is signed: what Zoom signs of a
+// delivery begins with "v0:", a URL has colons, an object braces, a form an equals sign, and a time
+// of these years ten digits in a row. What is left is in docs/security.md.
 func answerZoom(k *key, body []byte) *Answer {
 	m := membersIf(body, "event", `"endpoint.url_validation"`)
 	if len(m["payload"]) == 0 || !m.among("event", "event_ts", "payload") {
@@ -296,8 +297,8 @@ func answerZoom(k *key, body []byte) *Answer {
 	return &Answer{Status: 200, ContentType: "application/json", Body: answer}
 }
 
-// isRandom says whether a text looks like bytes in base64 or hexadecimal digits, and has no room for a time. Of a hundred million tokens
-// of Zoom's, which have 22 characters of base64, ten have.
+// isRandom says whether a text looks like bytes in base64 or hexadecimal digits, and has no room
+// for a time. Of a hundred million tokens of Zoom's, which have 22 characters of base64, ten have.
 func isRandom(text string) bool {
 	text = strings.TrimRight(text, "=")
 	digits := 0

@@ -45,8 +45,8 @@ func (d document) scalarAt(p pointer) (string, bool) {
 	return value.scalar()
 }
 
-// bodyID returns the delivery id in a body, or "". In Adyen's and Mailgun's not the JSON is signed but the text that its values
-// stand for: written otherwise, the id must stay the same.
+// bodyID returns the delivery id in a body, or "". In Adyen's and Mailgun's not the JSON is signed
+// but the text that its values stand for: written otherwise, the id must stay the same.
 func (c *compiled) bodyID(doc document) string {
 	if len(doc) == 0 {
 		return ""
@@ -60,12 +60,13 @@ func (c *compiled) bodyID(doc document) string {
 	return doc.typedID(c.idPointers)
 }
 
-// jsonMark begins an id that is more than a string, or a list of strings, could say. What follows is JSON. An id that would begin with
-// it otherwise is written so too.
+// jsonMark begins an id that is more than a string, or a list of strings, could say. What follows
+// is JSON. An id that would begin with it otherwise is written so too.
 const jsonMark = "json:"
 
-// typedID returns what stands at the pointers, or "" unless there is something at each. Different values are different ids: a number or
-// Boolean is told from a string, and what no text can say is left as it is written.
+// typedID returns what stands at the pointers, or "" unless there is something at each. Different
+// values are different ids: a number or Boolean is told from a string, and what no text can say is
+// left as it is written.
 func (d document) typedID(pointers []pointer) string {
 	var room [maxPointers]document
 	values := d.at(pointers, room[:0])
@@ -97,6 +98,44 @@ func (d document) at(pointers []pointer, values []document) []document {
 	return values
 }
 
+// adyenID returns the id of all items: a pointer into one of them leads into each. Who has seen
+// requests can leave items out, repeat them, mix them and put them in another order, since each is
+// signed for itself. So the same items are one delivery in whatever order, and others are another:
+// an item that has come alone keeps no other from being stored.
+func adyenID(doc document, pointers []pointer) string {
+	within := make([]pointer, len(pointers))
+	for i, p := range pointers {
+		if len(p) < 3 || p[0] != "notificationItems" || p[2] != "NotificationRequestItem" { // it is no part of what is signed
+			return doc.plainID(pointers)
+		}
+		within[i] = p[2:]
+	}
+	items, ok := doc.find(pointer{"notificationItems"})
+	if !ok {
+		return ""
+	}
+	var ids []string
+	known := true
+	items.each(func(_ int, item document) bool {
+		id, whole := joined(item.at(within, nil))
+		ids, known = append(ids, id), known && whole
+		return true
+	})
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	switch {
+	case len(ids) == 1 && !known:
+		return ""
+	case len(ids) == 1 && !strings.HasPrefix(ids[0], jsonMark):
+		return ids[0]
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return ""
+	}
+	return jsonMark + string(list)
+}
+
 // isMoreThanText says whether a scalar is not told by its text alone.
 func (d document) isMoreThanText() bool { return d[0] != '"' || d.halvesPair() }
 
@@ -118,7 +157,8 @@ func joined(values []document) (id string, whole bool) {
 	return strings.Join(parts, ":"), whole
 }
 
-// nonEmpty returns the text of a scalar, and whether there is something in it. A document that is nil has none.
+// nonEmpty returns the text of a scalar, and whether there is something in it. A document that is
+// nil has none.
 func (d document) nonEmpty() (text string, ok bool) {
 	if len(d) == 0 {
 		return "", false

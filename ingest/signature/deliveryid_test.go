@@ -78,7 +78,8 @@ func TestDeliveryID(t *testing.T) {
 	}
 }
 
-// TestDifferentIDsDiffer has values that are different to who reads JSON, alone and in pairs. None of them is another.
+// TestDifferentIDsDiffer has values that are different to who reads JSON, alone and in pairs. None
+// of them is another.
 func TestDifferentIDsDiffer(t *testing.T) {
 	values := []string{
 		`1`, `"1"`, `1.0`, `"1.0"`, `true`, `"true"`, `false`, `"false"`, `"\ud800"`, `"\ud801"`, `"\udfff"`, `"\ufffd"`, `"\\ud800"`, `"\udfff\ud800"`, `"\ud800\udfff"`,
@@ -144,8 +145,8 @@ func adyenItem(key []byte, reference, success, beside string) string {
 		beside, base64.StdEncoding.EncodeToString(h.Sum(nil)), reference, success)
 }
 
-// TestAdyenItems takes captured items apart and puts them together anew. What has the same items is the same delivery, and what has others
-// is not, so that nothing is lost.
+// TestAdyenItems takes captured items apart and puts them together anew. What has the same items is
+// the same delivery, and what has others is not, so that nothing is lost.
 func TestAdyenItems(t *testing.T) {
 	const path = "/notificationItems/0/NotificationRequestItem/"
 	key := sha256.Sum256([]byte("TestAdyenItems"))

@@ -333,8 +333,8 @@ func valueAt(t *testing.T, decoder *json.Decoder, path []string) (text string, f
 	return "", false
 }
 
-// writesText says whether an id that is JSON is the same string to encoding/json, to which all halves of surrogate pairs are U+FFFD, and
-// one that had to be written so.
+// writesText says whether an id that is JSON is the same string to encoding/json, to which all
+// halves of surrogate pairs are U+FFFD, and one that had to be written so.
 func writesText(id, text string) bool {
 	written, ok := strings.CutPrefix(id, "json:")
 	var got string

@@ -32,8 +32,8 @@ func TestExplainIsBounded(t *testing.T) {
 	}
 }
 
-// padded returns bodies in which nothing is but to be read: many names, each with an escape, at the place where they are looked at
-// most often.
+// padded returns bodies in which nothing is but to be read: many names, each with an escape, at the
+// place where they are looked at most often.
 func padded(size int) map[string]string {
 	names := strings.Repeat(`,"\n":0`, size/len(`,"\n":0`)-64)
 	return map[string]string{
@@ -42,8 +42,9 @@ func padded(size int) map[string]string {
 	}
 }
 
-// TestUnverifiedNamesTakeNoMemory shows that a forged body is not costlier for what its names look like: none is read to its end, or
-// copied. Before, each was decoded, by encoding/json, for each field that was looked for.
+// TestUnverifiedNamesTakeNoMemory shows that a forged body is not costlier for what its names look
+// like: none is read to its end, or copied. Before, each was decoded, by encoding/json, for each
+// field that was looked for.
 func TestUnverifiedNamesTakeNoMemory(t *testing.T) {
 	for name, body := range padded(256 << 10) {
 		v, err := signature.NewVerifier(preset(t, name), signature.Key{Name: "key", Secret: []byte(strings.Repeat("ab", 32))})
@@ -61,8 +62,8 @@ func TestUnverifiedNamesTakeNoMemory(t *testing.T) {
 	}
 }
 
-// TestTokensAreOneGuess shows several tokens at once. Who guesses is counted by requests, so none of them may say anything of more than
-// one token.
+// TestTokensAreOneGuess shows several tokens at once. Who guesses is counted by requests, so none
+// of them may say anything of more than one token.
 func TestTokensAreOneGuess(t *testing.T) {
 	const right, wrong = "the right token", "a wrong token"
 	tests := map[string]struct {

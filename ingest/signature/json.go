@@ -170,7 +170,8 @@ func (d document) members() members {
 	return found
 }
 
-// eachMember calls visit for the members of an object until it returns false. It says whether it never did.
+// eachMember calls visit for the members of an object until it returns false. It says whether it
+// never did.
 func (d document) eachMember(visit func(key, value document) bool) bool {
 	for i := skipSpace(d, 1); d[i] != '}'; {
 		end := skipValue(d, i)
@@ -193,7 +194,8 @@ type field struct {
 	found presence
 }
 
-// fields finds several members at once: to look for each by itself would take as many times as long. There are none in what is no object.
+// fields finds several members at once: to look for each by itself would take as many times as
+// long. There are none in what is no object.
 func (d document) fields(names []string, fields []field) {
 	if d[0] != '{' {
 		return
@@ -240,8 +242,8 @@ func (d document) each(visit func(int, document) bool) bool {
 	return true
 }
 
-// is says whether the document is the string s. It allocates nothing and ends at the first difference: nobody may have vouched for the
-// document, and it is asked of every name in it.
+// is says whether the document is the string s. It allocates nothing and ends at the first
+// difference: nobody may have vouched for the document, and it is asked of every name in it.
 func (d document) is(s string) bool {
 	rest := d[1 : len(d)-1]
 	if len(rest) < len(s) || len(rest) > len(`\u0000`)*len(s) {
@@ -266,8 +268,8 @@ func (d document) is(s string) bool {
 	}
 }
 
-// unescaped returns the character that an escape stands for, and its length. Half of a surrogate pair stands for U+FFFD, as
-// encoding/json has it.
+// unescaped returns the character that an escape stands for, and its length. Half of a surrogate
+// pair stands for U+FFFD, as encoding/json has it.
 func unescaped(d []byte) (r rune, size int) {
 	switch d[1] {
 	case 'b':
@@ -302,7 +304,8 @@ func codeUnit(digits []byte) rune {
 	return rune(binary.BigEndian.Uint16(unit[:]))
 }
 
-// halvesPair says whether a string has half of a surrogate pair in it. Its text then has U+FFFD there, whichever half it is.
+// halvesPair says whether a string has half of a surrogate pair in it. Its text then has U+FFFD
+// there, whichever half it is.
 func (d document) halvesPair() bool {
 	if d[0] != '"' {
 		return false

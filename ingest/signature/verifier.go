@@ -544,7 +544,8 @@ func (v *Verifier) findAmong(p *Parsed, headers map[string][]string) Cause {
 	return first
 }
 
-// findToken is findAmong for tokens. Guesses are counted by requests, so a request may show one token only, though it may repeat that.
+// findToken is findAmong for tokens. Guesses are counted by requests, so a request may show one
+// token only, though it may repeat that.
 func (v *Verifier) findToken(headers map[string][]string) Cause {
 	token, cause := "", ErrHeaderMalformed
 	v.eachSignature(headers, func(text string) bool {
