@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
+// A sender that is slower than SlowRate bytes a second, SlowGrace after its headers, is slow: it has to go when others need the room.
+// One far away has sent ten segments by then, and is not slow. Nor does an answer take longer to be taken: it is shorter than what
+// a socket and a stream hold.
 const (
-	// A sender that is slower than SlowRate bytes a second, SlowGrace after its headers, is slow: it has to go when others need the
-	// room. One far away has sent ten segments by then, and is not slow. Nor does an answer take longer to be taken: it is shorter
-	// than what a socket and a stream hold.
 	SlowGrace = 100 * time.Millisecond
 	SlowRate  = 64 << 10
-	// A client that holds less than all of them divided by this is not in anybody's way by itself.
-	largePart = 8
 )
+
+// A client that holds less than all of them divided by this is not in anybody's way by itself.
+const largePart = 8
 
 // kind is what an item is doing.
 type kind int
