@@ -12,9 +12,11 @@ import (
 )
 
 // HTTP/2 makes one connection many requests, so what one connection may hold is bounded here: the headers of
-// http2Streams requests, and http2ConnectionBuffer of bodies that no handler has read yet.
+// http2Streams requests, and http2ConnectionBuffer of bodies that no handler has read yet. RFC 9113 recommends 100 streams
+// and more. But a peer that takes no answer in holds 13 KiB for each, without a key, until the write timeout: with 100,
+// 200 connections would be the memory of a replica. A client or proxy that has more on its way opens another connection.
 const (
-	http2Streams          = 100
+	http2Streams          = 16
 	http2Frame            = 16 << 10 // the least there is
 	http2ConnectionBuffer = 256 << 10
 	http2StreamBuffer     = 128 << 10
