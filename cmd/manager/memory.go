@@ -8,7 +8,7 @@ package main
 import "runtime/debug"
 
 // startGCPercent is GOGC until the process has settled.
-const startGCPercent = 25
+const startGCPercent = 50
 
 // startLean keeps the garbage of the start small, and returns what gives the memory that it took back to the system. With
 // 100,000 triggers TODO
