@@ -28,7 +28,7 @@ RACE := $(shell gcc -fsyntax-only -include stdlib.h -x c /dev/null 2>/dev/null &
 # hack/verify.sh.
 MODULES := hack/image hack/release test/bench test/deploy test/sdk
 # The packages whose tests need no control plane.
-UNIT_PACKAGES = $(shell go list ./... | grep -v -e /api/ -e /controllers/ -e /test/ -e /hack/quickstart)
+UNIT_PACKAGES = $(shell go list ./... | grep -v -e /api/ -e /controllers/ -e /ingest/sink/ -e /internal/translation -e /test/ -e /hack/quickstart)
 
 # How long each fuzz target runs in make fuzz.
 FUZZTIME ?= 20s

@@ -319,7 +319,7 @@ func TestFloodOfHTTP2(t *testing.T) {
 	}
 }
 
-// TestFloodOfStreams has one connection of HTTP/2 announce more bodies than there may be. They are requests as others are: the
+// TestFloodOfStreams has few connections of HTTP/2 announce more bodies than there may be. They are requests as others are: the
 // oldest have to go, and are told so. Those of another client stay.
 func TestFloodOfStreams(t *testing.T) {
 	t.Parallel()
@@ -348,8 +348,12 @@ func TestFloodOfStreams(t *testing.T) {
 				})
 			}
 			inFlight(1)
+			const streams = 16 // of a connection
 			var flood []chan int
 			for i := range floodConnections + 20 {
+				if i%streams == streams-1 { // with that of the other client, this connection is full
+					attacker = f.http2Sender("127.0.0.2")
+				}
 				flood = append(flood, f.announce(ctx, attacker, http.Header{"X-Forwarded-For": {"203.0.113.66"}}))
 				inFlight(float64(min(i+2, floodConnections)))
 			}

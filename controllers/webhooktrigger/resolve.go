@@ -148,9 +148,13 @@ func Resolve(in Snapshot) Resolution {
 // of the scheme bound what it can reveal of them.
 func checkRefs(in Snapshot, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
 	var found, passed []problem
-	if in.Flow == nil {
+	switch {
+	case in.Flow == nil:
 		found = append(found, problem{sluicev1alpha1.ReasonFlowNotFound,
 			fmt.Sprintf("There is no Flow %q in this namespace; create it or correct spec.flowRef.name.", in.Trigger.Spec.FlowRef.Name)})
+	case in.Flow.DeletionTimestamp != nil:
+		found = append(found, problem{sluicev1alpha1.ReasonFlowNotFound,
+			fmt.Sprintf("The Flow %q is being deleted; create it again when it is gone, or correct spec.flowRef.name.", in.Flow.Name)})
 	}
 	for i, ref := range translation.KeyRefs(in.Trigger) {
 		secret, p, remark := checkKey(in, ref, scheme)
@@ -193,6 +197,10 @@ func checkKey(in Snapshot, ref sluicev1alpha1.SecretKeyReference, scheme *signat
 			message = fmt.Sprintf("There is no Secret %q in this namespace that Sluice may use; create it, label it so that %q selects it, or correct the reference.", ref.Name, in.SecretSelector)
 		}
 		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound, message}, nil
+	}
+	if secret.DeletionTimestamp != nil { // who deletes a key wants it to be good no longer, whatever finalizer holds it
+		return nil, &problem{sluicev1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("The Secret %q is being deleted; create it again when it is gone, or correct the reference.", ref.Name)}, nil
 	}
 	key, remarks, err := translation.Key(ref, secret.Data, scheme)
 	return key, problemOf(err), remarks
@@ -266,7 +274,7 @@ func join(sentence, remark string) string {
 func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, secret func(name string) *metav1.ObjectMeta) string {
 	b := fmt.Appendf(nil, "trigger %s/%d", trigger.UID, trigger.Generation)
 	if flow != nil {
-		b = fmt.Appendf(b, " flow %s/%d", flow.UID, flow.Generation)
+		b = fmt.Appendf(b, " flow %s/%d", flow.UID, flow.Generation) // to be deleted makes a generation, too
 	}
 	for _, name := range translation.SecretNames(trigger) {
 		if meta := secret(name); meta != nil { // Secrets have no generation

@@ -75,6 +75,14 @@ func TestResolve(t *testing.T) {
 			reason: "a Flow that does not exist", change: func(in *Snapshot) { in.Flow = nil },
 			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `There is no Flow "import"`,
 		},
+		"FlowIsDeleted": {
+			reason: "a finalizer does not keep it in use", change: func(in *Snapshot) { in.Flow.DeletionTimestamp = new(metav1.Now()) },
+			want: summary{"False/FlowNotFound", "True/Accepted", "False/FlowNotFound"}, message: `The Flow "import" is being deleted`,
+		},
+		"SecretIsDeleted": {
+			reason: "who deletes a key wants it to be good no longer", change: func(in *Snapshot) { in.Secrets["webhook"].DeletionTimestamp = new(metav1.Now()) },
+			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `The Secret "webhook" is being deleted`,
+		},
 		"NoSecret": {
 			reason: "a Secret that does not exist", change: func(in *Snapshot) { in.Secrets = nil },
 			want: summary{"False/SecretNotFound", "True/Accepted", "False/SecretNotFound"}, message: `There is no Secret "webhook"`,

@@ -211,8 +211,8 @@ func TestRapidReset(t *testing.T) {
 	if code := c.errorCode(); code != http2.ErrCodeEnhanceYourCalm {
 		t.Errorf("the connection was ended with %s, want %s", code, http2.ErrCodeEnhanceYourCalm)
 	}
-	if most = max(most, inFlight()); most > 100 || most < 10 {
-		t.Errorf("up to %v requests ran at a time, want at most 100, and enough to tell", most)
+	if most = max(most, inFlight()); most > 16 || most < 5 {
+		t.Errorf("up to %v requests ran at a time, want at most 16, and enough to tell", most)
 	}
 	close(release)
 	testenv.Eventually(t, patience, func() error {

@@ -247,7 +247,7 @@ func TestHTTP2Settings(t *testing.T) {
 		}
 	}
 	want := map[string]uint32{
-		"MAX_CONCURRENT_STREAMS": 100,
+		"MAX_CONCURRENT_STREAMS": 16,
 		"MAX_FRAME_SIZE":         16 << 10,
 		"INITIAL_WINDOW_SIZE":    128 << 10, // of a request's body
 		"window":                 256 << 10, // of all requests' bodies together
