@@ -401,14 +401,14 @@ func TestStoredOddities(t *testing.T) {
 			},
 		},
 		"deleted-flow": {
-			reason: "a Flow that waits for a finalizer is still there", status: 202,
+			reason: "a Flow that waits for a finalizer is to be started no more", status: 503,
 			flow: func(f *sluicev1alpha1.Flow) { f.Finalizers = finalizer },
 			delete: func(_ *sluicev1alpha1.WebhookTrigger, f *sluicev1alpha1.Flow, _ *corev1.Secret) client.Object {
 				return f
 			},
 		},
 		"deleted-secret": {
-			reason: "and so is a Secret", status: 202,
+			reason: "who deletes a key wants it to be good no longer", status: 503,
 			secret: func(s *corev1.Secret) { s.Finalizers = finalizer },
 			delete: func(_ *sluicev1alpha1.WebhookTrigger, _ *sluicev1alpha1.Flow, s *corev1.Secret) client.Object {
 				return s
