@@ -31,9 +31,10 @@ const (
 // indexes are the names that a trigger refers to, by index.
 var indexes = map[string]client.IndexerFunc{secretRefIndex: indexSecretRef, flowRefIndex: indexFlowRef}
 
-// indexBuckets is how many values an index has at the most in a namespace. A cache keeps two sets for each value: with names for values,
-// and a Secret for each of 100,000 triggers, that is 73 of 335 MiB of objects in a replica of ingest. In so many buckets it is 23, and
-// a bucket has 6 triggers to look through.
+// indexBuckets is how many values an index has at the most in a namespace. A cache keeps two sets for
+// each value: with names for values, and a Secret for each of 100,000 triggers, that is 73 of 335 MiB
+// of objects in a replica of ingest. In so many buckets it is 23, and a bucket has 6 triggers to look
+// through.
 const indexBuckets = 1 << 14
 
 // indexBucket returns the value of an index for a name.

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
@@ -94,5 +95,25 @@ func TestTriggersBy(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+// TestAfterStart asks which events look for triggers.
+func TestAfterStart(t *testing.T) {
+	t.Parallel()
+	p := afterStart[client.Object]()
+	for name, tc := range map[string]struct {
+		reason string
+		passes bool
+		want   bool
+	}{
+		"AtStart": {reason: "all triggers are looked at anyway", passes: p.Create(event.CreateEvent{IsInInitialList: true}), want: false},
+		"Later":   {reason: "a trigger may have waited for it", passes: p.Create(event.CreateEvent{}), want: true},
+		"Update":  {reason: "it may have another key", passes: p.Update(event.UpdateEvent{}), want: true},
+		"Delete":  {reason: "its key is revoked", passes: p.Delete(event.DeleteEvent{}), want: true},
+	} {
+		if tc.passes != tc.want {
+			t.Errorf("%s: it passes: %t, want %t: %s", name, tc.passes, tc.want, tc.reason)
+		}
 	}
 }

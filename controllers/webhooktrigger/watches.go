@@ -33,6 +33,13 @@ var specChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion()
 }}
 
+// afterStart lets through what has changed since a controller started. Which Secrets and Flows there
+// are at its start is nothing to look for triggers by: every trigger is looked at then, and no worker
+// runs before the caches have all that is there.
+func afterStart[T any]() predicate.TypedPredicate[T] {
+	return predicate.TypedFuncs[T]{CreateFunc: func(e event.TypedCreateEvent[T]) bool { return !e.IsInInitialList }}
+}
+
 // controllerOptions are those of every controller here. Left to itself, controller-runtime waits up to 1000 s between
 // attempts, and a key that was revoked in the meantime stays accepted for as long; and a read that hangs would hold
 // its worker for good.
@@ -55,10 +62,10 @@ func newController(mgr ctrl.Manager, name string, secrets *SecretCache) *builder
 		For(&sluicev1alpha1.WebhookTrigger{}, builder.WithPredicates(specChanged)).
 		Watches(&sluicev1alpha1.Flow{},
 			handler.EnqueueRequestsFromMapFunc(triggersBy(mgr.GetClient(), flowRefIndex)),
-			builder.WithPredicates(specChanged)).
+			builder.WithPredicates(specChanged, afterStart[client.Object]())).
 		WatchesRawSource(source.Kind(secrets.Cache, secretMetadata(),
 			handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, secret *metav1.PartialObjectMetadata) []reconcile.Request {
 				return bySecret(ctx, client.Object(secret))
 			}),
-			predicate.TypedResourceVersionChangedPredicate[*metav1.PartialObjectMetadata]{}))
+			predicate.TypedResourceVersionChangedPredicate[*metav1.PartialObjectMetadata]{}, afterStart[*metav1.PartialObjectMetadata]()))
 }

@@ -117,7 +117,7 @@ func manyTriggers(ctx context.Context, b *bench) ([]table, error) {
 		},
 		Notes: []string{
 			"The live heap, after a forced collection, is compared with that of a replica without these triggers, and with the caches of such a replica alone, filled in another process. " +
-				"What is resident beyond the live heap is the garbage collector's: by default (GOGC=100) the heap grows to twice what is live before it runs, and what the start took is given back to the system over minutes.",
+				"What is resident beyond the live heap is the garbage collector's: what the start took is given back to the system once it is over, and after that, by default (GOGC=100), the heap grows to twice what is live before it runs.",
 		},
 	}
 	b.say("  warm-up %s s, resident %s MiB, and a minute later %s MiB", summarise(warmUps), summarise(peaks), summarise(resident))
