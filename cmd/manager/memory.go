@@ -10,12 +10,14 @@ import "runtime/debug"
 // startGCPercent is GOGC from the start until the process has settled.
 const startGCPercent = 50
 
-// startLean keeps the garbage of the start small. What it returns ends that and gives the memory back to the system.
+// startLean keeps the garbage of the start small. What it returns ends that and gives the memory
+// back to the system.
 //
-// Filling the caches and the route table leaves more garbage than objects, the garbage collector takes that for the size that
-// the process needs, and what is live is scattered among it, so that pages cannot be given back. With 100,000 triggers a replica
-// of ingest had 1050 MiB at its peak, and 927 for minutes. With less garbage until the start is over it has 705, and 392
-// once that is given back, for as much of a processor.
+// Filling the caches and the route table leaves more garbage than objects, the garbage collector
+// takes that for the size that the process needs, and what is live is scattered among it, so that
+// pages cannot be given back. With 100,000 triggers a replica of ingest had 1050 MiB at its peak,
+// and 927 for minutes. With less garbage until the start is over it has 705, and 392 once that is
+// given back, for as much of a processor.
 func startLean() (settled func()) {
 	usual := debug.SetGCPercent(startGCPercent)
 	if usual < startGCPercent { // whoever sets GOGC to less, or switches it off, has a reason
