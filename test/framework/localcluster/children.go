@@ -165,7 +165,8 @@ func Describe(err error, logFile string) error {
 	return fmt.Errorf("%w; %s ends with:\n  %s", err, logFile, strings.Join(lines, "\n  "))
 }
 
-// Output runs a command to its end, or to that of ctx, and returns what it prints. Its standard error is ours.
+// Output runs a command to its end, or to that of ctx, and returns what it prints. Its standard
+// error is ours.
 func Output(ctx context.Context, path string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the caller says what to run
 	cmd.Stderr = os.Stderr
