@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// An answer is one of the ways to end a request. Those that are problems (RFC 9457) are written once, at
-// start.
+// An answer is one of the ways to end a request. Those that are problems (RFC 9457) are written
+// once, at start.
 type answer struct {
 	result     string // the metric label
 	status     int
@@ -29,16 +29,18 @@ type answer struct {
 	retryAfter time.Duration
 }
 
-// field is a header with its name in canonical form. Its value is the same slice in all answers, and nothing may change it: a header of its
-// own for each answer would be a good part of what a refusal costs.
+// field is a header with its name in canonical form. Its value is the same slice in all answers,
+// and nothing may change it: a header of its own for each answer would be a good part of what a
+// refusal costs.
 type field struct {
 	name  string
 	value []string
 }
 
-// ofEveryAnswer are the headers that every answer has, whoever writes it. Some of a body can be a tenant's, and other tenants share the
-// host; a form on any web page can have a browser fetch it, where the signature is in the body. So nothing in it may run or load
-// anything, be it taken for markup (CSP) or guessed to be (nosniff).
+// ofEveryAnswer are the headers that every answer has, whoever writes it. Some of a body can be a
+// tenant's, and other tenants share the host; a form on any web page can have a browser fetch it,
+// where the signature is in the body. So nothing in it may run or load anything, be it taken for
+// markup (CSP) or guessed to be (nosniff).
 var ofEveryAnswer = []field{
 	{"Cache-Control", []string{"no-store"}},
 	{"Content-Security-Policy", []string{"default-src 'none'; sandbox"}},
@@ -62,12 +64,13 @@ const (
 	resultDuplicate = "duplicate"
 	// resultChallenge is a handshake that was answered.
 	resultChallenge = "challenge"
-	// resultAborted is a request whose sender went away or that broke off before its body was complete.
+	// resultAborted is a request whose sender went away or that broke off before its body was
+	// complete.
 	resultAborted = "aborted"
 )
 
-// Retry-After values that do not come from the API server. They tell a sender that listens when to come back; the
-// unavailable ones wait for a person, the others do not.
+// Retry-After values that do not come from the API server. They tell a sender that listens when to
+// come back; the unavailable ones wait for a person, the others do not.
 const (
 	retryUnavailable = 30 * time.Second
 	retryBusy        = time.Second
@@ -88,7 +91,8 @@ var (
 	brokenBody       = newAnswer(resultAborted, http.StatusBadRequest, "The body is incomplete or its encoding is broken.")
 	// One answer for every cause: a sender that does not have the key learns nothing from it.
 	unauthorized = newAnswer("unauthorized", http.StatusUnauthorized, "The request carries no valid signature.")
-	// And one answer to every handshake that does not show the right token, whether there is one or not.
+	// And one answer to every handshake that does not show the right token, whether there is one or
+	// not.
 	forbidden = newAnswer("forbidden", http.StatusForbidden, "The verify token is not the one of this webhook.")
 	notStored = newAnswer("not_stored", http.StatusServiceUnavailable, "The request is genuine, but it is not known to be stored. Send the request again later.").after(retryNotStored)
 	rejected  = newAnswer("refused", http.StatusUnprocessableEntity, "The request is genuine, but the cluster refuses to store it. Sending it again does not help.")
@@ -176,7 +180,8 @@ type acceptance struct {
 	Duplicate bool `json:"duplicate"`
 }
 
-// accepted is the answer to a request whose delivery is durable, by itself or by an earlier request.
+// accepted is the answer to a request whose delivery is durable, by itself or by an earlier
+// request.
 func accepted(response route.Response, d *delivery.Delivery, receipt delivery.Receipt) answer {
 	result, status := resultAccepted, http.StatusAccepted
 	a := acceptance{Message: "The request is genuine and its FlowRun is stored.", Duplicate: receipt.Duplicate}
@@ -206,8 +211,8 @@ var emptyUnauthorized = func() answer {
 	return a
 }()
 
-// challengeField is what RFC 9110, section 11.6.1, asks for; there is no registered scheme for signed
-// bodies.
+// challengeField is what RFC 9110, section 11.6.1, asks for; there is no registered scheme for
+// signed bodies.
 var challengeField = field{"Www-Authenticate", []string{`HMAC realm="webhook"`}}
 
 // jittered spreads those who would come back at the same time.
@@ -215,8 +220,8 @@ func jittered(d time.Duration) time.Duration {
 	return d + rand.N(retrySpread) //nolint:gosec // jitter is no secret
 }
 
-// signalOf is what the end of an attempt to store tells of the store: the one place where the Kind of an
-// error becomes a signal for overload control.
+// signalOf is what the end of an attempt to store tells of the store: the one place where the Kind
+// of an error becomes a signal for overload control.
 func signalOf(err error) overload.Signal {
 	if err == nil {
 		return overload.Success
@@ -233,8 +238,8 @@ func signalOf(err error) overload.Signal {
 	return overload.Failed
 }
 
-// answerOf is what the sender gets for a delivery that is not known to be stored: the one place where
-// the Kind of an error becomes an answer.
+// answerOf is what the sender gets for a delivery that is not known to be stored: the one place
+// where the Kind of an error becomes an answer.
 func answerOf(err error) answer {
 	kind, retryAfter := delivery.KindOf(err)
 	switch kind {

@@ -136,7 +136,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestUnauthorizedIsOneAnswer sees that nothing but the one answer has that status, and that it holds nothing of a cause.
+// TestUnauthorizedIsOneAnswer sees that nothing but the one answer has that status, and that it
+// holds nothing of a cause.
 func TestUnauthorizedIsOneAnswer(t *testing.T) {
 	for _, a := range []answer{
 		unknownPath, methodNotAllowed, unavailable, noCapacity, cannotStore, tooMany, slowBody, brokenBody, notStored, rejected, failed, newTooLarge(1),

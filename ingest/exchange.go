@@ -20,9 +20,9 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// An exchange is one request to a trigger on its way through the stages, and what it holds meanwhile.
-// Each stage either leaves the request to the next one or ends it with an answer. close gives back
-// everything, whichever stage was the last.
+// An exchange is one request to a trigger on its way through the stages, and what it holds
+// meanwhile. Each stage either leaves the request to the next one or ends it with an answer. close
+// gives back everything, whichever stage was the last.
 type exchange struct {
 	*handler
 	w      http.ResponseWriter
@@ -48,7 +48,8 @@ type exchange struct {
 	retryAfter  time.Duration
 }
 
-// stages are all of them, in the order of the package's contract. The last one always ends the request.
+// stages are all of them, in the order of the package's contract. The last one always ends the
+// request.
 var stages = [...]func(*exchange) (answer, bool){
 	(*exchange).route,
 	(*exchange).admit,
@@ -120,8 +121,8 @@ func (x *exchange) unavailable() answer {
 	return unavailable
 }
 
-// admit finds out, from the headers alone, whether there is any point in reading the body, and reserves
-// memory for it.
+// admit finds out, from the headers alone, whether there is any point in reading the body, and
+// reserves memory for it.
 func (x *exchange) admit() (answer, bool) {
 	x.bodyLimit = x.limits.MaxBodyBytes
 	if own := x.target.Limits.MaxBodyBytes; own > 0 {
@@ -149,8 +150,8 @@ func (x *exchange) admit() (answer, bool) {
 	return next()
 }
 
-// read reads the body. It can take its time, and a key may be revoked meanwhile, so the route is looked
-// up again.
+// read reads the body. It can take its time, and a key may be revoked meanwhile, so the route is
+// looked up again.
 func (x *exchange) read() (answer, bool) {
 	x.buffer = x.buffers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
 	if err := x.readBody(); err != nil {
@@ -254,8 +255,8 @@ func (x *exchange) accept() (answer, bool) {
 	if err != nil {
 		return end(answerOf(err))
 	}
-	// A repetition does not count: who has seen a request, and sends it again and again, must not use up
-	// what is the sender's.
+	// A repetition does not count: who has seen a request, and sends it again and again, must not
+	// use up what is the sender's.
 	x.refund = receipt.Duplicate
 	return end(accepted(x.target.Response, &d, receipt))
 }
@@ -297,10 +298,10 @@ func newDelivery(target *route.Route, verified *signature.Result, contentType st
 	return delivery.New(d, identity)
 }
 
-// identityOf says what makes two requests one delivery. An id that is not signed can be anybody's: who
-// has seen a request can send it ahead under the id of a delivery to come, and that one must not be
-// taken for a repetition. So the bodies have to be the same too. With a signed id they need not: some
-// senders count their attempts in the body.
+// identityOf says what makes two requests one delivery. An id that is not signed can be anybody's:
+// who has seen a request can send it ahead under the id of a delivery to come, and that one must
+// not be taken for a repetition. So the bodies have to be the same too. With a signed id they need
+// not: some senders count their attempts in the body.
 func identityOf(target *route.Route, verified *signature.Result) delivery.Identity {
 	switch {
 	case !target.Deduplicate || verified.DeliveryID == "":
@@ -313,8 +314,8 @@ func identityOf(target *route.Route, verified *signature.Result) delivery.Identi
 	return delivery.ByID
 }
 
-// signedRequest is what a signature can be about. The URL is the one that the sender has, not the one
-// that a proxy made of it.
+// signedRequest is what a signature can be about. The URL is the one that the sender has, not the
+// one that a proxy made of it.
 func signedRequest(r *http.Request, target *route.Route) signature.Request {
 	request := signature.Request{Method: r.Method, Headers: r.Header}
 	if target.Verifier.NeedsURL() {

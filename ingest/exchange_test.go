@@ -242,8 +242,8 @@ func TestStageLimit(t *testing.T) {
 	}
 }
 
-// TestStageAccept goes through the ways in which storing a delivery can end: what the sender is told, what overload control is told,
-// and whether it counts against the rate.
+// TestStageAccept goes through the ways in which storing a delivery can end: what the sender is
+// told, what overload control is told, and whether it counts against the rate.
 func TestStageAccept(t *testing.T) {
 	type end struct {
 		Status     int
@@ -360,7 +360,8 @@ func TestPanicIsAnswered(t *testing.T) {
 	}
 }
 
-// TestFailuresAreLoggedNowAndThen repeats a request that cannot be stored: a flood must not fill the disk.
+// TestFailuresAreLoggedNowAndThen repeats a request that cannot be stored: a flood must not fill
+// the disk.
 func TestFailuresAreLoggedNowAndThen(t *testing.T) {
 	var lines int
 	table := route.NewTable()

@@ -65,7 +65,8 @@ func (h *frames) request(stream uint32, all bool, method, path string, fields ..
 	return h.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: h.headers.Bytes(), EndStream: all, EndHeaders: true})
 }
 
-// answered waits for the headers of the answer. The server sends them when it has handled the request, and would like to send the rest.
+// answered waits for the headers of the answer. The server sends them when it has handled the
+// request, and would like to send the rest.
 func (h *frames) answered(stream uint32) error {
 	for {
 		frame, err := h.ReadFrame()
@@ -116,7 +117,8 @@ func (f *flooded) unended(from string) error {
 	return h.request(1, false, http.MethodPost, "/hooks/shop/a", "content-length", "0", "x-hmac-hash", strings.Repeat("ab", 32))
 }
 
-// unreadPipeline is a sender of HTTP/1.1 with one request after the other, until the server reads no more, since nobody reads its answers.
+// unreadPipeline is a sender of HTTP/1.1 with one request after the other, until the server reads
+// no more, since nobody reads its answers.
 func (f *flooded) unreadPipeline(from string) error {
 	d := dialer(from)
 	d.Control = func(_, _ string, raw syscall.RawConn) error { // so that the server's side holds little
@@ -146,8 +148,9 @@ func (f *flooded) unreadPipeline(from string) error {
 	}
 }
 
-// TestFloodOfUnreadAnswers has attackers take all connections that there are, with requests that are complete, or look so, and one more
-// before each genuine request. They send what anybody can, and then take no answer. All genuine requests are answered.
+// TestFloodOfUnreadAnswers has attackers take all connections that there are, with requests that
+// are complete, or look so, and one more before each genuine request. They send what anybody can,
+// and then take no answer. All genuine requests are answered.
 func TestFloodOfUnreadAnswers(t *testing.T) {
 	t.Parallel()
 	one := func(int) string { return "127.0.0.2" }

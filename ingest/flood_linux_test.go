@@ -35,14 +35,16 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// These tests connect from several addresses of the loopback network, which only Linux has without preparation.
+// These tests connect from several addresses of the loopback network, which only Linux has without
+// preparation.
 
 const (
 	floodKey         = "a key of thirty-two bytes, exact"
 	floodConnections = 64
 )
 
-// flooded is a server that takes few connections, and its triggers "a" and "b" in the namespace "shop".
+// flooded is a server that takes few connections, and its triggers "a" and "b" in the namespace
+// "shop".
 type flooded struct {
 	t        *testing.T
 	address  string
@@ -118,7 +120,8 @@ func dialer(from string) *net.Dialer {
 	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: patience}
 }
 
-// attack opens a connection and sends what is given. It may fail: nobody is owed anything who attacks.
+// attack opens a connection and sends what is given. It may fail: nobody is owed anything who
+// attacks.
 func (f *flooded) attack(from, text string) error {
 	connection, err := dialer(from).DialContext(f.t.Context(), "tcp", f.address)
 	if err != nil {
@@ -161,13 +164,14 @@ func (f *flooded) post(transport *http.Transport, path string, header http.Heade
 	return answer.StatusCode, nil
 }
 
-// plausible is the header of a request that nobody can tell from a genuine one, without the one byte of its body.
+// plausible is the header of a request that nobody can tell from a genuine one, without the one
+// byte of its body.
 func plausible(path string, headers ...string) string {
 	return head(http.MethodPost, path, append([]string{"Content-Length: 1", "X-HMAC-HASH: " + strings.Repeat("ab", 32)}, headers...)...)
 }
 
-// TestFloodOfConnections has attackers take all connections that there are, and one more before each genuine request. All genuine
-// requests are answered.
+// TestFloodOfConnections has attackers take all connections that there are, and one more before
+// each genuine request. All genuine requests are answered.
 func TestFloodOfConnections(t *testing.T) {
 	t.Parallel()
 	const a, b = "/hooks/shop/a", "/hooks/shop/b"
@@ -273,7 +277,8 @@ func (f *flooded) http2Sender(from string) *http.Transport {
 	return transport
 }
 
-// announce sends the headers of a request by HTTP/2, and no body. It returns the status that it is answered with, which may be long in coming.
+// announce sends the headers of a request by HTTP/2, and no body. It returns the status that it is
+// answered with, which may be long in coming.
 func (f *flooded) announce(ctx context.Context, transport *http.Transport, header http.Header) chan int {
 	answered := make(chan int, 1)
 	body, writer := io.Pipe()
@@ -296,7 +301,8 @@ func (f *flooded) announce(ctx context.Context, transport *http.Transport, heade
 	return answered
 }
 
-// TestFloodOfHTTP2 has attackers hold connections of HTTP/2 by a request each, whose body does not come.
+// TestFloodOfHTTP2 has attackers hold connections of HTTP/2 by a request each, whose body does not
+// come.
 func TestFloodOfHTTP2(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -319,8 +325,8 @@ func TestFloodOfHTTP2(t *testing.T) {
 	}
 }
 
-// TestFloodOfStreams has few connections of HTTP/2 announce more bodies than there may be. They are requests as others are: the
-// oldest have to go, and are told so. Those of another client stay.
+// TestFloodOfStreams has few connections of HTTP/2 announce more bodies than there may be. They are
+// requests as others are: the oldest have to go, and are told so. Those of another client stay.
 func TestFloodOfStreams(t *testing.T) {
 	t.Parallel()
 	loopback, err := connlimit.ParseProxies("127.0.0.0/8")
@@ -374,8 +380,8 @@ func TestFloodOfStreams(t *testing.T) {
 	}
 }
 
-// TestFloodSparesCompleteRequests fills all connections with requests that are complete and being answered: it is the newest that
-// has to go, and all others are answered.
+// TestFloodSparesCompleteRequests fills all connections with requests that are complete and being
+// answered: it is the newest that has to go, and all others are answered.
 func TestFloodSparesCompleteRequests(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

@@ -31,8 +31,8 @@ const (
 	fuzzLimit     = 4096 // of a body
 )
 
-// fuzzHandler is a handler with a trigger of the default scheme, one that answers handshakes of whoever asks, and one that is
-// suspended.
+// fuzzHandler is a handler with a trigger of the default scheme, one that answers handshakes of
+// whoever asks, and one that is suspended.
 func fuzzHandler(tb testing.TB, k *keeper) *handler {
 	tb.Helper()
 	table := route.NewTable()
@@ -48,9 +48,9 @@ func fuzzHandler(tb testing.TB, k *keeper) *handler {
 	return testHandler(tb, k, table, func(o *Options) { o.Limits.MaxBodyBytes = fuzzLimit })
 }
 
-// FuzzRequest sends requests, byte by byte as they may come. A FlowRun is made exactly of those that an independent look finds
-// to be genuine, of exactly their body, and 2xx is said of no other; every other answer is a problem that says nothing of the request
-// or the key.
+// FuzzRequest sends requests, byte by byte as they may come. A FlowRun is made exactly of those
+// that an independent look finds to be genuine, of exactly their body, and 2xx is said of no other;
+// every other answer is a problem that says nothing of the request or the key.
 func FuzzRequest(f *testing.F) {
 	for _, text := range []string{
 		"POST /hooks/shop/orders HTTP/1.1\r\nHost: h\r\nX-HMAC-HASH: SIGNATURE\r\nContent-Length: 7\r\n\r\n{\"a\":1}",

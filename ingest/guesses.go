@@ -15,26 +15,30 @@ import (
 )
 
 const (
-	// guessBurst is how many wrong tokens somebody may show to a trigger at once, and guessPause after which time one more.
+	// guessBurst is how many wrong tokens somebody may show to a trigger at once, and guessPause
+	// after which time one more.
 	guessBurst = 20
 	guessPause = time.Second
-	// guessDebt bounds how far who guesses at many connections at once can get ahead, and has to wait then.
+	// guessDebt bounds how far who guesses at many connections at once can get ahead, and has to
+	// wait then.
 	guessDebt = 2 * guessBurst * guessPause
-	// guessSets and guessWays are how many of those who guess are remembered, 16384: half a MiB for good.
+	// guessSets and guessWays are how many of those who guess are remembered, 16384: half a MiB for
+	// good.
 	guessSets = 2048
 	guessWays = 8
 )
 
-// guesses keeps count of wrong tokens: of handshakes, and of schemes that have a token in place of a
-// signature. Each shows whether it was the right one, so that only their number stands between a short
-// token and who tries all of them. It is not for signatures: an HMAC or a signature of Ed25519 has 128
-// bits at least, whatever the key, and who has one signed request tries keys at home.
+// guesses keeps count of wrong tokens: of handshakes, and of schemes that have a token in place of
+// a signature. Each shows whether it was the right one, so that only their number stands between a
+// short token and who tries all of them. It is not for signatures: an HMAC or a signature of
+// Ed25519 has 128 bits at least, whatever the key, and who has one signed request tries keys at
+// home.
 //
-// Who never shows a wrong token is never held up, however many others do, unless they share their address
-// with somebody who guesses, and the token is short. What is remembered has a fixed size: where there are
-// more than that, those are forgotten first who have guessed the least. So many addresses can guess more
-// often, each as often as any other, but not take memory, nor wash out the debts of one of them without
-// having as many debts themselves.
+// Who never shows a wrong token is never held up, however many others do, unless they share their
+// address with somebody who guesses, and the token is short. What is remembered has a fixed size:
+// where there are more than that, those are forgotten first who have guessed the least. So many
+// addresses can guess more often, each as often as any other, but not take memory, nor wash out the
+// debts of one of them without having as many debts themselves.
 type guesses struct {
 	seed  maphash.Seed // so that nobody can choose whom to meet in a set
 	begin time.Time

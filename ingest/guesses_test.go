@@ -88,8 +88,8 @@ func TestGuesses(t *testing.T) {
 	}
 }
 
-// TestGuessesOfMany has more addresses guess than are remembered. Nobody who has not guessed is held up, and who has guessed a lot is not
-// forgotten for those who have guessed once.
+// TestGuessesOfMany has more addresses guess than are remembered. Nobody who has not guessed is
+// held up, and who has guessed a lot is not forgotten for those who have guessed once.
 func TestGuessesOfMany(t *testing.T) {
 	t.Parallel()
 	if size := unsafe.Sizeof(guesses{}); size > 512<<10 {
@@ -211,7 +211,8 @@ func metaQuery(trigger, token string) string {
 	return "/hooks/shop/" + trigger + "?" + url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {"1158201444"}, "hub.verify_token": {token}}.Encode()
 }
 
-// TestWrongTokensAreLimited shows wrong tokens until none is looked at any more, the right one included.
+// TestWrongTokensAreLimited shows wrong tokens until none is looked at any more, the right one
+// included.
 func TestWrongTokensAreLimited(t *testing.T) {
 	t.Parallel()
 	const guesser, other = "192.0.2.1:1000", "192.0.2.2:1000"
@@ -280,8 +281,9 @@ func TestWrongTokensAreLimited(t *testing.T) {
 	}
 }
 
-// TestLongTokensAreAlwaysLookedAt has a genuine sender share its address with somebody who guesses. A token that nobody finds by
-// trying need not be kept from being looked at; the wrong ones are turned away all the same.
+// TestLongTokensAreAlwaysLookedAt has a genuine sender share its address with somebody who guesses.
+// A token that nobody finds by trying need not be kept from being looked at; the wrong ones are
+// turned away all the same.
 func TestLongTokensAreAlwaysLookedAt(t *testing.T) {
 	t.Parallel()
 	const shared = "192.0.2.1:1000"
@@ -379,8 +381,9 @@ func TestHandshakesAreCounted(t *testing.T) {
 	}
 }
 
-// TestDiscordEventsAreStored sends what Discord sends to an app: interactions and webhook events, which are signed with one key. Each
-// request that is no PING becomes a FlowRun of its own, but an interaction that comes twice.
+// TestDiscordEventsAreStored sends what Discord sends to an app: interactions and webhook events,
+// which are signed with one key. Each request that is no PING becomes a FlowRun of its own, but an
+// interaction that comes twice.
 func TestDiscordEventsAreStored(t *testing.T) {
 	t.Parallel()
 	const interaction = `{"application_id":"1","id":"2","token":"3","type":1,"version":1}`

@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// firstRead is how much of a body is made room for before any of it has come; the rest follows what
-	// does come, so that a declared length alone costs no memory.
+	// firstRead is how much of a body is made room for before any of it has come; the rest follows
+	// what does come, so that a declared length alone costs no memory.
 	firstRead = 16 << 10
 	// maxPooledBuffer keeps the buffers of a few large bodies from staying for good.
 	maxPooledBuffer = 256 << 10
@@ -34,8 +34,8 @@ const (
 	// discardPatience is how long what is left of a body may take that nobody wants to read.
 	discardPatience = 250 * time.Millisecond
 
-	// Refusals are logged up to this many times a second, and in bursts up to the other; a flood must
-	// not fill the disk.
+	// Refusals are logged up to this many times a second, and in bursts up to the other; a flood
+	// must not fill the disk.
 	refusalLogRate  = 10
 	refusalLogBurst = 100
 )
@@ -112,15 +112,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	read := r.ContentLength == 0 // whether nothing of the body is left
 	defer func() {
 		if p := recover(); p != nil {
-			// The panic's value can hold anything, so only its stack would be safe to log; net/http's
-			// own log would have both. The sender is owed an answer all the same.
+			// The panic's value can hold anything, so only its stack would be safe to log;
+			// net/http's own log would have both. The sender is owed an answer all the same.
 			h.log.Error(errPanic, "Panic while answering a request", "stack", string(debug.Stack()))
 			failed.write(w)
 		}
 		if !read && r.ProtoMajor == 1 {
-			// Before it sends the answer, net/http reads what has not been read of a body, up to 256
-			// KiB. A sender that announces one byte and stays silent would hold the connection for as
-			// long as the read timeout says.
+			// Before it sends the answer, net/http reads what has not been read of a body, up to
+			// 256 KiB. A sender that announces one byte and stays silent would hold the connection
+			// for as long as the read timeout says.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardPatience))
 		}
 		h.metrics.inFlight.Dec()
@@ -143,9 +143,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var errPanic = errors.New("panic")
 
-// begin begins the exchange of a request to a trigger, which came at that time. It must be called before
-// anything else is done for the request, as all that is known until then is that its sender has
-// connected.
+// begin begins the exchange of a request to a trigger, which came at that time. It must be called
+// before anything else is done for the request, as all that is known until then is that its sender
+// has connected.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, target *route.Route, at time.Time) *exchange {
 	x := &exchange{
 		handler: h, w: w, target: target,
@@ -166,8 +166,8 @@ func (h *handler) logRefusal(target *route.Route, why string, keysAndValues ...a
 		"trigger", target.Ref(), "why", why, "unreported", h.unreported.Swap(0))
 }
 
-// logNotStored logs that a genuine request could not be stored, unless too many were lately: who has seen
-// a request can send it again and again.
+// logNotStored logs that a genuine request could not be stored, unless too many were lately: who
+// has seen a request can send it again and again.
 func (x *exchange) logNotStored(err error, run route.Ref) {
 	if !x.failures.AllowN(x.now(), 1) {
 		x.unreportedFailures.Add(1)

@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// HTTP/2 makes one connection many requests, so what one connection may hold is bounded here: the headers of
-// http2Streams requests, and http2ConnectionBuffer of bodies that no handler has read yet. RFC 9113 recommends 100 streams
-// and more. But a peer that takes no answer in holds 13 KiB for each, without a key, until the write timeout: with 100,
-// 200 connections would be the memory of a replica. A client or proxy that has more on its way opens another connection.
+// HTTP/2 makes one connection many requests, so what one connection may hold is bounded here: the
+// headers of http2Streams requests, and http2ConnectionBuffer of bodies that no handler has read
+// yet. RFC 9113 recommends 100 streams and more. But a peer that takes no answer in holds 13 KiB
+// for each, without a key, until the write timeout: with 100, 200 connections would be the memory
+// of a replica. A client or proxy that has more on its way opens another connection.
 const (
 	http2Streams          = 16
 	http2Frame            = 16 << 10 // the least there is
@@ -23,8 +24,8 @@ const (
 	http2HeaderTable      = 4 << 10 // the protocol's default
 )
 
-// setProtocols chooses what the server speaks: HTTP/1.1, and HTTP/2 where it has been negotiated by TLS. There is no
-// HTTP/2 in clear text.
+// setProtocols chooses what the server speaks: HTTP/1.1, and HTTP/2 where it has been negotiated by
+// TLS. There is no HTTP/2 in clear text.
 func setProtocols(server *http.Server, writeTimeout time.Duration) {
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)

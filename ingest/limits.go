@@ -15,38 +15,42 @@ import (
 	"github.com/sluice-dev/sluice/ingest/overload"
 )
 
-// Limits bound what a request, a connection and a shutdown may cost. Use DefaultLimits and change what must differ.
+// Limits bound what a request, a connection and a shutdown may cost. Use DefaultLimits and change
+// what must differ.
 type Limits struct {
 	// MaxBodyBytes is the longest body that is read; a longer one gets 413.
 	MaxBodyBytes int64
-	// MaxHeaderBytes bounds the request line and headers; more gets 431. net/http allows 4 KiB on top.
+	// MaxHeaderBytes bounds the request line and headers; more gets 431. net/http allows 4 KiB on
+	// top.
 	MaxHeaderBytes int
-	// MaxInFlightBytes bounds the bodies that are in memory at a time, from before they are read until they are answered, with
-	// 16 KiB added for each; a request for which there is no room gets 503. A body takes up to about 5 times its length
-	// while it is being stored, so that is what the memory of the process has to be.
+	// MaxInFlightBytes bounds the bodies that are in memory at a time, from before they are read
+	// until they are answered, with 16 KiB added for each; a request for which there is no room
+	// gets 503. A body takes up to about 5 times its length while it is being stored, so that is
+	// what the memory of the process has to be.
 	MaxInFlightBytes int64
-	// MaxConnections is how many connections there may be, and how many requests of HTTP/2 whose bodies are to come; for one more,
-	// connlimit chooses which one has to go.
+	// MaxConnections is how many connections there may be, and how many requests of HTTP/2 whose
+	// bodies are to come; for one more, connlimit chooses which one has to go.
 	MaxConnections int
-	// MaxCreates is how many FlowRuns may be stored at a time at the most. How many there really are follows from the
-	// latency of the API server.
+	// MaxCreates is how many FlowRuns may be stored at a time at the most. How many there really
+	// are follows from the latency of the API server.
 	MaxCreates int
 
 	// ReadHeaderTimeout is how long the headers may take.
 	ReadHeaderTimeout time.Duration
 	// ReadTimeout is how long the headers and the body together may take; a slower body gets 408.
 	ReadTimeout time.Duration
-	// AcceptDeadline is how long after its last byte a request is answered at the latest, with 503 if the outcome of the
-	// create is not known by then. Slack waits 3 s for an answer, Shopify 5, GitHub 10.
+	// AcceptDeadline is how long after its last byte a request is answered at the latest, with 503
+	// if the outcome of the create is not known by then. Slack waits 3 s for an answer, Shopify 5,
+	// GitHub 10.
 	AcceptDeadline time.Duration
-	// WriteTimeout bounds a request from the end of its headers to the end of the answer, the reading of the body
-	// included.
+	// WriteTimeout bounds a request from the end of its headers to the end of the answer, the
+	// reading of the body included.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection is kept without a request.
 	IdleTimeout time.Duration
 
-	// ShutdownDelay is how long requests are served on after readiness has turned red, so that load balancers have
-	// time to notice.
+	// ShutdownDelay is how long requests are served on after readiness has turned red, so that load
+	// balancers have time to notice.
 	ShutdownDelay time.Duration
 	// DrainTimeout is how long the requests that are then in flight may take.
 	DrainTimeout time.Duration

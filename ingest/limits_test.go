@@ -204,7 +204,8 @@ func TestLimitsValidate(t *testing.T) {
 	}
 }
 
-// TestValidateQuotesValues sees that messages name the value that is wrong and, where there is one, the bound.
+// TestValidateQuotesValues sees that messages name the value that is wrong and, where there is one,
+// the bound.
 func TestValidateQuotesValues(t *testing.T) {
 	limits := DefaultLimits()
 	limits.MaxBodyBytes = 2_000_000

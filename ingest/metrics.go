@@ -17,8 +17,9 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// metrics has no label whose values a sender or the number of triggers could multiply: who refused whom is in the log. So each
-// series is there from the start, and at hand: to look one up by its label costs more than to count.
+// metrics has no label whose values a sender or the number of triggers could multiply: who refused
+// whom is in the log. So each series is there from the start, and at hand: to look one up by its
+// label costs more than to count.
 type metrics struct {
 	requests          map[string]prometheus.Counter  // by result
 	duration          map[string]prometheus.Observer // by result

@@ -20,8 +20,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// TestMetricsKnowAll compares what there is a series for with what the source can count: a series that is missing would be a panic at the
-// end of a request.
+// TestMetricsKnowAll compares what there is a series for with what the source can count: a series
+// that is missing would be a panic at the end of a request.
 func TestMetricsKnowAll(t *testing.T) {
 	t.Parallel()
 	// These are not the first word of an answer that newAnswer makes.

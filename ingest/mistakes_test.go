@@ -30,8 +30,8 @@ import (
 
 const patience = 20 * time.Second
 
-// serve starts a webhook server without a cluster, with a trigger for each preset, "default" of the default scheme, and
-// "suspended". None of its requests may get as far as a FlowRun.
+// serve starts a webhook server without a cluster, with a trigger for each preset, "default" of the
+// default scheme, and "suspended". None of its requests may get as far as a FlowRun.
 func serve(t *testing.T, change func(*ingest.Limits)) (address string) {
 	t.Helper()
 	schemes := map[string]signature.Scheme{"default": {Algorithm: signature.SHA256}}
@@ -90,7 +90,8 @@ func head(method, path string, headers ...string) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: hooks.example.com\r\n%s\r\n\r\n", method, path, strings.Join(headers, "\r\n"))
 }
 
-// refusals are requests that are refused for what their headers say, and the answer to each, by what they have wrong.
+// refusals are requests that are refused for what their headers say, and the answer to each, by
+// what they have wrong.
 func refusals() map[string]struct {
 	method, path string
 	headers      []string
@@ -125,11 +126,11 @@ func inBody(preset signature.Preset) bool {
 	return preset.Scheme.Special == signature.SpecialAdyen || preset.Scheme.Special == signature.SpecialMailgun
 }
 
-// TestBodyIsNotReadBeforeChecks sends headers that are refused, of requests whose bodies never come: each is answered all the
-// same, and a sender that asks whether to go on is not told to.
+// TestBodyIsNotReadBeforeChecks sends headers that are refused, of requests whose bodies never
+// come: each is answered all the same, and a sender that asks whether to go on is not told to.
 //
-// CVE-2024-40634, CVE-2026-42294 and CVE-2022-31054: Argo CD, Workflows and Events read bodies without a limit before
-// they checked anything.
+// CVE-2024-40634, CVE-2026-42294 and CVE-2022-31054: Argo CD, Workflows and Events read bodies
+// without a limit before they checked anything.
 func TestBodyIsNotReadBeforeChecks(t *testing.T) {
 	t.Parallel()
 	address := serve(t, func(*ingest.Limits) {})
@@ -167,7 +168,8 @@ func TestBodyIsNotReadBeforeChecks(t *testing.T) {
 	}
 }
 
-// TestEndlessBodies sends bodies in chunks that never end, through every kind of route. The server takes a bounded part of each.
+// TestEndlessBodies sends bodies in chunks that never end, through every kind of route. The server
+// takes a bounded part of each.
 func TestEndlessBodies(t *testing.T) {
 	t.Parallel()
 	const (
@@ -223,8 +225,8 @@ func TestEndlessBodies(t *testing.T) {
 	}
 }
 
-// TestMemoryOfBodies has many senders send long bodies at a time, each but for the last byte. What the process holds then is bounded by
-// --max-in-flight-bytes, not by the number of senders.
+// TestMemoryOfBodies has many senders send long bodies at a time, each but for the last byte. What
+// the process holds then is bounded by --max-in-flight-bytes, not by the number of senders.
 func TestMemoryOfBodies(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	const (
 		senders  = 150

@@ -20,8 +20,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// TestQueryDoesNotBecomeBody sends one signed request of Square's with its bytes in every other place between the query and the body.
-// Only as it was sent it is a FlowRun.
+// TestQueryDoesNotBecomeBody sends one signed request of Square's with its bytes in every other
+// place between the query and the body. Only as it was sent it is a FlowRun.
 func TestQueryDoesNotBecomeBody(t *testing.T) {
 	const address, path = "https://hooks.example.com/square", "/hooks/shop/square"
 	k := &keeper{}

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// unauthorized is the answer to a request whose signature is not good. body is nil if it was not read.
+// unauthorized is the answer to a request whose signature is not good. body is nil if it was not
+// read.
 func (x *exchange) unauthorized(body []byte, err error) answer {
 	x.denied(body, err, unauthorized.result)
 	if x.target.Response.EmptyUnauthorized {
@@ -63,9 +64,10 @@ func (x *exchange) handshake(reply *signature.Answer) answer {
 	return newReply(resultChallenge, reply.Status, reply.ContentType, reply.Body)
 }
 
-// guessesWait returns for how long no more wrong tokens may come from where the request comes from; 0 if
-// they may, or if it shows no token. Meanwhile a token that could be guessed is not looked at, be it the
-// right one or not. One that could not is: who shows the right one is never held up by others.
+// guessesWait returns for how long no more wrong tokens may come from where the request comes from;
+// 0 if they may, or if it shows no token. Meanwhile a token that could be guessed is not looked at,
+// be it the right one or not. One that could not is: who shows the right one is never held up by
+// others.
 func (x *exchange) guessesWait() time.Duration {
 	if !x.target.Verifier.ComparesToken() {
 		return 0
@@ -73,8 +75,8 @@ func (x *exchange) guessesWait() time.Duration {
 	return x.guesses.wait(x.target.UID, x.connections.ClientAddress(x.r), x.now())
 }
 
-// shed is the answer to a request that is turned away. retryAfter is when another one has a chance; 0 if
-// that cannot be said.
+// shed is the answer to a request that is turned away. retryAfter is when another one has a chance;
+// 0 if that cannot be said.
 func (x *exchange) shed(reason overload.Reason, retryAfter time.Duration) answer {
 	x.metrics.shed[reason].Inc()
 	a := noCapacity

@@ -27,7 +27,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// Options are what a Server is made of. All but TLS, TrustedProxies, Tracing, Reporter and Now are required.
+// Options are what a Server is made of. All but TLS, TrustedProxies, Tracing, Reporter and Now are
+// required.
 type Options struct {
 	// Address is where to listen, as host:port; port 0 takes a free one.
 	Address string
@@ -47,15 +48,16 @@ type Options struct {
 	Tracing *Tracing
 	// Log is where the server logs.
 	Log logr.Logger
-	// Reporter is told why requests were refused, at most once a minute, trigger and cause; nil for nobody.
+	// Reporter is told why requests were refused, at most once a minute, trigger and cause; nil for
+	// nobody.
 	Reporter diagnosis.Reporter
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
 
-// A Server is the webhook server, to be run by a manager, on every replica, after its caches have synced. It is none of the
-// servers that controller-runtime offers: those listen before the caches have synced, and at shutdown they cancel the
-// requests in flight.
+// A Server is the webhook server, to be run by a manager, on every replica, after its caches have
+// synced. It is none of the servers that controller-runtime offers: those listen before the caches
+// have synced, and at shutdown they cancel the requests in flight.
 type Server struct {
 	address   string
 	tls       *tls.Config
@@ -115,10 +117,10 @@ func NewServer(o Options) (*Server, error) {
 // NeedLeaderElection tells a manager that every replica serves.
 func (s *Server) NeedLeaderElection() bool { return false }
 
-// Start listens once the table is warm, and serves until ctx ends or Drain is called. Then it drains: CheckDraining
-// reports it, requests are served on for the shutdown delay while connections are closed after their next answer, the
-// listener is closed, and requests in flight are finished within the drain timeout. ctx ending cancels none of them.
-// Start can be called once.
+// Start listens once the table is warm, and serves until ctx ends or Drain is called. Then it
+// drains: CheckDraining reports it, requests are served on for the shutdown delay while connections
+// are closed after their next answer, the listener is closed, and requests in flight are finished
+// within the drain timeout. ctx ending cancels none of them. Start can be called once.
 func (s *Server) Start(ctx context.Context) error {
 	s.started.Store(true)
 	defer close(s.done)
@@ -194,8 +196,9 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Drain makes Start drain and returns when that is done. Stopping a server so, before its manager, keeps its routes up to
-// date to the end: a key that is revoked meanwhile is refused, and a trigger that is new is served.
+// Drain makes Start drain and returns when that is done. Stopping a server so, before its manager,
+// keeps its routes up to date to the end: a key that is revoked meanwhile is refused, and a trigger
+// that is new is served.
 func (s *Server) Drain() {
 	s.stopOnce.Do(func() { close(s.stop) })
 	if s.started.Load() {
@@ -244,8 +247,8 @@ func (s *Server) CheckDraining(*http.Request) error {
 	return nil
 }
 
-// connectionLog takes what net/http has to say about single connections. Anybody who can connect causes it, so it is
-// for debugging only.
+// connectionLog takes what net/http has to say about single connections. Anybody who can connect
+// causes it, so it is for debugging only.
 type connectionLog struct{ log logr.Logger }
 
 // Write implements io.Writer.

@@ -24,8 +24,9 @@ import (
 type Tracing struct {
 	// Tracer makes the spans.
 	Tracer trace.Tracer
-	// TrustTraceparent says whether a request continues the trace that its header traceparent names. Anybody can send one,
-	// and with it decide whether the request is sampled; otherwise each request begins a trace.
+	// TrustTraceparent says whether a request continues the trace that its header traceparent
+	// names. Anybody can send one, and with it decide whether the request is sampled; otherwise
+	// each request begins a trace.
 	TrustTraceparent bool
 }
 
@@ -39,7 +40,8 @@ const (
 )
 
 const (
-	// spanRoute is the path of every trigger, and with the method the name of the span of a request.
+	// spanRoute is the path of every trigger, and with the method the name of the span of a
+	// request.
 	spanRoute = "/hooks/{namespace}/{trigger}"
 	// spanCreate is the name of the span in which a FlowRun is stored.
 	spanCreate = "create FlowRun"
@@ -48,17 +50,20 @@ const (
 // traceparentHeader is read alone: in tracestate and baggage senders may put what they like.
 const traceparentHeader = "Traceparent"
 
-// span is one that may not be there, because nothing is traced. It has no header, signature, payload or query of a request.
+// span is one that may not be there, because nothing is traced. It has no header, signature,
+// payload or query of a request.
 type span struct{ trace.Span }
 
-// request begins the span of a request to a trigger. What it returns in place of the request has the span in its context.
-// Requests to unknown paths have none: whoever scans for paths would fill the traces.
+// request begins the span of a request to a trigger. What it returns in place of the request has
+// the span in its context. Requests to unknown paths have none: whoever scans for paths would fill
+// the traces.
 func (t *Tracing) request(r *http.Request, target *route.Route, begin time.Time) (*http.Request, span) {
 	if t == nil {
 		return r, span{}
 	}
 	ctx := r.Context()
-	// Two headers are malformed, as any other value that is not as W3C has it, and the trace is a new one.
+	// Two headers are malformed, as any other value that is not as W3C has it, and the trace is a
+	// new one.
 	if values := r.Header[traceparentHeader]; t.TrustTraceparent && len(values) == 1 {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": values[0]})
 	}
@@ -127,7 +132,8 @@ func (t *Tracing) store(ctx context.Context, target *route.Route) (context.Conte
 	return ctx, span{s}
 }
 
-// traceparent returns the span's context as W3C has it, for whoever continues the trace; empty if there is none.
+// traceparent returns the span's context as W3C has it, for whoever continues the trace; empty if
+// there is none.
 func (s span) traceparent() string {
 	if s.Span == nil {
 		return ""

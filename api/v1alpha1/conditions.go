@@ -7,11 +7,12 @@ package v1alpha1
 
 // The condition types of a WebhookTrigger.
 const (
-	// ConditionReady sums up the others: True means that the trigger is valid, that all it refers to is there, and
-	// that a request with a right signature is accepted. It does not mean that every ingest replica has loaded the
-	// trigger yet; that takes well under a second.
+	// ConditionReady sums up the others: True means that the trigger is valid, that all it refers
+	// to is there, and that a request with a right signature is accepted. It does not mean that
+	// every ingest replica has loaded the trigger yet; that takes well under a second.
 	//
-	// Reasons when True: Ready. When False: Suspended, FlowDisabled, or the reason of the condition that is False.
+	// Reasons when True: Ready. When False: Suspended, FlowDisabled, or the reason of the condition
+	// that is False.
 	ConditionReady = "Ready"
 
 	// ConditionAccepted says whether Sluice can work with the spec as it is.
@@ -21,14 +22,16 @@ const (
 
 	// ConditionResolvedRefs says whether what the spec refers to exists and can be used.
 	//
-	// Reasons when True: ResolvedRefs. When False: FlowNotFound, SecretNotFound, SecretKeyNotFound, SecretKeyEmpty,
-	// SecretKeyMalformed, SecretKeyTooLong. When True while an additional key or the verify token is passed over: the reason why.
+	// Reasons when True: ResolvedRefs. When False: FlowNotFound, SecretNotFound, SecretKeyNotFound,
+	// SecretKeyEmpty, SecretKeyMalformed, SecretKeyTooLong. When True while an additional key or
+	// the verify token is passed over: the reason why.
 	ConditionResolvedRefs = "ResolvedRefs"
 )
 
-// ConditionSucceeded is the condition type of a FlowRun that says how its execution ended. Whoever executes runs sets it:
-// Unknown while the run is active, True or False once it has finished, together with status.completionTime. A run with a
-// status but without a completionTime is active, and is not deleted.
+// ConditionSucceeded is the condition type of a FlowRun that says how its execution ended. Whoever
+// executes runs sets it: Unknown while the run is active, True or False once it has finished,
+// together with status.completionTime. A run with a status but without a completionTime is active,
+// and is not deleted.
 const ConditionSucceeded = "Succeeded"
 
 // The reasons of a WebhookTrigger's conditions.
@@ -47,24 +50,25 @@ const (
 	// ReasonInvalidSpec means that the spec cannot be read, or has a value that this version of the
 	// CustomResourceDefinition does not allow: the trigger was stored under another.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonInvalidScheme means that this version of Sluice cannot work with the signature scheme, because the
-	// CustomResourceDefinition is newer than the operator, or with the delivery id for that scheme; or that the trigger was
-	// stored with a secretPrefix that is not allowed any more.
+	// ReasonInvalidScheme means that this version of Sluice cannot work with the signature scheme,
+	// because the CustomResourceDefinition is newer than the operator, or with the delivery id for
+	// that scheme; or that the trigger was stored with a secretPrefix that is not allowed any more.
 	ReasonInvalidScheme = "InvalidScheme"
-	// ReasonPublicURLMissing means that the scheme signs the URL, and that neither spec.publicURL nor --external-url says
-	// what the URL is.
+	// ReasonPublicURLMissing means that the scheme signs the URL, and that neither spec.publicURL
+	// nor --external-url says what the URL is.
 	ReasonPublicURLMissing = "PublicURLMissing"
 	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace.
 	ReasonFlowNotFound = "FlowNotFound"
-	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace, or one without the labels that
-	// the operator asks for.
+	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace, or one
+	// without the labels that the operator asks for.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyNotFound means that the Secret has no entry spec.secretRef.key.
 	ReasonSecretKeyNotFound = "SecretKeyNotFound"
-	// ReasonSecretKeyEmpty means that the entry is empty or nothing but white space: anybody could sign with it.
+	// ReasonSecretKeyEmpty means that the entry is empty or nothing but white space: anybody could
+	// sign with it.
 	ReasonSecretKeyEmpty = "SecretKeyEmpty"
-	// ReasonSecretKeyMalformed means that the entry is not encoded as the scheme says, or is no public key where the algorithm
-	// is Ed25519.
+	// ReasonSecretKeyMalformed means that the entry is not encoded as the scheme says, or is no
+	// public key where the algorithm is Ed25519.
 	ReasonSecretKeyMalformed = "SecretKeyMalformed"
 	// ReasonSecretKeyTooLong means that the entry is longer than 4096 bytes.
 	ReasonSecretKeyTooLong = "SecretKeyTooLong"

@@ -38,8 +38,8 @@ type object = map[string]any
 // values are values of a field, by what the user who sends them has done.
 type values = map[string]any
 
-// fieldCases are the cases that are the same for every field of a type, named after the field: what it refuses, and the
-// limits of what it accepts. Tests add what is special about the field.
+// fieldCases are the cases that are the same for every field of a type, named after the field: what
+// it refuses, and the limits of what it accepts. Tests add what is special about the field.
 type fieldCases struct {
 	field string
 	bad   map[string]badField
@@ -80,7 +80,8 @@ func (c fieldCases) required() fieldCases {
 	return c.say("nobody sets the field for the user", values{"absent": absent{}, "null": nil}, c.field+": Required value")
 }
 
-// optional demands that null is the same as nothing, for which this is stored: null is what templates make of a value that is not set.
+// optional demands that null is the same as nothing, for which this is stored: null is what
+// templates make of a value that is not set.
 func (c fieldCases) optional(stored any) fieldCases {
 	c.good[c.field+" null"] = goodField{reason: "null asks for the default", field: c.field, want: stored}
 	return c
@@ -91,7 +92,8 @@ func (c fieldCases) empty(want ...string) fieldCases {
 	return c.say("all that is missing is named at once", values{"empty": object{}}, want...)
 }
 
-// pattern adds what no name may have, but for what this pattern lets through. An empty text is refused for both reasons.
+// pattern adds what no name may have, but for what this pattern lets through. An empty text is
+// refused for both reasons.
 func (c fieldCases) pattern(message string, lets ...string) fieldCases {
 	if empty, ok := c.bad[c.field+" empty"]; ok {
 		empty.want = append(empty.want, message)
@@ -128,7 +130,8 @@ func (c fieldCases) within(parent string, part func(value any) any) fieldCases {
 	return c
 }
 
-// acceptOnly leaves of the values that are accepted that one, where others contradict another field.
+// acceptOnly leaves of the values that are accepted that one, where others contradict another
+// field.
 func (c fieldCases) acceptOnly(value any) fieldCases {
 	clear(c.good)
 	return c.accept("what goes with the other fields", values{"good": value})
@@ -182,7 +185,8 @@ func text(field string, least, most int) fieldCases {
 		accept("the longest", values{"longest": letters(most)})
 }
 
-// printableText is a text of up to 64 printable ASCII characters. subject is the beginning of what the user reads.
+// printableText is a text of up to 64 printable ASCII characters. subject is the beginning of what
+// the user reads.
 func printableText(field, subject string) fieldCases {
 	return text(field, 1, 64).pattern(subject+" must be printable ASCII characters, without a line break",
 		"blank", "blank at end", "slash", "parent folder", "backslash", "percent", "template")
@@ -208,7 +212,8 @@ func pointer(field string) fieldCases {
 		accept("the longest", values{"longest": "/" + letters(255)})
 }
 
-// timestamp is a field that is a metav1.Time. The format date-time has no objection to most of what that cannot be.
+// timestamp is a field that is a metav1.Time. The format date-time has no objection to most of what
+// that cannot be.
 func timestamp(field string) fieldCases {
 	const reason = "a time that Go cannot read is one that no controller can read"
 	return casesOf(field).
@@ -222,7 +227,8 @@ func timestamp(field string) fieldCases {
 		refuse(reason, values{"is empty": "", "has a line break": "2026-01-31T12:00:00Z\n"})
 }
 
-// enum is a field that has one of some values, as users read them. good is the one that the bad values are made of.
+// enum is a field that has one of some values, as users read them. good is the one that the bad
+// values are made of.
 func enum(field, good string, supported ...string) fieldCases {
 	c := notEnum(field, good, oneOf(supported...))
 	for _, value := range supported {
@@ -236,7 +242,8 @@ func oneOf(supported ...string) string {
 	return `supported values: "` + strings.Join(supported, `", "`) + `"`
 }
 
-// notEnum are values that no enum can be. All but those of another type are made of one that it can be.
+// notEnum are values that no enum can be. All but those of another type are made of one that it can
+// be.
 func notEnum(field, good, supported string) fieldCases {
 	c := notText(field)
 	for name, value := range map[string]string{
@@ -399,7 +406,8 @@ func testBadStatus(t *testing.T, good string, cases map[string]badField) {
 	}
 }
 
-// testGoodStatus writes the status of an object again and again with one field changed, and reads it.
+// testGoodStatus writes the status of an object again and again with one field changed, and reads
+// it.
 func testGoodStatus(t *testing.T, good string, cases map[string]goodField) {
 	t.Helper()
 	for name, tc := range cases {

@@ -25,69 +25,74 @@ const (
 //
 // +kubebuilder:validation:MinProperties=1
 type FlowSpec struct {
-	// state is Enabled (the default) or Disabled. While it is Disabled, requests to triggers of this Flow get 503 with
-	// Retry-After, so that senders try again later. Runs that exist are not touched.
+	// state is Enabled (the default) or Disabled. While it is Disabled, requests to triggers of
+	// this Flow get 503 with Retry-After, so that senders try again later. Runs that exist are not
+	// touched.
 	// +optional
 	// +kubebuilder:default=Enabled
 	State FlowState `json:"state,omitempty"`
 
-	// history says for how long the Flow's FlowRuns, and their payloads, are kept. Each of its fields has a default, so that
-	// the runs of every Flow are bounded.
+	// history says for how long the Flow's FlowRuns, and their payloads, are kept. Each of its
+	// fields has a default, so that the runs of every Flow are bounded.
 	// +optional
 	// +kubebuilder:default:={"ttlSecondsAfterReceived":259200}
 	History History `json:"history,omitzero"`
 }
 
-// History says when FlowRuns are deleted: as soon as one of its limits says so. A run that was begun and has not finished
-// is never deleted, and none before the time in its annotation sluice.dev/retain-until, up to which it is the memory
-// against repeated deliveries. It may take a minute until a run that is due is gone.
+// History says when FlowRuns are deleted: as soon as one of its limits says so. A run that was
+// begun and has not finished is never deleted, and none before the time in its annotation
+// sluice.dev/retain-until, up to which it is the memory against repeated deliveries. It may take a
+// minute until a run that is due is gone.
 //
 // +kubebuilder:validation:MinProperties=1
 type History struct {
-	// ttlSecondsAfterFinished is how long a run is kept after it has finished, whether it succeeded or failed: from 0 to
-	// 31536000 (365 days); 604800 (7 days) if absent. Anything else is refused.
+	// ttlSecondsAfterFinished is how long a run is kept after it has finished, whether it succeeded
+	// or failed: from 0 to 31536000 (365 days); 604800 (7 days) if absent. Anything else is
+	// refused.
 	// +optional
 	// +kubebuilder:default=604800
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 
-	// successfulRunsHistoryLimit is how many runs that succeeded are kept, the newest: from 0 to 10000; 100 if absent.
-	// Anything else is refused.
+	// successfulRunsHistoryLimit is how many runs that succeeded are kept, the newest: from 0 to
+	// 10000; 100 if absent. Anything else is refused.
 	// +optional
 	// +kubebuilder:default=100
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	SuccessfulRunsHistoryLimit *int32 `json:"successfulRunsHistoryLimit,omitempty"`
 
-	// failedRunsHistoryLimit is how many runs that finished otherwise are kept, the newest: from 0 to 10000; 100 if absent.
-	// Anything else is refused.
+	// failedRunsHistoryLimit is how many runs that finished otherwise are kept, the newest: from 0
+	// to 10000; 100 if absent. Anything else is refused.
 	// +optional
 	// +kubebuilder:default=100
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	FailedRunsHistoryLimit *int32 `json:"failedRunsHistoryLimit,omitempty"`
 
-	// ttlSecondsAfterReceived is how long a run is kept that nobody has begun to execute, which is one without a status: from
-	// 1 to 31536000 (365 days); 259200 (3 days) if absent. Anything else is refused.
+	// ttlSecondsAfterReceived is how long a run is kept that nobody has begun to execute, which is
+	// one without a status: from 1 to 31536000 (365 days); 259200 (3 days) if absent. Anything else
+	// is refused.
 	// +optional
 	// +kubebuilder:default=259200
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	TTLSecondsAfterReceived int32 `json:"ttlSecondsAfterReceived,omitempty"`
 
-	// payloadTTLSeconds is how long the payload of a run is kept, from when the run finished, or from when it was received if
-	// nobody has begun to execute it: from 0 to 31536000 (365 days). Anything else is refused. If it is absent, the payload
-	// stays for as long as the run. Make it longer than it may take until a run is begun: whoever begins later finds no
-	// payload. The run itself, with the size and the digest of the payload, stays.
+	// payloadTTLSeconds is how long the payload of a run is kept, from when the run finished, or
+	// from when it was received if nobody has begun to execute it: from 0 to 31536000 (365 days).
+	// Anything else is refused. If it is absent, the payload stays for as long as the run. Make it
+	// longer than it may take until a run is begun: whoever begins later finds no payload. The run
+	// itself, with the size and the digest of the payload, stays.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
 	PayloadTTLSeconds *int32 `json:"payloadTTLSeconds,omitempty"`
 }
 
-// Flow is what a webhook starts. WebhookTriggers of its namespace refer to it by name, and each request they accept
-// becomes a FlowRun of it.
+// Flow is what a webhook starts. WebhookTriggers of its namespace refer to it by name, and each
+// request they accept becomes a FlowRun of it.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=sluice
@@ -97,12 +102,13 @@ type History struct {
 type Flow struct {
 	metav1.TypeMeta `json:",inline"`
 
-	// metadata is the standard object metadata. The name is at most 63 lower-case letters, digits and '-'.
+	// metadata is the standard object metadata. The name is at most 63 lower-case letters, digits
+	// and '-'.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec says what a run of the Flow is. It may be left out: an empty Flow is Enabled, and its runs are for you or a
-	// controller of yours to act on.
+	// spec says what a run of the Flow is. It may be left out: an empty Flow is Enabled, and its
+	// runs are for you or a controller of yours to act on.
 	// +optional
 	// +kubebuilder:default:={"state":"Enabled"}
 	Spec FlowSpec `json:"spec,omitzero"`

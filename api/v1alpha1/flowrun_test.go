@@ -140,8 +140,9 @@ func TestFlowRunRefused(t *testing.T) {
 		unknown("spec.headers", map[string]any{"a": "b"}), unknown("spec.payload.body", "{}")))
 }
 
-// TestFlowRunEncodings sends what a decoder may stumble over. Each must be refused, or else be readable and leave the rest of the
-// run changeable: anybody who may create a run could otherwise stop all who list runs.
+// TestFlowRunEncodings sends what a decoder may stumble over. Each must be refused, or else be
+// readable and leave the rest of the run changeable: anybody who may create a run could otherwise
+// stop all who list runs.
 func TestFlowRunEncodings(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -393,8 +394,8 @@ func TestPayloadDropped(t *testing.T) {
 	}
 }
 
-// TestDropChangesNothingElse goes through all fields that a spec has, by their Go types, so that the rule cannot forget one:
-// none can be added, changed or removed while the payload is dropped.
+// TestDropChangesNothingElse goes through all fields that a spec has, by their Go types, so that
+// the rule cannot forget one: none can be added, changed or removed while the payload is dropped.
 func TestDropChangesNothingElse(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -599,9 +600,10 @@ func TestFlowRunStatusAccepted(t *testing.T) {
 	}
 }
 
-// TestLargestPayloads stores payloads of MaxPayloadBytes, of every kind that is stored in more bytes than it has, with as much
-// around them as there may be, and reads them back. Rules cost the more the larger an object is, and the API server refuses one that
-// costs too much; so each is updated as well.
+// TestLargestPayloads stores payloads of MaxPayloadBytes, of every kind that is stored in more
+// bytes than it has, with as much around them as there may be, and reads them back. Rules cost the
+// more the larger an object is, and the API server refuses one that costs too much; so each is
+// updated as well.
 func TestLargestPayloads(t *testing.T) {
 	t.Parallel()
 	const size = sluicev1alpha1.MaxPayloadBytes

@@ -58,7 +58,8 @@ func TestKubectlApply(t *testing.T) {
 	}
 }
 
-// TestServerSideApply applies each kind again and again, as GitOps tools do: a write that changes nothing would wake every controller.
+// TestServerSideApply applies each kind again and again, as GitOps tools do: a write that changes
+// nothing would wake every controller.
 func TestServerSideApply(t *testing.T) {
 	t.Parallel()
 	for object, text := range kinds {
@@ -70,8 +71,8 @@ func TestServerSideApply(t *testing.T) {
 				return read(t, parse(t, namespace, text))
 			}
 			first := apply(text)
-			// The second time may store what the API server had only added to what it read: defaults of the status, and
-			// who set the fields of an object without any.
+			// The second time may store what the API server had only added to what it read:
+			// defaults of the status, and who set the fields of an object without any.
 			second := apply(text)
 			ignore := cmpopts.IgnoreMapEntries(func(key string, _ any) bool { return key == "resourceVersion" || key == "managedFields" })
 			if diff := cmp.Diff(first.Object, second.Object, ignore); diff != "" {
@@ -280,8 +281,8 @@ func testKubectlRefused(t *testing.T, cases map[string]applied) {
 	}
 }
 
-// TestRepeatedField sends fields twice: of two values the wrong one would win in silence. It does not use kubectl, which
-// drops all but the last before it sends anything.
+// TestRepeatedField sends fields twice: of two values the wrong one would win in silence. It does
+// not use kubectl, which drops all but the last before it sends anything.
 func TestRepeatedField(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -485,7 +486,8 @@ func concat(tables ...[][]string) [][]string {
 	return all
 }
 
-// TestHostileCells shows that what a sender puts into a header cannot change the terminal of who lists runs.
+// TestHostileCells shows that what a sender puts into a header cannot change the terminal of who
+// lists runs.
 func TestHostileCells(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)

@@ -23,8 +23,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// env is a real API server, with the CustomResourceDefinitions that are made from the types: what the types' markers
-// demand can be seen nowhere else.
+// env is a real API server, with the CustomResourceDefinitions that are made from the types: what
+// the types' markers demand can be seen nowhere else.
 var env *testenv.Environment
 
 func TestMain(m *testing.M) { testenv.Main(m, &env) }
@@ -146,8 +146,8 @@ func read(tb testing.TB, object client.Object) *unstructured.Unstructured {
 	return stored
 }
 
-// decode reads an object into its Go type, as controllers do with every object of a kind: a list with one that cannot be
-// decoded is an error for all who ask for it.
+// decode reads an object into its Go type, as controllers do with every object of a kind: a list
+// with one that cannot be decoded is an error for all who ask for it.
 func decode(tb testing.TB, object *unstructured.Unstructured) client.Object {
 	tb.Helper()
 	made, err := env.Client.Scheme().New(object.GroupVersionKind())
@@ -182,7 +182,8 @@ func explanation(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// checkRefused fails the test unless the API server refused an object because of what is in it, and said each of the texts.
+// checkRefused fails the test unless the API server refused an object because of what is in it, and
+// said each of the texts.
 func checkRefused(tb testing.TB, reason string, err error, want ...string) {
 	tb.Helper()
 	if err == nil {
@@ -228,7 +229,8 @@ func TestScheme(t *testing.T) {
 	}
 }
 
-// post sends JSON as it is, which a client that decodes it first does not, and returns the status and body of the answer.
+// post sends JSON as it is, which a client that decodes it first does not, and returns the status
+// and body of the answer.
 func post(tb testing.TB, path, body string) (int, string) {
 	tb.Helper()
 	httpClient, err := rest.HTTPClientFor(env.Config)

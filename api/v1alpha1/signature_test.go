@@ -581,7 +581,8 @@ func testTriggerFields(t *testing.T, test func(t *testing.T, good string, fields
 	})
 }
 
-// mediaType is a field with a Content-Type: a line break would begin another header, and a browser may run some types.
+// mediaType is a field with a Content-Type: a line break would begin another header, and a browser
+// may run some types.
 func mediaType(field string) fieldCases {
 	return text(field, 1, 128).pattern(contentTypeMessage).
 		refuse("it is no media type, or one that a browser may run", values{
@@ -673,8 +674,8 @@ func TestSchemeChoiceAccepted(t *testing.T) {
 	testGoodFields(t, triggerYAML, cases)
 }
 
-// TestSchemeUpdate moves a trigger from one way to say how requests are signed to another, and makes sure that an update is checked
-// as a create is.
+// TestSchemeUpdate moves a trigger from one way to say how requests are signed to another, and
+// makes sure that an update is checked as a create is.
 func TestSchemeUpdate(t *testing.T) {
 	t.Parallel()
 	trigger := read(t, createdTrigger(t))
@@ -841,7 +842,8 @@ func TestDeliveryIDAccepted(t *testing.T) {
 	checkRefused(t, "the id is a part of the record", env.Client.Update(t.Context(), run, strict), immutableMessage)
 }
 
-// TestSchemeConstants makes triggers of Go types, with every value that the package has a constant for.
+// TestSchemeConstants makes triggers of Go types, with every value that the package has a constant
+// for.
 func TestSchemeConstants(t *testing.T) {
 	t.Parallel()
 	trigger := func() *wrappers.TriggerWrapper { return wrappers.Trigger("default", "orders") }
@@ -874,7 +876,8 @@ func TestSchemeConstants(t *testing.T) {
 	}
 }
 
-// TestSchemeSSA gives each of two managers a list element of its own: to add a key must not take away that of another.
+// TestSchemeSSA gives each of two managers a list element of its own: to add a key must not take
+// away that of another.
 func TestSchemeSSA(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)

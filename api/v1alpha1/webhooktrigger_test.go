@@ -92,8 +92,8 @@ func TestWebhookTriggerAccepted(t *testing.T) {
 	}))
 }
 
-// TestSecretReference compares what a trigger can refer to with what the API server lets a Secret be: to refuse less lets
-// typing errors through, to refuse more makes a Secret unusable.
+// TestSecretReference compares what a trigger can refer to with what the API server lets a Secret
+// be: to refuse less lets typing errors through, to refuse more makes a Secret unusable.
 func TestSecretReference(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -119,7 +119,8 @@ func TestSecretReference(t *testing.T) {
 	}
 }
 
-// TestFlowReference compares what a trigger can refer to with what a Flow can be called, and with what a run can refer to.
+// TestFlowReference compares what a trigger can refer to with what a Flow can be called, and with
+// what a run can refer to.
 func TestFlowReference(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -137,8 +138,8 @@ func TestFlowReference(t *testing.T) {
 	}
 }
 
-// TestTriggerReference compares what a run can refer to with what a trigger can be called: ingest makes such a run of every trigger
-// that there can be, and has lost the request if that is refused.
+// TestTriggerReference compares what a run can refer to with what a trigger can be called: ingest
+// makes such a run of every trigger that there can be, and has lost the request if that is refused.
 func TestTriggerReference(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -385,7 +386,8 @@ func TestWebhookTriggerStatusAccepted(t *testing.T) {
 	testGoodStatus(t, triggerYAML, accepted(triggerStatusFields()...))
 }
 
-// TestStatusIsApart checks that who may write a spec cannot write the status, and the other way round.
+// TestStatusIsApart checks that who may write a spec cannot write the status, and the other way
+// round.
 func TestStatusIsApart(t *testing.T) {
 	t.Parallel()
 	for good, change := range map[string]struct {

@@ -59,7 +59,8 @@ func run(ctx context.Context, args []string) error {
 	log := telemetry.NewLogger(os.Stderr, options.LogLevel, options.LogFormat)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	// What the servers for metrics and probes have to say about single connections, which have no logger of their own.
+	// What the servers for metrics and probes have to say about single connections, which have no
+	// logger of their own.
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	slog.SetDefault(slog.New(logr.ToSlogHandler(log)))
 
@@ -76,9 +77,10 @@ func run(ctx context.Context, args []string) error {
 	return operator.Start(ctx)
 }
 
-// noticeLostConnections makes client-go ping the API server on a connection that is silent for 5 s, and give it up after 5 s
-// more. It would take 45 s otherwise when a connection is lost without a word, as by a firewall or a node that is
-// gone, and all creates share that connection. The environment is the only way to say so; what it says already holds.
+// noticeLostConnections makes client-go ping the API server on a connection that is silent for 5 s,
+// and give it up after 5 s more. It would take 45 s otherwise when a connection is lost without a
+// word, as by a firewall or a node that is gone, and all creates share that connection. The
+// environment is the only way to say so; what it says already holds.
 func noticeLostConnections() error {
 	for _, name := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
 		if _, ok := os.LookupEnv(name); ok {

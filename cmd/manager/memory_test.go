@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestStartLean looks at GOGC, and at how much memory is given back. It belongs to the process, so nothing else runs meanwhile.
+// TestStartLean looks at GOGC, and at how much memory is given back. It belongs to the process, so
+// nothing else runs meanwhile.
 func TestStartLean(t *testing.T) { //nolint:paralleltest // see above
 	type percents struct{ Starting, Settled int }
 	percent := func() int {

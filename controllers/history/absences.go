@@ -13,21 +13,22 @@ import (
 )
 
 const (
-	// absenceGrace is for how long nothing is done to the runs of a Flow that is not there. kubectl replace --force, a chart
-	// that is installed anew and a GitOps tool that prunes and applies again delete a Flow to make it anew, and a backup is
-	// restored kind by kind, by hand: all of that is over within an hour, unless something is wrong that takes somebody
-	// longer to see, and no grace would do for that.
+	// absenceGrace is for how long nothing is done to the runs of a Flow that is not there. kubectl
+	// replace --force, a chart that is installed anew and a GitOps tool that prunes and applies
+	// again delete a Flow to make it anew, and a backup is restored kind by kind, by hand: all of
+	// that is over within an hour, unless something is wrong that takes somebody longer to see, and
+	// no grace would do for that.
 	absenceGrace = time.Hour
 	// maxAbsent is how many Flows of one namespace that are not there are told apart.
 	maxAbsent = 1000
 )
 
-// absences is what is remembered of Flows from sweep to sweep: which ones there are that have runs, and since when those are
-// missing that there were. A new leader knows nothing, and so does nothing to the runs of Flows that are missing for as long as
-// the grace is.
+// absences is what is remembered of Flows from sweep to sweep: which ones there are that have runs,
+// and since when those are missing that there were. A new leader knows nothing, and so does nothing
+// to the runs of Flows that are missing for as long as the grace is.
 //
-// It grows with the Flows that there are and were, never with the names that runs have: whoever may create FlowRuns invents
-// those.
+// It grows with the Flows that there are and were, never with the names that runs have: whoever may
+// create FlowRuns invents those.
 type absences struct {
 	first   map[string]time.Time // when a namespace, or all under no name, was looked through for the first time
 	present map[types.NamespacedName]struct{}
@@ -78,8 +79,8 @@ func (a *absences) lose(flow types.NamespacedName, now time.Time) {
 	m.flows[flow.Name] = now
 }
 
-// swept is called when all runs of a namespace, or of all under no name, were looked at. There are runs of the Flows that the
-// sweep has met; of others that there were there are none any more.
+// swept is called when all runs of a namespace, or of all under no name, were looked at. There are
+// runs of the Flows that the sweep has met; of others that there were there are none any more.
 func (a *absences) swept(namespace string, now time.Time, met func(types.NamespacedName) bool) {
 	if _, ok := a.first[namespace]; !ok {
 		a.first[namespace] = now

@@ -27,10 +27,12 @@ var long = sluicev1alpha1.History{
 	TTLSecondsAfterReceived: 365 * 24 * 3600, TTLSecondsAfterFinished: new(int32(365 * 24 * 3600)), SuccessfulRunsHistoryLimit: new(int32(10000)),
 }
 
-// TestFlowIsMadeAnew takes a Flow away whose runs are older than the defaults allow, and brings it back, or not.
+// TestFlowIsMadeAnew takes a Flow away whose runs are older than the defaults allow, and brings it
+// back, or not.
 func TestFlowIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	// Each step is what happens to the Flow, or to the collector, after which time, before the next sweep.
+	// Each step is what happens to the Flow, or to the collector, after which time, before the next
+	// sweep.
 	type step struct {
 		after time.Duration
 		do    string
@@ -125,8 +127,8 @@ func TestFlowIsMadeAnew(t *testing.T) {
 	}
 }
 
-// TestFlowWasThereForAMoment has runs of a Flow that no sweep has seen: it was made and deleted in between. So are runs that a
-// backup brings back before their Flow.
+// TestFlowWasThereForAMoment has runs of a Flow that no sweep has seen: it was made and deleted in
+// between. So are runs that a backup brings back before their Flow.
 func TestFlowWasThereForAMoment(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -153,8 +155,8 @@ func (nowhere) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ .
 	return apierrors.NewNotFound(sluicev1alpha1.GroupVersion.WithResource("flows").GroupResource(), key.Name)
 }
 
-// TestAbsencesAreBounded has more Flows come and go than are remembered. None of their runs goes too early, no other namespace
-// notices, and when it is over nothing is left of it.
+// TestAbsencesAreBounded has more Flows come and go than are remembered. None of their runs goes
+// too early, no other namespace notices, and when it is over nothing is left of it.
 func TestAbsencesAreBounded(t *testing.T) {
 	t.Parallel()
 	a, now := newAbsences(), time.Now()
@@ -191,7 +193,8 @@ func TestAbsencesAreBounded(t *testing.T) {
 	}
 }
 
-// TestRunsAreGone shows that a Flow is forgotten when it has no runs any more, and not because a namespace could not be listed.
+// TestRunsAreGone shows that a Flow is forgotten when it has no runs any more, and not because a
+// namespace could not be listed.
 func TestRunsAreGone(t *testing.T) {
 	t.Parallel()
 	a, now := newAbsences(), time.Now()

@@ -49,8 +49,9 @@ func benchRun(namespace string, i int) *sluicev1alpha1.FlowRun {
 	return run
 }
 
-// BenchmarkSweep stores 20,000 FlowRuns, or as many as SLUICE_BENCH_RUNS says, and reports how long a sweep takes that finds
-// nothing to do, how much memory it takes, and then how fast all of them are deleted.
+// BenchmarkSweep stores 20,000 FlowRuns, or as many as SLUICE_BENCH_RUNS says, and reports how long
+// a sweep takes that finds nothing to do, how much memory it takes, and then how fast all of them
+// are deleted.
 func BenchmarkSweep(b *testing.B) {
 	namespace, count := env.Namespace(b), setting(b, "SLUICE_BENCH_RUNS", 20_000)
 	env.Create(b, makeFlow(namespace))
@@ -89,9 +90,10 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// BenchmarkSteadyState creates 200 FlowRuns a second for 60 seconds, or as SLUICE_BENCH_RATE and SLUICE_BENCH_SECONDS say, while
-// a Collector deletes those that are older than a second; with SLUICE_BENCH_FINISH=1 each of them succeeds before, and all but
-// the newest 10 are deleted. It reports whether the deletes keep pace.
+// BenchmarkSteadyState creates 200 FlowRuns a second for 60 seconds, or as SLUICE_BENCH_RATE and
+// SLUICE_BENCH_SECONDS say, while a Collector deletes those that are older than a second; with
+// SLUICE_BENCH_FINISH=1 each of them succeeds before, and all but the newest 10 are deleted. It
+// reports whether the deletes keep pace.
 func BenchmarkSteadyState(b *testing.B) {
 	namespace := env.Namespace(b)
 	perSecond, seconds := setting(b, "SLUICE_BENCH_RATE", 200), setting(b, "SLUICE_BENCH_SECONDS", 60)

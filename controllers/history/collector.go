@@ -27,14 +27,16 @@ import (
 const (
 	// defaultPageSize is that of kubectl and of client-go's reflectors.
 	defaultPageSize = 500
-	// listTimeout and writeTimeout bound one request, so that an admission webhook that hangs cannot stop a sweep.
+	// listTimeout and writeTimeout bound one request, so that an admission webhook that hangs
+	// cannot stop a sweep.
 	listTimeout  = time.Minute
 	writeTimeout = 15 * time.Second
 )
 
-// The period of sweeps, from start to start, is listingShare times what the API server takes to list all runs, so
-// that listing stays a small part of its load, between minPeriod and maxPeriod. A sweep that takes longer than its
-// period, because there is much to delete, is followed by the next after minPause.
+// The period of sweeps, from start to start, is listingShare times what the API server takes to
+// list all runs, so that listing stays a small part of its load, between minPeriod and maxPeriod. A
+// sweep that takes longer than its period, because there is much to delete, is followed by the next
+// after minPause.
 const (
 	listingShare = 10
 	minPeriod    = 5 * time.Second
@@ -64,8 +66,9 @@ type Options struct {
 
 // A KeyObserver wants to know which keys runs were signed with. Its method must not block.
 type KeyObserver interface {
-	// ObserveKey is called with each run at each sweep, before anything is done to the run: with the trigger and
-	// the key that it names, empty for none, and its creation. So it is called with the same runs again and again.
+	// ObserveKey is called with each run at each sweep, before anything is done to the run: with
+	// the trigger and the key that it names, empty for none, and its creation. So it is called with
+	// the same runs again and again.
 	ObserveKey(namespace, trigger, key string, created time.Time)
 }
 
@@ -89,8 +92,9 @@ type Collector struct {
 	log        logr.Logger
 }
 
-// NewCollector returns a Collector. Whatever the configuration says, there is no client-side throttling, and answers
-// are not compressed: the leader is near the API server, whose processor time is worth more than bandwidth.
+// NewCollector returns a Collector. Whatever the configuration says, there is no client-side
+// throttling, and answers are not compressed: the leader is near the API server, whose processor
+// time is worth more than bandwidth.
 func NewCollector(o Options) (*Collector, error) {
 	config := rest.CopyConfig(o.Config)
 	config.QPS = -1
@@ -169,8 +173,8 @@ func period(listing time.Duration, err error) time.Duration {
 	return min(max(listingShare*listing, minPeriod), maxPeriod)
 }
 
-// Sweep evaluates every run once, deletes those that are due and drops payloads. It returns how long listing took. If a
-// namespace cannot be listed, the others are swept all the same.
+// Sweep evaluates every run once, deletes those that are due and drops payloads. It returns how
+// long listing took. If a namespace cannot be listed, the others are swept all the same.
 func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error) {
 	began := time.Now()
 	s := &sweep{
@@ -203,8 +207,9 @@ func (c *Collector) Sweep(ctx context.Context) (listing time.Duration, err error
 	return s.listing, err
 }
 
-// A group is a set of runs of which the newest are kept. All runs of a namespace whose Flow is gone are one group,
-// without a name, so that the number of groups is bounded by that of Flows and namespaces.
+// A group is a set of runs of which the newest are kept. All runs of a namespace whose Flow is gone
+// are one group, without a name, so that the number of groups is bounded by that of Flows and
+// namespaces.
 type group struct {
 	namespace, flow string
 	state           state
@@ -257,7 +262,8 @@ func (s *sweep) namespace(ctx context.Context, namespace string) error {
 	return ctx.Err()
 }
 
-// continuation returns the token by which an expired list goes on, inconsistently: with the present state.
+// continuation returns the token by which an expired list goes on, inconsistently: with the present
+// state.
 func continuation(err error) (token string, ok bool) {
 	if !apierrors.IsResourceExpired(err) {
 		return "", false
@@ -294,7 +300,8 @@ func (s *sweep) page(ctx context.Context, namespace, token string) (next string,
 	return next, ctx.Err()
 }
 
-// evaluate adds a task if one is due for the run, or for another of its group that is displaced by it.
+// evaluate adds a task if one is due for the run, or for another of its group that is displaced by
+// it.
 func (s *sweep) evaluate(ctx context.Context, r *run) error {
 	s.seen[r.state]++
 	if r.state == deleting {
@@ -330,9 +337,9 @@ func (s *sweep) evaluate(ctx context.Context, r *run) error {
 	}
 }
 
-// limits returns the limits that apply to a run, and the name of its Flow; no name if the Flow is gone. They are unknown
-// if the Flow may come back: if it existed within the grace, or the run is so young that the Flow may have come and gone
-// between two sweeps.
+// limits returns the limits that apply to a run, and the name of its Flow; no name if the Flow is
+// gone. They are unknown if the Flow may come back: if it existed within the grace, or the run is
+// so young that the Flow may have come and gone between two sweeps.
 func (s *sweep) limits(ctx context.Context, r *run) (l limits, flow string, err error) {
 	key := types.NamespacedName{Namespace: r.namespace, Name: r.flow}
 	if l, ok := s.histories[key]; ok {
@@ -380,8 +387,9 @@ func (s *sweep) flush(ctx context.Context) {
 	s.adjustPace(time.Now())
 }
 
-// adjustPace raises the number of writes in flight during a sweep that has exceeded its period: there is more to delete
-// than it can keep up with. Not so if it is late because writes were paused: the API server has asked for less load.
+// adjustPace raises the number of writes in flight during a sweep that has exceeded its period:
+// there is more to delete than it can keep up with. Not so if it is late because writes were
+// paused: the API server has asked for less load.
 func (s *sweep) adjustPace(now time.Time) {
 	took, period := now.Sub(s.pacedAt), period(s.listing, nil)
 	if took <= period {

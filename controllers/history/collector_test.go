@@ -403,7 +403,8 @@ func (f observerFunc) ObserveKey(namespace, trigger, key string, created time.Ti
 	f(namespace, trigger, key, created)
 }
 
-// TestObserve shows that whoever wants to know of all runs is told of each at each sweep, and the last time before it is deleted.
+// TestObserve shows that whoever wants to know of all runs is told of each at each sweep, and the
+// last time before it is deleted.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	type use struct{ namespace, trigger, key string }
@@ -472,7 +473,8 @@ func TestPages(t *testing.T) {
 	})
 	sweepOnce(t, c)
 	checkLeft(t, "the newest 3 of those that succeeded", namespace, "s-00 dropped", "s-01 dropped", "s-02 dropped")
-	// The pages shrink while the sweep deletes, but the list is the one that it began with: 22 runs.
+	// The pages shrink while the sweep deletes, but the list is the one that it began with: 22
+	// runs.
 	if got := pages.Load(); got != 6 {
 		t.Errorf("there were %d pages, want 6", got)
 	}
@@ -534,7 +536,8 @@ func TestExpiredList(t *testing.T) {
 	}
 }
 
-// inconsistent makes the token that the API server gives with a 410: it goes on behind the same run, in the list of now.
+// inconsistent makes the token that the API server gives with a 410: it goes on behind the same
+// run, in the list of now.
 func inconsistent(t *testing.T, token string) string {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(token)
@@ -672,8 +675,9 @@ func value(t *testing.T, registry *prometheus.Registry, name string, label ...st
 	return 0
 }
 
-// TestRefusingNamespace has an admission policy refuse every delete in one namespace. The other is swept all the same, the
-// API server is not asked again and again, and the log tells neither payload nor the policy's message.
+// TestRefusingNamespace has an admission policy refuse every delete in one namespace. The other is
+// swept all the same, the API server is not asked again and again, and the log tells neither
+// payload nor the policy's message.
 func TestRefusingNamespace(t *testing.T) {
 	t.Parallel()
 	const many = 40
@@ -771,7 +775,8 @@ func TestRefusingNamespace(t *testing.T) {
 	}
 }
 
-// refuseDeletes makes a policy that refuses to delete FlowRuns of a namespace, and returns its name.
+// refuseDeletes makes a policy that refuses to delete FlowRuns of a namespace, and returns its
+// name.
 func refuseDeletes(t *testing.T, namespace string) string {
 	t.Helper()
 	name := "no-deletes-in-" + namespace
@@ -831,7 +836,8 @@ func (l *lines) with(text string) []string {
 	return found
 }
 
-// TestThrottled has the API server throttle: what it refused is left to the next sweep, and the others are not.
+// TestThrottled has the API server throttle: what it refused is left to the next sweep, and the
+// others are not.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -885,8 +891,8 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// TestNamespaces shows that a sweep keeps to its namespaces, and that one that cannot be listed does not keep it from the
-// others.
+// TestNamespaces shows that a sweep keeps to its namespaces, and that one that cannot be listed
+// does not keep it from the others.
 func TestNamespaces(t *testing.T) {
 	t.Parallel()
 	first, second, unwatched := env.Namespace(t), env.Namespace(t), env.Namespace(t)
@@ -936,7 +942,8 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// TestOldDefinition has a CustomResourceDefinition without one of the columns: nothing is known, so nothing is done.
+// TestOldDefinition has a CustomResourceDefinition without one of the columns: nothing is known, so
+// nothing is done.
 func TestOldDefinition(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -964,7 +971,8 @@ func TestOldDefinition(t *testing.T) {
 	checkLeft(t, "nothing is known", namespace, "a")
 }
 
-// TestRepetitionsAfterDrop shows that a delivery is recognised although its payload is gone, and no longer when the run is.
+// TestRepetitionsAfterDrop shows that a delivery is recognised although its payload is gone, and no
+// longer when the run is.
 func TestRepetitionsAfterDrop(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -1000,8 +1008,8 @@ func TestRepetitionsAfterDrop(t *testing.T) {
 	check("the same, too late", false)
 }
 
-// TestMemory shows that what a sweep remembers depends on the Flows and their limits, and not on how many runs there are or
-// what they claim to be runs of.
+// TestMemory shows that what a sweep remembers depends on the Flows and their limits, and not on
+// how many runs there are or what they claim to be runs of.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -1066,8 +1074,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestRequests looks at what a server is asked for: the pages of runs with nothing to compress, as that costs an API server more
-// than it saves.
+// TestRequests looks at what a server is asked for: the pages of runs with nothing to compress, as
+// that costs an API server more than it saves.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -1122,7 +1130,8 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestStopped has a sweep end in the middle: what was under way counts neither as done nor as an error.
+// TestStopped has a sweep end in the middle: what was under way counts neither as done nor as an
+// error.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -1156,8 +1165,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestPanicInASweep has the collector panic at a Flow, as a mistake of ours would have it. The process lives, it is in the log, and
-// nothing is deleted.
+// TestPanicInASweep has the collector panic at a Flow, as a mistake of ours would have it. The
+// process lives, it is in the log, and nothing is deleted.
 func TestPanicInASweep(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)

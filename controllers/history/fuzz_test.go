@@ -16,8 +16,9 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
 
-// FuzzTable reads tables with anything in the places that others can write: annotations, statuses, names of columns. Whatever they say, a
-// run that has not begun or has finished is not kept for good, and not deleted for a time that cannot be.
+// FuzzTable reads tables with anything in the places that others can write: annotations, statuses,
+// names of columns. Whatever they say, a run that has not begun or has finished is not kept for
+// good, and not deleted for a time that cannot be.
 func FuzzTable(f *testing.F) {
 	for _, cells := range []string{
 		`["orders-1",null,"import",2,null,null,null,null]`,

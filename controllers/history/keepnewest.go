@@ -13,7 +13,8 @@ type keepNewest struct {
 	runs  finishHeap
 }
 
-// offer adds a run, and returns the one that it displaces, which finished first of all; nil if the limit is not reached.
+// offer adds a run, and returns the one that it displaces, which finished first of all; nil if the
+// limit is not reached.
 func (n *keepNewest) offer(r *run) *run {
 	if len(n.runs) < n.limit {
 		heap.Push(&n.runs, r)

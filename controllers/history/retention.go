@@ -56,7 +56,8 @@ var reasons = []reason{expiredFinished, expiredReceived, surplusSuccessful, surp
 
 // limits are the history of a Flow.
 type limits struct {
-	// unknown says that the history cannot be read. Nothing is done to the runs then: it may have said to keep them.
+	// unknown says that the history cannot be read. Nothing is done to the runs then: it may have
+	// said to keep them.
 	unknown bool
 
 	finished, received time.Duration
@@ -64,11 +65,12 @@ type limits struct {
 	payload            *time.Duration // nil means that it stays
 }
 
-// defaultLimits are those that the API server gives to a Flow. They hold for runs whose Flow is gone.
+// defaultLimits are those that the API server gives to a Flow. They hold for runs whose Flow is
+// gone.
 var defaultLimits = limits{finished: 7 * 24 * time.Hour, received: 3 * 24 * time.Hour, successful: 100, failed: 100}
 
-// limitsOf returns the limits of a Flow. What is absent, because the Flow was stored before the field was there, is as by
-// default.
+// limitsOf returns the limits of a Flow. What is absent, because the Flow was stored before the
+// field was there, is as by default.
 func limitsOf(h sluicev1alpha1.History) limits {
 	for _, n := range []*int32{h.TTLSecondsAfterFinished, &h.TTLSecondsAfterReceived, h.SuccessfulRunsHistoryLimit, h.FailedRunsHistoryLimit, h.PayloadTTLSeconds} {
 		if n != nil && *n < 0 { // which another version of the CustomResourceDefinition has let through
@@ -96,7 +98,8 @@ func limitsOf(h sluicev1alpha1.History) limits {
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
-// over says whether the run has finished, at a time that may be the zero one if nothing is known of it.
+// over says whether the run has finished, at a time that may be the zero one if nothing is known of
+// it.
 func (r *run) over() bool { return r.state == succeeded || r.state == failed }
 
 // retained says whether the run is needed to recognise repetitions of its delivery.
@@ -115,8 +118,8 @@ func (l limits) expired(r *run, now time.Time) reason {
 	return ""
 }
 
-// dropsPayload says whether the payload of the run is too old to be kept. That a run is retained does not matter: what
-// repetitions are recognised by is in its name and an annotation.
+// dropsPayload says whether the payload of the run is too old to be kept. That a run is retained
+// does not matter: what repetitions are recognised by is in its name and an annotation.
 func (l limits) dropsPayload(r *run, now time.Time) bool {
 	if l.payload == nil || !r.payload {
 		return false
@@ -127,7 +130,8 @@ func (l limits) dropsPayload(r *run, now time.Time) bool {
 	return r.over() && now.Sub(r.finished) >= *l.payload
 }
 
-// kept returns how many runs are kept that have finished like this one, and why one more is deleted.
+// kept returns how many runs are kept that have finished like this one, and why one more is
+// deleted.
 func (l limits) kept(r *run) (int, reason) {
 	if r.state == succeeded {
 		return l.successful, surplusSuccessful
@@ -136,14 +140,15 @@ func (l limits) kept(r *run) (int, reason) {
 }
 
 const (
-	// malformedRetention is for how long after its creation a run is kept whose annotation cannot be read: it was once the
-	// memory of a delivery, and this is the window of most.
+	// malformedRetention is for how long after its creation a run is kept whose annotation cannot
+	// be read: it was once the memory of a delivery, and this is the window of most.
 	malformedRetention = 24 * time.Hour
 	// clockSkew is how far the clock of whoever executes runs may be ahead of this one.
 	clockSkew = time.Hour
 )
 
-// retention returns until when a run is kept by its annotation. Whatever that says, the run is not kept for good.
+// retention returns until when a run is kept by its annotation. Whatever that says, the run is not
+// kept for good.
 func retention(annotation string, created time.Time) time.Time {
 	until, err := time.Parse(time.RFC3339, annotation)
 	if err != nil {
@@ -155,9 +160,10 @@ func retention(annotation string, created time.Time) time.Time {
 	return until
 }
 
-// finishTime returns when a run finished by its status.completionTime. Anybody who may write the status can write any time
-// there. One that cannot be, because it is before the creation or far ahead, does not count, so that no run is kept for
-// good; one that is a little ahead is as good as now.
+// finishTime returns when a run finished by its status.completionTime. Anybody who may write the
+// status can write any time there. One that cannot be, because it is before the creation or far
+// ahead, does not count, so that no run is kept for good; one that is a little ahead is as good as
+// now.
 func finishTime(completion string, created, now time.Time) time.Time {
 	finished, err := time.Parse(time.RFC3339, completion)
 	switch {
@@ -169,8 +175,8 @@ func finishTime(completion string, created, now time.Time) time.Time {
 	return finished
 }
 
-// compareFinish orders runs by when they finished. The name decides between runs of one second, so that each sweep keeps
-// the same.
+// compareFinish orders runs by when they finished. The name decides between runs of one second, so
+// that each sweep keeps the same.
 func compareFinish(a, b *run) int {
 	return cmp.Or(a.finished.Compare(b.finished), cmp.Compare(a.name, b.name))
 }

@@ -167,7 +167,8 @@ func TestFinishTime(t *testing.T) {
 	}
 }
 
-// TestLimits compares what is made of a history with what is in it, and the defaults with those of the API server.
+// TestLimits compares what is made of a history with what is in it, and the defaults with those of
+// the API server.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)

@@ -25,8 +25,8 @@ import (
 // acceptTable asks the API server for metadata and printer columns. Plain JSON is for its errors.
 const acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
-// The printer columns of a FlowRun that say what its metadata does not. They are found by name: their order, and whether
-// kubectl shows them, are for people.
+// The printer columns of a FlowRun that say what its metadata does not. They are found by name:
+// their order, and whether kubectl shows them, are for people.
 const (
 	columnFlow      = "Flow"
 	columnSize      = "Size"
@@ -39,7 +39,8 @@ const (
 
 var columns = []string{columnFlow, columnSize, columnPayload, columnSucceeded, columnCondition, columnStarted, columnCompleted}
 
-// A columnsError names printer columns that the CustomResourceDefinition lacks, because it is older than this program.
+// A columnsError names printer columns that the CustomResourceDefinition lacks, because it is older
+// than this program.
 type columnsError []string
 
 // Error implements error.
@@ -47,16 +48,16 @@ func (e columnsError) Error() string {
 	return fmt.Sprintf("the CustomResourceDefinition of FlowRuns has no columns %q: apply the one of this version", []string(e))
 }
 
-// A pager reads the pages of the table of all FlowRuns. Rows are decoded one at a time: a page of runs with large
-// annotations is large.
+// A pager reads the pages of the table of all FlowRuns. Rows are decoded one at a time: a page of
+// runs with large annotations is large.
 type pager struct {
 	client rest.Interface
 	size   int
 	now    func() time.Time
 }
 
-// read calls visit for each run of a page, and returns the token of the next page; empty after the last one. The first page
-// has no token. All namespaces are one to it if the namespace is empty.
+// read calls visit for each run of a page, and returns the token of the next page; empty after the
+// last one. The first page has no token. All namespaces are one to it if the namespace is empty.
 func (p *pager) read(ctx context.Context, namespace, token string, visit func(*run)) (next string, err error) {
 	request := p.client.Get().
 		NamespaceIfScoped(namespace, namespace != "").

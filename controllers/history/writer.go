@@ -29,19 +29,20 @@ const (
 	minInFlight = 4
 	maxInFlight = 32
 
-	// maxFailures is how many writes in a row may fail in a namespace before nothing is written there for minBackoff;
-	// the time doubles up to maxBackoff.
+	// maxFailures is how many writes in a row may fail in a namespace before nothing is written
+	// there for minBackoff; the time doubles up to maxBackoff.
 	maxFailures = 3
 	minBackoff  = 5 * time.Second
 	maxBackoff  = 10 * time.Minute
 
-	// defaultDelay is how long all writes pause when the API server does not work and does not say for how long;
-	// maxDelay bounds what it can ask for.
+	// defaultDelay is how long all writes pause when the API server does not work and does not say
+	// for how long; maxDelay bounds what it can ask for.
 	defaultDelay = time.Second
 	maxDelay     = 30 * time.Second
 )
 
-// A task is one write: the run is deleted if there is a reason, and its payload is dropped if there is none.
+// A task is one write: the run is deleted if there is a reason, and its payload is dropped if there
+// is none.
 type task struct {
 	run    *run
 	reason reason
@@ -61,8 +62,9 @@ type writer struct {
 	backoffs    map[string]*namespaceBackoff // by namespace
 }
 
-// adjustConcurrency doubles the writes in flight if a sweep took longer than its period, so that deletes keep up
-// with creates, and halves them if it took less than a quarter. The rate of writes is up to the API server.
+// adjustConcurrency doubles the writes in flight if a sweep took longer than its period, so that
+// deletes keep up with creates, and halves them if it took less than a quarter. The rate of writes
+// is up to the API server.
 func (w *writer) adjustConcurrency(took, period time.Duration) {
 	switch {
 	case took > period:
@@ -79,8 +81,8 @@ type namespaceBackoff struct {
 	until    time.Time // nothing is written to the namespace before
 }
 
-// do does the tasks, and returns how many runs it has deleted and how many payloads it has dropped. Tasks that
-// failed are left to the next sweep.
+// do does the tasks, and returns how many runs it has deleted and how many payloads it has dropped.
+// Tasks that failed are left to the next sweep.
 func (w *writer) do(ctx context.Context, tasks []task) (deleted, dropped int) {
 	var deletes, drops atomic.Int64
 	var group errgroup.Group
@@ -149,8 +151,8 @@ func (w *writer) remove(ctx context.Context, r *run) error {
 		Error()
 }
 
-// dropPayload drops the payload of a run. The resource version in the patch makes it a conflict if the run has
-// changed since it was listed.
+// dropPayload drops the payload of a run. The resource version in the patch makes it a conflict if
+// the run has changed since it was listed.
 func (w *writer) dropPayload(ctx context.Context, r *run) error {
 	body, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": r.resourceVersion},
@@ -172,7 +174,8 @@ func (w *writer) dropPayload(ctx context.Context, r *run) error {
 		Error()
 }
 
-// wait waits while all writes are paused. It returns false if the namespace is in backoff, or if ctx ends first.
+// wait waits while all writes are paused. It returns false if the namespace is in backoff, or if
+// ctx ends first.
 func (w *writer) wait(ctx context.Context, namespace string) bool {
 	for ctx.Err() == nil {
 		w.mu.Lock()
@@ -206,9 +209,10 @@ func (w *writer) recordSuccess(namespace string) {
 	delete(w.backoffs, namespace)
 }
 
-// recordFailure pauses all writes if the API server does not work. A namespace with several failures in a row
-// goes into backoff: what fails there, such as an admission policy, is likely to fail the next write as well.
-// After a backoff, one more failure is enough for another of twice the length.
+// recordFailure pauses all writes if the API server does not work. A namespace with several
+// failures in a row goes into backoff: what fails there, such as an admission policy, is likely to
+// fail the next write as well. After a backoff, one more failure is enough for another of twice the
+// length.
 func (w *writer) recordFailure(namespace string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -243,8 +247,9 @@ func (w *writer) expireBackoffs() {
 	}
 }
 
-// delayAfter returns how long to ask the API server for nothing after an error; 0 if the error is about one
-// object, or about an admission webhook: that is the trouble of the namespaces that are subject to it.
+// delayAfter returns how long to ask the API server for nothing after an error; 0 if the error is
+// about one object, or about an admission webhook: that is the trouble of the namespaces that are
+// subject to it.
 func delayAfter(err error) time.Duration {
 	delay := min(apierror.RetryAfter(err), maxDelay)
 	switch apierror.Classify(err) {

@@ -61,7 +61,8 @@ func TestDelayAfter(t *testing.T) {
 	}
 }
 
-// TestAdjustConcurrency shows how many writes are under way after sweeps that took so long of a period of 8 seconds.
+// TestAdjustConcurrency shows how many writes are under way after sweeps that took so long of a
+// period of 8 seconds.
 func TestAdjustConcurrency(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -158,7 +159,8 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestWebhookDown shows that a webhook that is down stops nothing but the namespace that is subject to it.
+// TestWebhookDown shows that a webhook that is down stops nothing but the namespace that is subject
+// to it.
 func TestWebhookDown(t *testing.T) {
 	t.Parallel()
 	w := newCollector(t, in("none")).writer

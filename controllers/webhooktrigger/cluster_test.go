@@ -43,7 +43,8 @@ func createSnapshot(t *testing.T) (namespace string) {
 	return namespace
 }
 
-// TestSecretCacheHoldsNoData shows that whoever asks the cache for a Secret gets an error, and never data.
+// TestSecretCacheHoldsNoData shows that whoever asks the cache for a Secret gets an error, and
+// never data.
 func TestSecretCacheHoldsNoData(t *testing.T) {
 	namespace := createSnapshot(t)
 	ctx := t.Context()
@@ -74,8 +75,8 @@ func TestSecretCacheHoldsNoData(t *testing.T) {
 	})
 }
 
-// TestWarmUp fills a table and has every route looked at once more, which is what finds a trigger that was deleted
-// while nobody listened.
+// TestWarmUp fills a table and has every route looked at once more, which is what finds a trigger
+// that was deleted while nobody listened.
 func TestWarmUp(t *testing.T) {
 	namespace := createSnapshot(t)
 	second := testSnapshot().Trigger
@@ -155,8 +156,9 @@ func (r inNamespace) List(ctx context.Context, list client.ObjectList, options .
 	return r.Reader.List(ctx, list, append(options, client.InNamespace(r.namespace))...)
 }
 
-// TestWarmUpSurvivesPanic has one trigger that code panics at, as a mistake of ours would have it. The process lives, and all other
-// triggers are served: otherwise it would panic again at every start.
+// TestWarmUpSurvivesPanic has one trigger that code panics at, as a mistake of ours would have it.
+// The process lives, and all other triggers are served: otherwise it would panic again at every
+// start.
 func TestWarmUpSurvivesPanic(t *testing.T) {
 	t.Parallel()
 	namespace := createSnapshot(t)

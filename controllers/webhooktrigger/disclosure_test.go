@@ -28,14 +28,16 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// maxBits is how many bits the author of a trigger can learn about one entry of a Secret, as docs/security.md has it.
+// maxBits is how many bits the author of a trigger can learn about one entry of a Secret, as
+// docs/security.md has it.
 const maxBits = 8
 
 // prefixes are the texts that a scheme may take off a Secret's.
 var prefixes = []string{"whsec_", "whpk_", "v1,whsec_"}
 
-// looks is all that the author of a trigger can learn about an entry of a Secret, as docs/security.md lists it. It is worked out
-// here from the content, without the code that is tested.
+// looks is all that the author of a trigger can learn about an entry of a Secret, as
+// docs/security.md lists it. It is worked out here from the content, without the code that is
+// tested.
 type looks struct {
 	there   string // "no Secret", "no entry", "blank", "too long"; and "a key", of which there is more to say
 	newline bool   // it ends in one
@@ -83,7 +85,8 @@ func read(text []byte) reading {
 	return r
 }
 
-// lowOrder are the public keys of Ed25519 that are none, but for the highest bit; ingest/signature has a test of why.
+// lowOrder are the public keys of Ed25519 that are none, but for the highest bit; ingest/signature
+// has a test of why.
 var lowOrder = []string{
 	strings.Repeat("00", 32), "01" + strings.Repeat("00", 31), "ec" + strings.Repeat("ff", 30) + "7f", "ed" + strings.Repeat("ff", 30) + "7f", "ee" + strings.Repeat("ff", 30) + "7f",
 	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
@@ -107,8 +110,9 @@ func size(key []byte) string {
 	return "32 bytes"
 }
 
-// contents returns what entries of Secrets may hold: every kind of text in every length that makes a difference, behind every prefix and
-// with white space at every place, and at random what keys, certificates and passwords look like.
+// contents returns what entries of Secrets may hold: every kind of text in every length that makes
+// a difference, behind every prefix and with white space at every place, and at random what keys,
+// certificates and passwords look like.
 func contents(r *rand.Rand) [][]byte {
 	const digits, letters = "0123456789abcdefABCDEF", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	of := func(alphabet string, n int) []byte {
@@ -175,8 +179,9 @@ type choice struct {
 	set  func(*sluicev1alpha1.WebhookTriggerSpec)
 }
 
-// readings are the choices that differ in how they read a Secret: by each kind of algorithm, each encoding, and each prefix. The
-// triggers are suspended, which makes them cheap: conditions say the same of a key.
+// readings are the choices that differ in how they read a Secret: by each kind of algorithm, each
+// encoding, and each prefix. The triggers are suspended, which makes them cheap: conditions say the
+// same of a key.
 func readings() []choice {
 	all := schemes([]sluicev1alpha1.SignatureAlgorithm{"SHA-256", "Ed25519"}, []sluicev1alpha1.SecretEncoding{"Raw", "Hex", "Base64"}, append(prefixes, ""))
 	for i, c := range all {
@@ -201,8 +206,8 @@ func schemes(algorithms []sluicev1alpha1.SignatureAlgorithm, encodings []sluicev
 	return all
 }
 
-// choices are everything that an author can set and that could have to do with a Secret, one at a time, and some of what only another version of
-// the CustomResourceDefinition lets through.
+// choices are everything that an author can set and that could have to do with a Secret, one at a
+// time, and some of what only another version of the CustomResourceDefinition lets through.
 func choices() []choice {
 	all := schemes([]sluicev1alpha1.SignatureAlgorithm{"SHA-1", "SHA-256", "SHA-384", "SHA-512", "SHA3-256", "SHA3-512", "RIPEMD-128", "RIPEMD-160", "Ed25519", "Token", "SHA-9000"},
 		[]sluicev1alpha1.SecretEncoding{"", "Raw", "Hex", "Base64", "Base32"}, append(prefixes, "", "a", "0", "whsec", "whsec_0", "\n"))
@@ -244,7 +249,8 @@ func choices() []choice {
 	)
 }
 
-// attempts are requests of somebody who has no key: unsigned, signed with another key, and signed as fits a public key that is none.
+// attempts are requests of somebody who has no key: unsigned, signed with another key, and signed
+// as fits a public key that is none.
 func attempts() []http.Header {
 	const name = "X-Hmac-Hash" // of the schemes that a trigger describes
 	foreign := sha256.Sum256([]byte("another key"))
@@ -253,8 +259,9 @@ func attempts() []http.Header {
 	return []http.Header{{}, {name: {hex.EncodeToString(foreign[:])}}, {name: {hex.EncodeToString(forged)}}}
 }
 
-// observed is all that the author of a trigger sees that refers to an entry with that content: conditions, whether requests get 503, and how
-// they are refused otherwise. The entry is that of an additional key if the author has one of their own.
+// observed is all that the author of a trigger sees that refers to an entry with that content:
+// conditions, whether requests get 503, and how they are refused otherwise. The entry is that of an
+// additional key if the author has one of their own.
 func observed(c choice, content []byte, additional bool) string {
 	in := testSnapshot()
 	in.Secrets["webhook"].Data = map[string][]byte{"other": []byte("x")}
@@ -305,8 +312,9 @@ func outcome(all []choice, content []byte, positions ...bool) [sha256.Size]byte 
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// TestWhatATriggerTellsOfASecret counts what the author of a trigger can learn of a Secret, without the right to read it, by all that can be
-// set in a trigger, and any number of changes to it. As what is seen follows from the spec and the Secret, an order of trying that depends on what was
+// TestWhatATriggerTellsOfASecret counts what the author of a trigger can learn of a Secret, without
+// the right to read it, by all that can be set in a trigger, and any number of changes to it. As
+// what is seen follows from the spec and the Secret, an order of trying that depends on what was
 // seen so far finds no more than this does.
 func TestWhatATriggerTellsOfASecret(t *testing.T) {
 	t.Parallel()
@@ -353,9 +361,9 @@ func TestWhatATriggerTellsOfASecret(t *testing.T) {
 	})
 }
 
-// TestGuessedPrefixes is the attack of somebody who may write triggers and read their status, but not read Secrets: a prefix of an
-// odd number of hexadecimal digits leaves what can be decoded exactly if it is not there. Digit by digit, that once told all of
-// a key.
+// TestGuessedPrefixes is the attack of somebody who may write triggers and read their status, but
+// not read Secrets: a prefix of an odd number of hexadecimal digits leaves what can be decoded
+// exactly if it is not there. Digit by digit, that once told all of a key.
 func TestGuessedPrefixes(t *testing.T) {
 	t.Parallel()
 	const digits = "0123456789abcdef"

@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// alike returns a key of which the conditions have to say the same: as blank, as long as matters, and with the same end. Nothing else of a key
-// may be told from the conditions.
+// alike returns a key of which the conditions have to say the same: as blank, as long as matters,
+// and with the same end. Nothing else of a key may be told from the conditions.
 func alike(key []byte) []byte {
 	if signature.Blank(key) {
 		return nil
@@ -43,8 +43,9 @@ func alike(key []byte) []byte {
 	return other
 }
 
-// FuzzKeys stores anything as the two keys of a trigger. The trigger accepts requests exactly if the first is usable, with the keys that are,
-// and the conditions say no more of the keys than whether they are blank, short or long, and end in a newline.
+// FuzzKeys stores anything as the two keys of a trigger. The trigger accepts requests exactly if
+// the first is usable, with the keys that are, and the conditions say no more of the keys than
+// whether they are blank, short or long, and end in a newline.
 func FuzzKeys(f *testing.F) {
 	f.Add([]byte("a-key-of-more-than-sixteen-bytes"), []byte("another-of-more-than-16-bytes\r"))
 	f.Add([]byte("short\n"), []byte(" \t\n"))
@@ -80,8 +81,8 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// FuzzObserve has FlowRuns name anything as the key that they were signed with. What is remembered is bounded, and the status has the
-// trigger's own keys alone.
+// FuzzObserve has FlowRuns name anything as the key that they were signed with. What is remembered
+// is bounded, and the status has the trigger's own keys alone.
 func FuzzObserve(f *testing.F) {
 	f.Add("orders", "webhook/secretKey\nwebhook/former\n\n")
 	f.Add("", "webhook/secretKey")

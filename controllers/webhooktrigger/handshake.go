@@ -14,11 +14,11 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// checkVerifyToken finds the verify token of the provider's handshake, why it is passed over, and remarks on it. None of that keeps
-// deliveries from being accepted.
+// checkVerifyToken finds the verify token of the provider's handshake, why it is passed over, and
+// remarks on it. None of that keeps deliveries from being accepted.
 //
-// Whether the token is the same as a key is not looked into: who writes triggers, and may not read Secrets, could ask so whether two of
-// them are equal.
+// Whether the token is the same as a key is not looked into: who writes triggers, and may not read
+// Secrets, could ask so whether two of them are equal.
 //
 // Nor is anything looked into unless the spec is accepted, as with keys.
 func checkVerifyToken(in Snapshot, scheme signature.Scheme, accepted bool) (token signature.Key, passed *problem, remarks []string) {

@@ -46,7 +46,8 @@ func reply(t *testing.T, v *signature.Verifier, token string) error {
 	return err
 }
 
-// TestVerifyToken shows what a verify token has to be, and that deliveries are accepted whether there is one or not.
+// TestVerifyToken shows what a verify token has to be, and that deliveries are accepted whether
+// there is one or not.
 func TestVerifyToken(t *testing.T) {
 	t.Parallel()
 	key := func(name string) func(*Snapshot) {
@@ -142,7 +143,8 @@ func TestVerifyTokenElsewhere(t *testing.T) {
 	}
 }
 
-// TestVerifyTokenIsFollowed sees that a change of the Secret that holds the verify token is noticed as one of a key is.
+// TestVerifyTokenIsFollowed sees that a change of the Secret that holds the verify token is noticed
+// as one of a key is.
 func TestVerifyTokenIsFollowed(t *testing.T) {
 	t.Parallel()
 	in := metaSnapshot()

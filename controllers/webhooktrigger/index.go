@@ -21,8 +21,8 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// The indexes of triggers, named after the fields. Their values are buckets of names, and of names only, because references
-// stay in the namespace of the trigger.
+// The indexes of triggers, named after the fields. Their values are buckets of names, and of names
+// only, because references stay in the namespace of the trigger.
 const (
 	secretRefIndex = "spec.secretRef.name" //nolint:gosec // the name of a field
 	flowRefIndex   = "spec.flowRef.name"
@@ -31,10 +31,10 @@ const (
 // indexes are the names that a trigger refers to, by index.
 var indexes = map[string]client.IndexerFunc{secretRefIndex: indexSecretRef, flowRefIndex: indexFlowRef}
 
-// indexBuckets is how many values an index has at the most in a namespace. A cache keeps two sets for
-// each value: with names for values, and a Secret for each of 100,000 triggers, that is 73 of 335 MiB
-// of objects in a replica of ingest. In so many buckets it is 23, and a bucket has 6 triggers to look
-// through.
+// indexBuckets is how many values an index has at the most in a namespace. A cache keeps two sets
+// for each value: with names for values, and a Secret for each of 100,000 triggers, that is 73 of
+// 335 MiB of objects in a replica of ingest. In so many buckets it is 23, and a bucket has 6
+// triggers to look through.
 const indexBuckets = 1 << 14
 
 // indexBucket returns the value of an index for a name.
@@ -75,7 +75,8 @@ func indexFlowRef(object client.Object) []string {
 	return []string{trigger.Spec.FlowRef.Name}
 }
 
-// triggersBy returns a function from an object to the triggers of its namespace that refer to it by the index.
+// triggersBy returns a function from an object to the triggers of its namespace that refer to it by
+// the index.
 func triggersBy(reader client.Reader, index string) func(context.Context, client.Object) []reconcile.Request {
 	return func(ctx context.Context, object client.Object) []reconcile.Request {
 		var triggers sluicev1alpha1.WebhookTriggerList

@@ -46,7 +46,8 @@ func (c *indexed) List(_ context.Context, list client.ObjectList, options ...cli
 	return nil
 }
 
-// TestTriggersBy looks for triggers by the names of what they refer to, some of which are in one bucket of the index.
+// TestTriggersBy looks for triggers by the names of what they refer to, some of which are in one
+// bucket of the index.
 func TestTriggersBy(t *testing.T) {
 	t.Parallel()
 	const name = "webhook"

@@ -19,16 +19,18 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// KeyUsagePeriod is how often what is known of the use of keys is written to the status of triggers, at most.
+// KeyUsagePeriod is how often what is known of the use of keys is written to the status of
+// triggers, at most.
 const KeyUsagePeriod = time.Minute
 
 // maxKeyName is the length of the longest name of a key.
 const maxKeyName = 512
 
-// KeyUsage knows when each key of each trigger was last used. It learns that of the FlowRuns that ObserveKey is
-// called with: by the sweeps of the history, which call it with each before they delete any. It runs on the elected
-// leader. The status lags behind on purpose: a watch of all FlowRuns, let alone a write for each, would cost the API
-// server too much of what it takes to store one.
+// KeyUsage knows when each key of each trigger was last used. It learns that of the FlowRuns that
+// ObserveKey is called with: by the sweeps of the history, which call it with each before they
+// delete any. It runs on the elected leader. The status lags behind on purpose: a watch of all
+// FlowRuns, let alone a write for each, would cost the API server too much of what it takes to
+// store one.
 type KeyUsage struct {
 	period time.Duration
 	wake   chan event.GenericEvent // the triggers whose keys were used
@@ -37,7 +39,8 @@ type KeyUsage struct {
 	triggers map[types.NamespacedName]*usedKeys // those that there are: whoever may create FlowRuns can name any others
 }
 
-// usedKeys is when the keys of a trigger were last used, by the names of the keys that it refers to.
+// usedKeys is when the keys of a trigger were last used, by the names of the keys that it refers
+// to.
 type usedKeys struct {
 	published map[string]time.Time
 	pending   map[string]time.Time // later than what is published
@@ -72,8 +75,9 @@ func (u *KeyUsage) Start(ctx context.Context) error {
 	}
 }
 
-// ObserveKey records a FlowRun: its trigger, the key that it was signed with, and when it was made. It may be
-// called with the same ones again and again, and with triggers and keys that do not exist.
+// ObserveKey records a FlowRun: its trigger, the key that it was signed with, and when it was made.
+// It may be called with the same ones again and again, and with triggers and keys that do not
+// exist.
 func (u *KeyUsage) ObserveKey(namespace, name, key string, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -86,7 +90,8 @@ func (u *KeyUsage) ObserveKey(namespace, name, key string, at time.Time) {
 	}
 }
 
-// publish makes what was observed visible to lastMatched, and returns the triggers that it is about.
+// publish makes what was observed visible to lastMatched, and returns the triggers that it is
+// about.
 func (u *KeyUsage) publish() []types.NamespacedName {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -127,7 +132,8 @@ func (u *KeyUsage) forget(trigger types.NamespacedName) {
 	delete(u.triggers, trigger)
 }
 
-// lastMatched returns when a key was last used as far as was observed up to the last publication, or the zero time.
+// lastMatched returns when a key was last used as far as was observed up to the last publication,
+// or the zero time.
 func (u *KeyUsage) lastMatched(trigger types.NamespacedName, key string) time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -137,8 +143,8 @@ func (u *KeyUsage) lastMatched(trigger types.NamespacedName, key string) time.Ti
 	return time.Time{}
 }
 
-// keyStatuses returns the status of the keys that the trigger refers to. What the present status knows is kept: a
-// FlowRun that has been deleted was used all the same.
+// keyStatuses returns the status of the keys that the trigger refers to. What the present status
+// knows is kept: a FlowRun that has been deleted was used all the same.
 func (u *KeyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev1alpha1.KeyStatus {
 	known := map[string]*metav1.Time{}
 	for _, k := range trigger.Status.Keys {

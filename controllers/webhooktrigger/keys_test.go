@@ -308,8 +308,8 @@ func TestTokenRemark(t *testing.T) {
 	}
 }
 
-// TestLongestMessages makes conditions of as much as can be wrong: what does not fit would keep the status from being
-// written.
+// TestLongestMessages makes conditions of as much as can be wrong: what does not fit would keep the
+// status from being written.
 func TestLongestMessages(t *testing.T) {
 	t.Parallel()
 	in := testSnapshot()

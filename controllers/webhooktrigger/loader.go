@@ -37,8 +37,8 @@ type ReferenceLoader struct {
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=get,roleName=sluice-ingest
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=get,roleName=sluice-controller
 
-// Load reads what the trigger refers to. That something does not exist is no error; that the API server cannot say
-// whether it does, is.
+// Load reads what the trigger refers to. That something does not exist is no error; that the API
+// server cannot say whether it does, is.
 func (l ReferenceLoader) Load(ctx context.Context, trigger *sluicev1alpha1.WebhookTrigger) (Snapshot, error) {
 	return l.loadWith(ctx, trigger, l.secret)
 }
@@ -67,8 +67,8 @@ func (l ReferenceLoader) loadWith(ctx context.Context, trigger *sluicev1alpha1.W
 	return in, nil
 }
 
-// secret reads a Secret; it is nil if there is none. With a selector it lists at most one, because only for a list does
-// the API server compare labels: a Secret without them is never sent.
+// secret reads a Secret; it is nil if there is none. With a selector it lists at most one, because
+// only for a list does the API server compare labels: a Secret without them is never sent.
 func (l ReferenceLoader) secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	if l.SecretSelector == nil || l.SecretSelector.Empty() {
 		secret := &corev1.Secret{}
@@ -86,8 +86,9 @@ func (l ReferenceLoader) secret(ctx context.Context, namespace, name string) (*c
 	return &secrets.Items[0], nil
 }
 
-// get reads an object and returns whether it exists. A name that no object can have, which another version of the
-// CustomResourceDefinition may have allowed, counts as missing: the client would fail with it again and again.
+// get reads an object and returns whether it exists. A name that no object can have, which another
+// version of the CustomResourceDefinition may have allowed, counts as missing: the client would
+// fail with it again and again.
 func get(ctx context.Context, reader client.Reader, namespace, name string, object client.Object) (bool, error) {
 	if name == "" || len(content.IsPathSegmentName(name)) > 0 {
 		return false, nil

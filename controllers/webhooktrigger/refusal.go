@@ -18,7 +18,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// ReasonRequestRefused is the reason of the Event on a trigger that says why a request to it got 401, or a handshake 403.
+// ReasonRequestRefused is the reason of the Event on a trigger that says why a request to it got
+// 401, or a handshake 403.
 const ReasonRequestRefused = "RequestRefused"
 
 // RefusalRecorder makes an Event of a refused request. Whoever calls it limits the rate.
@@ -28,8 +29,8 @@ type RefusalRecorder struct {
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,roleName=sluice-ingest
 
-// ReportRefusal implements ingest.RefusalReporter. The hint is the Event's action, because client-go counts Events of one
-// action and reason as repetitions of the first, whatever they say.
+// ReportRefusal implements ingest.RefusalReporter. The hint is the Event's action, because
+// client-go counts Events of one action and reason as repetitions of the first, whatever they say.
 func (r RefusalRecorder) ReportRefusal(_ context.Context, target *route.Route, explanation signature.Explanation) {
 	trigger := &sluicev1alpha1.WebhookTrigger{
 		TypeMeta:   metav1.TypeMeta{APIVersion: sluicev1alpha1.GroupVersion.String(), Kind: "WebhookTrigger"},

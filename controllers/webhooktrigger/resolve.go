@@ -23,7 +23,8 @@ import (
 // maxMessage is the length of the longest message that a condition can have.
 const maxMessage = 32 << 10
 
-// A Snapshot is everything that a trigger's state follows from, as read at one time. Its objects are not changed.
+// A Snapshot is everything that a trigger's state follows from, as read at one time. Its objects
+// are not changed.
 type Snapshot struct {
 	// Trigger is the trigger itself.
 	Trigger *sluicev1alpha1.WebhookTrigger
@@ -72,8 +73,8 @@ func problemOf(err error) *problem {
 	return &problem{sluicev1alpha1.ReasonInvalidSpec, "The trigger cannot be translated."} // there is no such error
 }
 
-// Resolve works out what to serve for a trigger and what to report of it. It is pure: equal snapshots give equal
-// conditions, and routes that accept the same requests.
+// Resolve works out what to serve for a trigger and what to report of it. It is pure: equal
+// snapshots give equal conditions, and routes that accept the same requests.
 func Resolve(in Snapshot) Resolution {
 	trigger := in.Trigger
 	translated, err := translation.Translate(trigger, in.ExternalURL)
@@ -141,11 +142,12 @@ func Resolve(in Snapshot) Resolution {
 	}
 }
 
-// checkRefs returns the keys, what is wrong with the objects that the spec refers to, which additional keys are
-// skipped and why, and remarks on the keys. If several things are wrong, all are in the message, under the reason of
-// the first. scheme is nil if the spec is not accepted: there are no keys then, and the content of Secrets is not
-// evaluated. The messages are for whoever may write triggers, who may lack the permission to read Secrets; the checks
-// of the scheme bound what it can reveal of them.
+// checkRefs returns the keys, what is wrong with the objects that the spec refers to, which
+// additional keys are skipped and why, and remarks on the keys. If several things are wrong, all
+// are in the message, under the reason of the first. scheme is nil if the spec is not accepted:
+// there are no keys then, and the content of Secrets is not evaluated. The messages are for whoever
+// may write triggers, who may lack the permission to read Secrets; the checks of the scheme bound
+// what it can reveal of them.
 func checkRefs(in Snapshot, scheme *signature.Scheme) (keys []signature.Key, wrong, skipped *problem, remarks []string) {
 	var found, passed []problem
 	switch {
@@ -206,8 +208,9 @@ func checkKey(in Snapshot, ref sluicev1alpha1.SecretKeyReference, scheme *signat
 	return key, problemOf(err), remarks
 }
 
-// checkSpec finds what the API server lets nobody store, but hands out if it was stored under another version of the
-// CustomResourceDefinition. What is not listed here ends as a reference to nothing, or as a scheme that is not valid.
+// checkSpec finds what the API server lets nobody store, but hands out if it was stored under
+// another version of the CustomResourceDefinition. What is not listed here ends as a reference to
+// nothing, or as a scheme that is not valid.
 func checkSpec(trigger *sluicev1alpha1.WebhookTrigger) *problem {
 	const why = "the trigger was stored under another version of its CustomResourceDefinition. Apply it again, as this version has it."
 	spec := &trigger.Spec
@@ -269,8 +272,8 @@ func join(sentence, remark string) string {
 	return sentence + " " + remark
 }
 
-// revision names the states of the objects. Metadata of the Flow and the Secrets is enough for it, so that it can be worked
-// out from caches; nil stands for an object that does not exist.
+// revision names the states of the objects. Metadata of the Flow and the Secrets is enough for it,
+// so that it can be worked out from caches; nil stands for an object that does not exist.
 func revision(trigger *sluicev1alpha1.WebhookTrigger, flow *metav1.ObjectMeta, secret func(name string) *metav1.ObjectMeta) string {
 	b := fmt.Appendf(nil, "trigger %s/%d", trigger.UID, trigger.Generation)
 	if flow != nil {

@@ -184,7 +184,8 @@ func TestResolveRoute(t *testing.T) {
 	}
 }
 
-// TestRemarks shows that what package translation remarks is in the messages, and keeps no request out.
+// TestRemarks shows that what package translation remarks is in the messages, and keeps no request
+// out.
 func TestRemarks(t *testing.T) {
 	t.Parallel()
 	deduplicated := func(name string, d sluicev1alpha1.Deduplication) func(*Snapshot) {
@@ -234,7 +235,8 @@ func TestRemarks(t *testing.T) {
 	}
 }
 
-// TestRevision shows that anything that could change the route changes its revision, and that metadata gives the same.
+// TestRevision shows that anything that could change the route changes its revision, and that
+// metadata gives the same.
 func TestRevision(t *testing.T) {
 	base := testSnapshot().revision()
 	if again := testSnapshot().revision(); again != base {
@@ -282,7 +284,8 @@ func TestIndexes(t *testing.T) {
 	}
 }
 
-// TestOnlyNameAndVersion shows what is left of a Secret's metadata, and that nothing but metadata gets through.
+// TestOnlyNameAndVersion shows what is left of a Secret's metadata, and that nothing but metadata
+// gets through.
 func TestOnlyNameAndVersion(t *testing.T) {
 	full := secretMetadata()
 	full.ObjectMeta = metav1.ObjectMeta{
@@ -306,8 +309,8 @@ func TestOnlyNameAndVersion(t *testing.T) {
 	}
 }
 
-// TestSpecChanged shows which updates wake the controllers. A trigger that was deleted and made anew while the watch was
-// interrupted comes as an update from generation 1 to generation 1.
+// TestSpecChanged shows which updates wake the controllers. A trigger that was deleted and made
+// anew while the watch was interrupted comes as an update from generation 1 to generation 1.
 func TestSpecChanged(t *testing.T) {
 	object := func(uid types.UID, generation int64, version string) *sluicev1alpha1.WebhookTrigger {
 		return &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{UID: uid, Generation: generation, ResourceVersion: version}}

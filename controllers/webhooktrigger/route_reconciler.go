@@ -28,7 +28,8 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// routeWorkers is how many routes are worked out at a time. Each mostly waits for one read of a Secret.
+// routeWorkers is how many routes are worked out at a time. Each mostly waits for one read of a
+// Secret.
 const routeWorkers = 8
 
 // RouteReconciler keeps the route table of one replica in step with the triggers. It only reads.
@@ -40,8 +41,9 @@ type RouteReconciler struct {
 	warmer   *warmer
 }
 
-// SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica. externalURL is what senders
-// put before a trigger's path; it may be empty. The channel is closed when the warm-up has nothing left to do.
+// SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica.
+// externalURL is what senders put before a trigger's path; it may be empty. The channel is closed
+// when the warm-up has nothing left to do.
 func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, table *route.Table, externalURL string) (<-chan struct{}, error) {
 	live, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
@@ -65,8 +67,8 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 			log:       mgr.GetLogger().WithName("warm-up"),
 		},
 	}
-	// The manager waits only for informers that exist when it starts, and the warm-up reads Flows before the controller
-	// would ask for theirs.
+	// The manager waits only for informers that exist when it starts, and the warm-up reads Flows
+	// before the controller would ask for theirs.
 	if _, err := mgr.GetCache().GetInformer(ctx, &sluicev1alpha1.Flow{}, cache.BlockUntilSynced(false)); err != nil {
 		return nil, fmt.Errorf("watch flows: %w", err)
 	}
@@ -81,8 +83,9 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 		Complete(r)
 }
 
-// enqueueLater enqueues an object behind all that has changed: a look at 100,000 routes, most of which are as they should be, takes
-// seconds, and a key that is revoked meanwhile must not wait for its end.
+// enqueueLater enqueues an object behind all that has changed: a look at 100,000 routes, most of
+// which are as they should be, takes seconds, and a key that is revoked meanwhile must not wait for
+// its end.
 func enqueueLater(_ context.Context, e event.GenericEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)}
 	if byPriority, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
@@ -94,7 +97,8 @@ func enqueueLater(_ context.Context, e event.GenericEvent, queue workqueue.Typed
 
 // Reconcile implements reconcile.Reconciler.
 func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	// The warm-up replaces the whole table by what it read a while ago; nothing newer must be in there by then.
+	// The warm-up replaces the whole table by what it read a while ago; nothing newer must be in
+	// there by then.
 	select {
 	case <-r.table.Warm():
 	case <-ctx.Done():

@@ -17,12 +17,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
-// SecretCache holds the names and resource versions of Secrets, and nothing else of them. It exists to learn that a
-// Secret has changed.
+// SecretCache holds the names and resource versions of Secrets, and nothing else of them. It exists
+// to learn that a Secret has changed.
 //
-// It is apart from the manager's cache so that a slip cannot fill it with data: its transform refuses all but metadata,
-// and a read of a type that nobody watches fails instead of starting to watch it. Annotations go too, because kubectl
-// apply writes the whole Secret into one.
+// It is apart from the manager's cache so that a slip cannot fill it with data: its transform
+// refuses all but metadata, and a read of a type that nobody watches fails instead of starting to
+// watch it. Annotations go too, because kubectl apply writes the whole Secret into one.
 type SecretCache struct {
 	cache.Cache
 	// selector is which Secrets there are as far as Sluice is concerned.
@@ -34,8 +34,8 @@ type SecretCache struct {
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-ingest
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,roleName=sluice-controller
 
-// NewSecretCache returns a cache of the Secrets of these namespaces, or of all if there are none, that have the labels. The
-// API server does the selecting. Add it to a manager.
+// NewSecretCache returns a cache of the Secrets of these namespaces, or of all if there are none,
+// that have the labels. The API server does the selecting. Add it to a manager.
 func NewSecretCache(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, namespaces map[string]cache.Config, selector labels.Selector) (*SecretCache, error) {
 	c, err := cache.New(config, cache.Options{
 		HTTPClient:                  httpClient,

@@ -24,22 +24,25 @@ import (
 	"github.com/sluice-dev/sluice/internal/translation"
 )
 
-// To read a Secret costs the API server and this process nearly a millisecond of a processor each. A watch that begins with all
-// that is there (KEP-3157) costs a thirtieth of that for each Secret, and, other than a list, has one at a time in memory:
-// who may create Secrets can have them take a MiB each.
+// To read a Secret costs the API server and this process nearly a millisecond of a processor each.
+// A watch that begins with all that is there (KEP-3157) costs a thirtieth of that for each Secret,
+// and, other than a list, has one at a time in memory: who may create Secrets can have them take a
+// MiB each.
 const (
 	// minStreamed is for how many Secrets of a namespace a watch is worth it.
 	minStreamed = 8
-	// maxExcluded is the length of the longest selector. Proxies in front of an API server may not let through more.
+	// maxExcluded is the length of the longest selector. Proxies in front of an API server may not
+	// let through more.
 	maxExcluded = 4 << 10
-	// streamPatience is how long to wait for the next Secret, and maxLater how many may change while the stream goes on to its end, beyond
-	// as many as there are. A stream that does not end by then does not know of its end.
+	// streamPatience is how long to wait for the next Secret, and maxLater how many may change
+	// while the stream goes on to its end, beyond as many as there are. A stream that does not end
+	// by then does not know of its end.
 	streamPatience = 15 * time.Second
 	maxLater       = 1000
 )
 
-// resolveStreamed works out the routes of triggers in namespaces whose Secrets can be streamed, and leaves the others alone.
-// The first error ends it.
+// resolveStreamed works out the routes of triggers in namespaces whose Secrets can be streamed, and
+// leaves the others alone. The first error ends it.
 func (w *warmer) resolveStreamed(ctx context.Context, subjects []subject) error {
 	namespaces := map[string]map[string][]*subject{} // then by the names of Secrets
 	for i := range subjects {
@@ -73,8 +76,8 @@ func (w *warmer) resolveStreamed(ctx context.Context, subjects []subject) error 
 	return group.Wait()
 }
 
-// excluding returns a selector of the Secrets in a namespace that leaves out all but these: what no trigger refers to is none of
-// our business. It is nil if there are too many others.
+// excluding returns a selector of the Secrets in a namespace that leaves out all but these: what no
+// trigger refers to is none of our business. It is nil if there are too many others.
 func (w *warmer) excluding(ctx context.Context, namespace string, bySecret map[string][]*subject) (fields.Selector, error) {
 	var all metav1.PartialObjectMetadataList
 	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
@@ -103,8 +106,9 @@ var (
 	errEnded   = errors.New("the stream ended too early")
 )
 
-// stream reads Secrets, one after the other, and works out the routes of their triggers. There is no resource version in the request,
-// which therefore gets what is stored now; what the API server happens to have in its memory could have keys that were revoked.
+// stream reads Secrets, one after the other, and works out the routes of their triggers. There is
+// no resource version in the request, which therefore gets what is stored now; what the API server
+// happens to have in its memory could have keys that were revoked.
 func (w *warmer) stream(ctx context.Context, namespace string, selector fields.Selector, bySecret map[string][]*subject) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -154,9 +158,10 @@ func (w *warmer) stream(ctx context.Context, namespace string, selector fields.S
 	return cmp.Or(context.Cause(ctx), errEnded)
 }
 
-// resolveWith works out the route of a trigger that refers to this Secret and to no other. If the Secret is not the one that the
-// cache knows, which may mean that it has changed since the stream began, the trigger is left alone: it has no route then, not even one
-// from before, so that the Secret is read.
+// resolveWith works out the route of a trigger that refers to this Secret and to no other. If the
+// Secret is not the one that the cache knows, which may mean that it has changed since the stream
+// began, the trigger is left alone: it has no route then, not even one from before, so that the
+// Secret is read.
 func (w *warmer) resolveWith(ctx context.Context, s *subject, secret *corev1.Secret) {
 	if len(translation.SecretNames(s.trigger)) > 1 {
 		return

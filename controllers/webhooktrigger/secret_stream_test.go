@@ -101,7 +101,8 @@ func startSecretCache(t *testing.T, namespace string, selector labels.Selector) 
 
 func numberedKey(i int) string { return fmt.Sprintf("key-of-the-trigger-number-%04d", i) }
 
-// tampering is a client whose watches change each Secret on the way. Later, instead of secret-4, something happens to secret-3.
+// tampering is a client whose watches change each Secret on the way. Later, instead of secret-4,
+// something happens to secret-3.
 type tampering struct {
 	client.WithWatch
 	change func(*corev1.Secret)
@@ -149,8 +150,8 @@ func (r *failing) Get(ctx context.Context, key client.ObjectKey, object client.O
 	return r.Reader.Get(ctx, key, object, options...)
 }
 
-// TestWarmUpStreams fills a table from a stream of Secrets, and shows what is read one by one instead. All triggers whose Secret is
-// there can serve, with its present key.
+// TestWarmUpStreams fills a table from a stream of Secrets, and shows what is read one by one
+// instead. All triggers whose Secret is there can serve, with its present key.
 func TestWarmUpStreams(t *testing.T) {
 	t.Parallel()
 	const many = minStreamed + 4

@@ -34,7 +34,8 @@ const (
 	actionReconcile = "Reconcile"
 )
 
-// StatusReconciler writes the status of triggers, and an Event when one becomes ready or stops being so.
+// StatusReconciler writes the status of triggers, and an Event when one becomes ready or stops
+// being so.
 type StatusReconciler struct {
 	client      client.Client
 	loader      ReferenceLoader
@@ -46,9 +47,10 @@ type StatusReconciler struct {
 // +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers/status,verbs=patch,roleName=sluice-controller
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create,roleName=sluice-controller
 
-// SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is what senders put before a
-// trigger's path; if it is empty status.url stays absent. usagePeriod is KeyUsagePeriod except in tests. Somebody has to tell
-// the KeyUsage of every FlowRun from time to time, and before it is deleted.
+// SetupStatus adds a StatusReconciler to the manager, on the elected leader only. externalURL is
+// what senders put before a trigger's path; if it is empty status.url stays absent. usagePeriod is
+// KeyUsagePeriod except in tests. Somebody has to tell the KeyUsage of every FlowRun from time to
+// time, and before it is deleted.
 func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usagePeriod time.Duration) (*KeyUsage, error) {
 	usage := newKeyUsage(usagePeriod)
 	if err := mgr.Add(usage); err != nil {
@@ -67,8 +69,8 @@ func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usa
 		Complete(r)
 }
 
-// Reconcile implements reconcile.Reconciler. That a user's objects are wrong is reported in the status and is no error: their watches
-// will wake the controller.
+// Reconcile implements reconcile.Reconciler. That a user's objects are wrong is reported in the
+// status and is no error: their watches will wake the controller.
 func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	trigger := &sluicev1alpha1.WebhookTrigger{}
 	found, err := get(ctx, r.client, request.Namespace, request.Name, trigger)
@@ -97,14 +99,16 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if equality.Semantic.DeepEqual(before.Status, trigger.Status) {
 		return ctrl.Result{}, nil
 	}
-	// With the resource version, so that nothing is written to a trigger that is another one by now.
+	// With the resource version, so that nothing is written to a trigger that is another one by
+	// now.
 	err = r.client.Status().Patch(ctx, trigger, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), statusOwner)
 	switch {
 	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: conflictPause}, nil // for the cache to catch up
 	case apierrors.IsInvalid(err):
-		// The API server checks the spec as well, and this one was stored under another version of the
-		// CustomResourceDefinition. Until it is changed there is no status to be had, so that the Event has to do.
+		// The API server checks the spec as well, and this one was stored under another version of
+		// the CustomResourceDefinition. Until it is changed there is no status to be had, so that
+		// the Event has to do.
 		r.report(ctx, before, resolution)
 		return ctrl.Result{}, nil
 	case client.IgnoreNotFound(err) != nil:
@@ -116,8 +120,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	return ctrl.Result{}, nil
 }
 
-// conditions returns these conditions with the times of their last transitions. Whatever else is in the status is not ours,
-// and may keep it from being written.
+// conditions returns these conditions with the times of their last transitions. Whatever else is in
+// the status is not ours, and may keep it from being written.
 func conditions(before, are []metav1.Condition) []metav1.Condition {
 	var made []metav1.Condition
 	for _, c := range are {

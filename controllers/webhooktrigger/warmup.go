@@ -28,12 +28,13 @@ import (
 const (
 	// warmUpReads is how many Secrets are read at a time. More only queue in the API server.
 	warmUpReads = 32
-	// warmUpPatience is how long one trigger's reads may go on failing before the others are served without it.
+	// warmUpPatience is how long one trigger's reads may go on failing before the others are served
+	// without it.
 	warmUpPatience = 15 * time.Second
 )
 
-// warmer fills the route table once, when the caches have synced, so that the server listens with all routes or not
-// at all.
+// warmer fills the route table once, when the caches have synced, so that the server listens with
+// all routes or not at all.
 type warmer struct {
 	triggers client.Reader
 	secrets  *SecretCache
@@ -66,8 +67,9 @@ func (w *warmer) Start(ctx context.Context) error {
 	w.table.Replace(routes)
 	w.log.Info("Warmed up the route table", "routes", len(routes), "took", time.Since(begin).String())
 
-	// A trigger that was deleted after it was listed above, but before the controller's event handler was registered,
-	// causes no event. Every route is therefore looked at once more by a worker; those run only once it is.
+	// A trigger that was deleted after it was listed above, but before the controller's event
+	// handler was registered, causes no event. Every route is therefore looked at once more by a
+	// worker; those run only once it is.
 	for _, r := range routes {
 		object := &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name}}
 		select {
@@ -84,8 +86,8 @@ func (w *warmer) Start(ctx context.Context) error {
 	return nil
 }
 
-// resolveAll works out the routes of all triggers: of those that it can from streams of Secrets, and of the others by reading
-// each of their Secrets.
+// resolveAll works out the routes of all triggers: of those that it can from streams of Secrets,
+// and of the others by reading each of their Secrets.
 func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 	var triggers sluicev1alpha1.WebhookTriggerList
 	if err := w.triggers.List(ctx, &triggers, client.UnsafeDisableDeepCopy); err != nil {
@@ -113,8 +115,9 @@ func (w *warmer) resolveAll(ctx context.Context) ([]*route.Route, error) {
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
-				// One trigger that cannot be read, whatever the reason, must not keep all others from being served. It
-				// answers 503 until the controller, which goes on trying, has read it.
+				// One trigger that cannot be read, whatever the reason, must not keep all others
+				// from being served. It answers 503 until the controller, which goes on trying, has
+				// read it.
 				w.log.Error(err, "Serving without a trigger that cannot be resolved", "trigger", klog.KObj(s.trigger))
 				s.route = unresolved(s.trigger)
 			}

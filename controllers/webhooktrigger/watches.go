@@ -24,25 +24,25 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
 
-// specChanged lets through what may have changed a spec. An object that was deleted and made anew while the watch was
-// interrupted comes as an update, with generation 1 before and after, so the UID counts too; and so does a resync, which
-// heals what else was missed.
+// specChanged lets through what may have changed a spec. An object that was deleted and made anew
+// while the watch was interrupted comes as an update, with generation 1 before and after, so the
+// UID counts too; and so does a resync, which heals what else was missed.
 var specChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
 		e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
 		e.ObjectOld.GetResourceVersion() == e.ObjectNew.GetResourceVersion()
 }}
 
-// afterStart lets through what has changed since a controller started. Which Secrets and Flows there
-// are at its start is nothing to look for triggers by: every trigger is looked at then, and no worker
-// runs before the caches have all that is there.
+// afterStart lets through what has changed since a controller started. Which Secrets and Flows
+// there are at its start is nothing to look for triggers by: every trigger is looked at then, and
+// no worker runs before the caches have all that is there.
 func afterStart[T any]() predicate.TypedPredicate[T] {
 	return predicate.TypedFuncs[T]{CreateFunc: func(e event.TypedCreateEvent[T]) bool { return !e.IsInInitialList }}
 }
 
-// controllerOptions are those of every controller here. Left to itself, controller-runtime waits up to 1000 s between
-// attempts, and a key that was revoked in the meantime stays accepted for as long; and a read that hangs would hold
-// its worker for good.
+// controllerOptions are those of every controller here. Left to itself, controller-runtime waits up
+// to 1000 s between attempts, and a key that was revoked in the meantime stays accepted for as
+// long; and a read that hangs would hold its worker for good.
 func controllerOptions(workers int) controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: workers,

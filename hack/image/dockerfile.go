@@ -30,7 +30,8 @@ type file struct {
 	from, to string
 }
 
-// readDockerfile reads the last stage of a Dockerfile. The arguments are those of docker build --build-arg.
+// readDockerfile reads the last stage of a Dockerfile. The arguments are those of docker build
+// --build-arg.
 func readDockerfile(name string, buildArgs map[string]string) (stage, error) {
 	text, err := os.Open(name) //nolint:gosec // the user says what to read
 	if err != nil {

@@ -78,7 +78,8 @@ func saveLayout(images []*image, tag name.Tag, output string) error {
 	if err != nil {
 		return err
 	}
-	// The first is the OCI's own, and says the tag only; by the second containerd knows the whole name.
+	// The first is the OCI's own, and says the tag only; by the second containerd knows the whole
+	// name.
 	names := map[string]string{"org.opencontainers.image.ref.name": tag.TagStr(), "io.containerd.image.name": tag.Name()}
 	if err := written.AppendIndex(all, layout.WithAnnotations(names)); err != nil {
 		return err

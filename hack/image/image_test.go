@@ -42,7 +42,8 @@ import (
 // root is the project's folder.
 var root = filepath.Join("..", "..")
 
-// TestDockerfile shows what the project's Dockerfile asks for, which both ways to make the image have to do.
+// TestDockerfile shows what the project's Dockerfile asks for, which both ways to make the image
+// have to do.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	got, err := readDockerfile(filepath.Join(root, "Dockerfile"), map[string]string{"VERSION": "v1.2.3", "REVISION": "abcdef"})
@@ -69,8 +70,8 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// TestBuildStage does what the Dockerfile's first stage does, with the files that docker build would send: what .dockerignore
-// lets through is enough to build the operator.
+// TestBuildStage does what the Dockerfile's first stage does, with the files that docker build
+// would send: what .dockerignore lets through is enough to build the operator.
 func TestBuildStage(t *testing.T) {
 	t.Parallel()
 	stages := parse(t)
@@ -144,7 +145,8 @@ func buildContext(t *testing.T) string {
 	return folder
 }
 
-// TestBaseIsPinned keeps the compiler from changing by itself, and from being older than the project asks for.
+// TestBaseIsPinned keeps the compiler from changing by itself, and from being older than the
+// project asks for.
 func TestBaseIsPinned(t *testing.T) {
 	t.Parallel()
 	base := parse(t)[0].BaseName
@@ -453,7 +455,8 @@ func buildProgramFor(t *testing.T, architecture string) []byte {
 	return read(t, filepath.Join(folder, "program"))
 }
 
-// dynamic returns the head of a program that needs libraries, which a linker would make only with a C compiler.
+// dynamic returns the head of a program that needs libraries, which a linker would make only with a
+// C compiler.
 func dynamic(t *testing.T) []byte {
 	t.Helper()
 	header := elf.Header64{

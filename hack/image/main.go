@@ -93,8 +93,8 @@ func run(args []string, getenv func(string) string, out io.Writer) error {
 	return nil
 }
 
-// sourceDate returns the time that the image says it was made: not now, or no two builds would be the same. See
-// https://reproducible-builds.org/specs/source-date-epoch.
+// sourceDate returns the time that the image says it was made: not now, or no two builds would be
+// the same. See https://reproducible-builds.org/specs/source-date-epoch.
 func sourceDate(epoch string) (time.Time, error) {
 	if epoch == "" {
 		return time.Unix(0, 0).UTC(), nil

@@ -3,9 +3,9 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command metrics writes the table of the operator's own metrics into a page of the documentation, between two markers.
-// Its argument is the name of the file. The metrics are asked for where they are registered, so there is no list of them
-// here.
+// Command metrics writes the table of the operator's own metrics into a page of the documentation,
+// between two markers. Its argument is the name of the file. The metrics are asked for where they
+// are registered, so there is no list of them here.
 package main
 
 //go:generate go run . ../../docs/operations.md
@@ -108,7 +108,8 @@ func (r *recorder) Register(c prometheus.Collector) error {
 	return r.Registry.Register(c)
 }
 
-// fill gives histograms that have nothing to show yet the values that their labels have in other metrics.
+// fill gives histograms that have nothing to show yet the values that their labels have in other
+// metrics.
 func (r *recorder) fill() error {
 	families, err := r.Gather()
 	if err != nil {

@@ -3,8 +3,8 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command providers writes the page of the documentation that lists the presets of package signature. Its argument is
-// the name of the file.
+// Command providers writes the page of the documentation that lists the presets of package
+// signature. Its argument is the name of the file.
 package main
 
 //go:generate go run . ../../docs/providers.md

@@ -20,7 +20,8 @@ import (
 const (
 	// namespace is where the samples and the leader's lease go.
 	namespace = "default"
-	// controlPlaneScript prints the folder of the control plane's binaries, which it may have to make first.
+	// controlPlaneScript prints the folder of the control plane's binaries, which it may have to
+	// make first.
 	controlPlaneScript = "hack/controlplane/build.sh"
 	// controlPlaneLimit is how long etcd and kube-apiserver may take to be ready.
 	controlPlaneLimit = 2 * time.Minute
@@ -28,7 +29,8 @@ const (
 	currentLimit = 10 * time.Second
 )
 
-// startControlPlane starts etcd and kube-apiserver and returns the way to them, and the folder of their binaries.
+// startControlPlane starts etcd and kube-apiserver and returns the way to them, and the folder of
+// their binaries.
 func (q *quickstart) startControlPlane(ctx context.Context) (config clientcmdapi.Config, assets string, err error) {
 	if assets, err = localcluster.Output(ctx, controlPlaneScript); err != nil {
 		return config, "", fmt.Errorf("get the control plane: %w", err)

@@ -25,7 +25,8 @@ const (
 
 func inFolder(name string) string { return filepath.Join(folder, name) }
 
-// prepareFolder makes the folder, locks it for this process and removes what an earlier one that was killed has left.
+// prepareFolder makes the folder, locks it for this process and removes what an earlier one that
+// was killed has left.
 func prepareFolder() (unlock func(), err error) {
 	if _, err := os.Stat(crdFolder); err != nil {
 		return nil, fmt.Errorf("this is not the project's root folder: %w", err)
@@ -44,8 +45,8 @@ func prepareFolder() (unlock func(), err error) {
 	return unlock, nil
 }
 
-// removeTemporary removes data, keys and the way to a cluster that is no more; the logs stay. What cannot be removed is
-// overwritten at the next start.
+// removeTemporary removes data, keys and the way to a cluster that is no more; the logs stay. What
+// cannot be removed is overwritten at the next start.
 func removeTemporary() {
 	_ = os.RemoveAll(inFolder(kubeconfigFile))
 	(&localcluster.ControlPlane{Folder: folder}).Remove()

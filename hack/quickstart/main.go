@@ -3,11 +3,12 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command quickstart runs Sluice with a control plane of its own, real etcd and kube-apiserver on loopback addresses,
-// until Ctrl-C. It is what make quickstart runs, in the project's root folder.
+// Command quickstart runs Sluice with a control plane of its own, real etcd and kube-apiserver on
+// loopback addresses, until Ctrl-C. It is what make quickstart runs, in the project's root folder.
 //
-// Everything it writes is in .quickstart: a kubeconfig, the logs, and the control plane's data and keys. The next start
-// begins with empty data. The logs are kept when it stops, the rest is removed.
+// Everything it writes is in .quickstart: a kubeconfig, the logs, and the control plane's data and
+// keys. The next start begins with empty data. The logs are kept when it stops, the rest is
+// removed.
 //
 // Environment variables change what it does:
 //
@@ -16,11 +17,11 @@ SPDX-License-Identifier: Apache-2.0
 //	QUICKSTART_API_PORT     the port of the embedded kube-apiserver; 0, the default, takes a free one
 //	KUBEBUILDER_ASSETS      a folder with kube-apiserver and etcd, instead of getting or building them
 //
-// In a current cluster it watches the namespace default alone, overwrites nothing that somebody else manages, and
-// leaves the CustomResourceDefinitions and samples there when it stops.
+// In a current cluster it watches the namespace default alone, overwrites nothing that somebody
+// else manages, and leaves the CustomResourceDefinitions and samples there when it stops.
 //
-// The processes it starts are in process groups of their own, so that Ctrl-C reaches only itself. On Linux they die with
-// it even if it is killed.
+// The processes it starts are in process groups of their own, so that Ctrl-C reaches only itself.
+// On Linux they die with it even if it is killed.
 package main
 
 import (
@@ -53,8 +54,9 @@ With QUICKSTART_CLUSTER=current, the CustomResourceDefinitions and the samples (
 the namespace default) are left in the cluster when it stops.
 `
 
-// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children are (localcluster.Attributes). The
-// main thread ends last of all, so this keeps the main goroutine, which starts the children, on it.
+// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children
+// are (localcluster.Attributes). The main thread ends last of all, so this keeps the main
+// goroutine, which starts the children, on it.
 func init() { runtime.LockOSThread() }
 
 func main() {

@@ -33,8 +33,8 @@ const (
 	fieldOwner = client.FieldOwner("sluice-quickstart")
 	// applyLimit is how long the API server may take to serve a new kind.
 	applyLimit = 30 * time.Second
-	// operatorLimit is how long the operator may take to be ready. In a current cluster it may have to wait for the lease of one
-	// that was killed.
+	// operatorLimit is how long the operator may take to be ready. In a current cluster it may have
+	// to wait for the lease of one that was killed.
 	operatorLimit = time.Minute
 )
 
@@ -132,7 +132,8 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 	if q.cluster == clusterCurrent {
 		args = append(args,
 			"--watch-namespaces="+namespace,
-			// After one that was killed, the next does not wait long. (An embedded cluster has no lease of an earlier one.)
+			// After one that was killed, the next does not wait long. (An embedded cluster has no
+			// lease of an earlier one.)
 			"--leader-election-lease-duration=15s",
 			"--leader-election-renew-deadline=10s",
 			"--leader-election-retry-period=2s",
@@ -152,14 +153,16 @@ func (q *quickstart) startOperator(ctx context.Context) error {
 	return nil
 }
 
-// apply applies without force: in a current cluster, what somebody else manages is not ours to change.
+// apply applies without force: in a current cluster, what somebody else manages is not ours to
+// change.
 func apply(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
 	// A fresh copy for each attempt: Apply stores the answer in it.
 	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()), fieldOwner)
 }
 
-// tryFlowRun creates a FlowRun without storing it. For two seconds after a kind has become known, an API server makes every
-// create of it wait for two seconds, which is as long as the operator waits for one; this takes the wait upon itself.
+// tryFlowRun creates a FlowRun without storing it. For two seconds after a kind has become known,
+// an API server makes every create of it wait for two seconds, which is as long as the operator
+// waits for one; this takes the wait upon itself.
 func tryFlowRun(ctx context.Context, c client.Client) error {
 	return c.Create(ctx, &sluicev1alpha1.FlowRun{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "quickstart-dry-run"},

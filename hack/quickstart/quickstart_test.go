@@ -92,7 +92,8 @@ type instance struct {
 	done           chan struct{}
 }
 
-// launch starts a quickstart in a process group of its own, as a shell does, and ends it when the test does.
+// launch starts a quickstart in a process group of its own, as a shell does, and ends it when the
+// test does.
 func (p *project) launch(t *testing.T, environment ...string) *instance {
 	t.Helper()
 	self, err := os.Executable()
@@ -160,7 +161,8 @@ func (i *instance) wait(t *testing.T) int {
 	return i.cmd.ProcessState.ExitCode()
 }
 
-// commands returns the paragraphs of the output that contain the text, with their line ends as they are.
+// commands returns the paragraphs of the output that contain the text, with their line ends as they
+// are.
 func (i *instance) commands(t *testing.T, text string) []string {
 	t.Helper()
 	var found []string

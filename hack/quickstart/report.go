@@ -19,7 +19,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// The bodies that the printed commands send. The ë is there because a signature is over bytes, not characters.
+// The bodies that the printed commands send. The ë is there because a signature is over bytes, not
+// characters.
 const (
 	sha256Body    = `{"order": 1001, "customer": "Zoë"}`
 	ripemd128Body = `{"parcel": 4711, "recipient": "Zoë"}`
@@ -105,7 +106,8 @@ func sampleKey(ref sluicev1alpha1.SecretKeyReference, samples []*unstructured.Un
 	return "", fmt.Errorf("there is no Secret %q in %s", ref.Name, sampleFolder)
 }
 
-// findKubectl returns how to call the user's kubectl, else the one that came with the control plane.
+// findKubectl returns how to call the user's kubectl, else the one that came with the control
+// plane.
 func findKubectl(assets string) string {
 	const name = "kubectl"
 	if _, err := exec.LookPath(name); err == nil || assets == "" {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestVersions gives release.sh what is no version. It says so before it makes anything: HELM is no program that make could
-// build.
+// TestVersions gives release.sh what is no version. It says so before it makes anything: HELM is no
+// program that make could build.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ reason, version, want string }{

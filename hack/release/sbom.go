@@ -25,7 +25,8 @@ import (
 // specVersion is the version of CycloneDX. It is older than the newest, for those who read it.
 const specVersion = cdx.SpecVersion1_6
 
-// billOf returns the bill of materials of a program that Go has built. It has no time and no random number in it.
+// billOf returns the bill of materials of a program that Go has built. It has no time and no random
+// number in it.
 func billOf(program, version string) (*cdx.BOM, error) {
 	content, err := os.ReadFile(program) //nolint:gosec // the user says what to read
 	if err != nil {
@@ -95,7 +96,8 @@ func componentOf(module *debug.Module) (cdx.Component, error) {
 	}, nil
 }
 
-// packageURL names a module as https://github.com/package-url/purl-spec says, and for a program its system too.
+// packageURL names a module as https://github.com/package-url/purl-spec says, and for a program its
+// system too.
 func packageURL(path, version string, info *debug.BuildInfo) string {
 	text := "pkg:golang/" + path + "@" + url.QueryEscape(version)
 	if info == nil {
@@ -110,7 +112,8 @@ func packageURL(path, version string, info *debug.BuildInfo) string {
 	return text + "?" + qualifiers.Encode()
 }
 
-// serialNumber makes a UUID (of version 8, which leaves to the maker what is in it) of what is described.
+// serialNumber makes a UUID (of version 8, which leaves to the maker what is in it) of what is
+// described.
 func serialNumber(digest [sha256.Size]byte) string {
 	id := digest[:16]
 	id[6] = id[6]&0x0f | 0x80

@@ -118,7 +118,8 @@ func TestComponents(t *testing.T) {
 	}
 }
 
-// TestBillOfTheOperator holds the operator's bill to what go version -m says is in it, and to CycloneDX' own schema.
+// TestBillOfTheOperator holds the operator's bill to what go version -m says is in it, and to
+// CycloneDX' own schema.
 func TestBillOfTheOperator(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "manager")

@@ -24,14 +24,16 @@ type Why string
 const (
 	// WhyClient means that its client held more than its part.
 	WhyClient Why = "client"
-	// WhyPath means that it waited for a body, and that its path had more than its part of those that do.
+	// WhyPath means that it waited for a body, and that its path had more than its part of those
+	// that do.
 	WhyPath Why = "path"
-	// WhySlow means that it waited for a body that did not come, that its answer was not taken, or that it was being answered for
-	// longer than that may take.
+	// WhySlow means that it waited for a body that did not come, that its answer was not taken, or
+	// that it was being answered for longer than that may take.
 	WhySlow Why = "slow"
 	// WhyIdle means that it was idle for the longest time.
 	WhyIdle Why = "idle"
-	// WhyOldest means that it has been without a complete request for the longest time, when nobody was slow.
+	// WhyOldest means that it has been without a complete request for the longest time, when nobody
+	// was slow.
 	WhyOldest Why = "oldest"
 	// WhyNewest means that it came last, and all others had complete requests, or bodies that came.
 	WhyNewest Why = "newest"
@@ -40,8 +42,8 @@ const (
 // Whys returns all reasons.
 func Whys() []Why { return []Why{WhyClient, WhyPath, WhySlow, WhyIdle, WhyOldest, WhyNewest} }
 
-// Limiter bounds connections, and requests of HTTP/2 that wait for their bodies. Its methods ConnContext and ConnState are for the
-// fields of an http.Server of these names.
+// Limiter bounds connections, and requests of HTTP/2 that wait for their bodies. Its methods
+// ConnContext and ConnState are for the fields of an http.Server of these names.
 type Limiter struct {
 	proxies Proxies
 	now     func() time.Time
@@ -63,12 +65,13 @@ type connection struct {
 	turns Turn         // of a request of HTTP/1.1, one after the other
 	idles bool         // as the server said last; in HTTP/2, a request that was reset may still be handled then
 
-	// Of HTTP/2, *Turn, the oldest first: the requests that wait for their bodies, and those that are complete and being handled.
+	// Of HTTP/2, *Turn, the oldest first: the requests that wait for their bodies, and those that
+	// are complete and being handled.
 	awaiting, answering list.List
 }
 
-// New returns a Limiter of that many connections, and as many requests of HTTP/2. A request that is complete is safe for as long as
-// answering may take, but no longer.
+// New returns a Limiter of that many connections, and as many requests of HTTP/2. A request that is
+// complete is safe for as long as answering may take, but no longer.
 func New(most int, answering time.Duration, proxies Proxies, now func() time.Time) *Limiter {
 	l := &Limiter{
 		proxies: proxies, now: now, start: now(), closed: map[Why]*atomic.Int64{}, at: map[net.Conn]*connection{},
@@ -153,7 +156,8 @@ func (l *Limiter) ConnState(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// enter makes a connection one of that kind, which counts to its peer. One that is being closed stays so.
+// enter makes a connection one of that kind, which counts to its peer. One that is being closed
+// stays so.
 func (l *Limiter) enter(c *connection, k kind) {
 	l.enterAs(c, k, whose{client: c.peer, exempt: c.proxy})
 }
@@ -187,7 +191,8 @@ func (c *connection) close() {
 	_ = conn.Close()
 }
 
-// Turn is one request, from its headers to its answer. Its methods do nothing on a Turn that is nil.
+// Turn is one request, from its headers to its answer. Its methods do nothing on a Turn that is
+// nil.
 type Turn struct {
 	limiter    *Limiter
 	connection *connection
@@ -204,8 +209,9 @@ type Turn struct {
 	cut    bool
 }
 
-// Begin says that a request's headers have come, for a path, or "" for one that is not known. Call Complete when its body has
-// come too, and End when it was handled. In HTTP/2, the reading of its body can be made to fail; CutOff says so.
+// Begin says that a request's headers have come, for a path, or "" for one that is not known. Call
+// Complete when its body has come too, and End when it was handled. In HTTP/2, the reading of its
+// body can be made to fail; CutOff says so.
 func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Turn {
 	c, ok := r.Context().Value(key{}).(*connection)
 	if !ok {
@@ -233,8 +239,9 @@ func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Tu
 		l.answer(t)
 	default:
 		t.place = c.awaiting.PushBack(t)
-		// Whoever the request is for, the connection is the peer's. One of a proxy is as young as its youngest request, since it
-		// is another's; else it would stay who sends headers again and again.
+		// Whoever the request is for, the connection is the peer's. One of a proxy is as young as
+		// its youngest request, since it is another's; else it would stay who sends headers again
+		// and again.
 		if c.answering.Len() == 0 && (c.proxy || c.awaiting.Len() == 1 || c.hasNoPath()) {
 			l.enterAs(c, waiting, whose{client: c.peer, exempt: c.proxy, path: path})
 		}
@@ -252,13 +259,14 @@ func (l *Limiter) Begin(w http.ResponseWriter, r *http.Request, path string) *Tu
 	return t
 }
 
-// hasNoBody says whether all of the request is there with its headers. In HTTP/2, one that declares a body of no bytes, or a length
-// that is no number, can leave open whether that was all.
+// hasNoBody says whether all of the request is there with its headers. In HTTP/2, one that declares
+// a body of no bytes, or a length that is no number, can leave open whether that was all.
 func hasNoBody(r *http.Request) bool {
 	return r.ContentLength == 0 && (r.ProtoMajor < 2 || r.Header["Content-Length"] == nil)
 }
 
-// hasNoPath says whether the path for which the connection waits is not known yet: the server has said that headers are coming.
+// hasNoPath says whether the path for which the connection waits is not known yet: the server has
+// said that headers are coming.
 func (c *connection) hasNoPath() bool { return c.kind != waiting || c.path.key == "" }
 
 // answer takes note that a request of HTTP/2 is complete.
@@ -288,7 +296,8 @@ func (t *Turn) Received(bytes int64) {
 	}
 }
 
-// Complete says that the body has come. The connection then stays until the request is answered, if that does not take too long.
+// Complete says that the body has come. The connection then stays until the request is answered, if
+// that does not take too long.
 func (t *Turn) Complete() {
 	if t == nil {
 		return
@@ -327,8 +336,8 @@ func (t *Turn) CutOff() bool {
 	return t.cut
 }
 
-// End says that the request was handled. Its answer may be on its way yet, for as long as the sender does not take it: that the
-// connection is idle is what the server says.
+// End says that the request was handled. Its answer may be on its way yet, for as long as the
+// sender does not take it: that the connection is idle is what the server says.
 func (t *Turn) End() {
 	if t == nil {
 		return
@@ -352,7 +361,8 @@ func (t *Turn) End() {
 	l.settle(c)
 }
 
-// settle makes a connection of HTTP/2 what it is, now that one of its requests less is being handled.
+// settle makes a connection of HTTP/2 what it is, now that one of its requests less is being
+// handled.
 func (l *Limiter) settle(c *connection) {
 	switch {
 	case c.answering.Len() > 0:

@@ -44,7 +44,8 @@ func (p *peer) Close() error {
 	return nil
 }
 
-// world has a Limiter and its connections. A connection's name begins with the letter of its client: a1 and a2 are of one.
+// world has a Limiter and its connections. A connection's name begins with the letter of its
+// client: a1 and a2 are of one.
 type world struct {
 	t       testing.TB
 	clock   *fakeClock
@@ -342,8 +343,8 @@ func (w *world) stream(name, path string, length int64) *Turn {
 	return w.limiter.Begin(nil, w.request(w.peer(name), 2, length, ""), path)
 }
 
-// TestStreamsThatAreReset has the server say that a connection is idle, or has a request again, while one that was reset is still
-// handled.
+// TestStreamsThatAreReset has the server say that a connection is idle, or has a request again,
+// while one that was reset is still handled.
 func TestStreamsThatAreReset(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2, nil)
@@ -387,7 +388,8 @@ func TestStreamsThatAreReset(t *testing.T) {
 	w.empty()
 }
 
-// TestStreamsUnread has requests of HTTP/2 whose answers are not taken, which the server does not say.
+// TestStreamsUnread has requests of HTTP/2 whose answers are not taken, which the server does not
+// say.
 func TestStreamsUnread(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2, nil)
@@ -406,8 +408,8 @@ func TestStreamsUnread(t *testing.T) {
 	w.empty()
 }
 
-// TestStreamsBusy has a connection of HTTP/2 on which there always is a complete request. It may stay for as long as none of them takes
-// too long.
+// TestStreamsBusy has a connection of HTTP/2 on which there always is a complete request. It may
+// stay for as long as none of them takes too long.
 func TestStreamsBusy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2, nil)
@@ -434,8 +436,8 @@ func TestStreamsBusy(t *testing.T) {
 	w.empty()
 }
 
-// TestStreamsWithoutLength has requests of HTTP/2 that declare no bytes, and may have them all the same: the server does not say whether
-// the headers were all of it.
+// TestStreamsWithoutLength has requests of HTTP/2 that declare no bytes, and may have them all the
+// same: the server does not say whether the headers were all of it.
 func TestStreamsWithoutLength(t *testing.T) {
 	t.Parallel()
 	for length, want := range map[string]kind{"": busy, "0": waiting, "x": waiting} {
@@ -459,7 +461,8 @@ func TestStreamsWithoutLength(t *testing.T) {
 	}
 }
 
-// TestStreamsOfOne has a client announce one body too many while those of its others come. What is one too many is its own.
+// TestStreamsOfOne has a client announce one body too many while those of its others come. What is
+// one too many is its own.
 func TestStreamsOfOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10, nil)
@@ -490,8 +493,8 @@ func TestStreamsOfOne(t *testing.T) {
 	w.empty()
 }
 
-// TestStreamsOfAnyKind lets anything happen to a connection of HTTP/2. Whatever the server says, it stays as long as a request is
-// complete, and goes like others when none is.
+// TestStreamsOfAnyKind lets anything happen to a connection of HTTP/2. Whatever the server says, it
+// stays as long as a request is complete, and goes like others when none is.
 func TestStreamsOfAnyKind(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
@@ -554,8 +557,9 @@ var events = map[kind][]string{
 	busy:     {"idle", "end", "end", "closed"},
 }
 
-// TestInvariants lets anything happen. There are never more connections than there may be; what is complete stays, if it is answered in
-// time; and who holds less than a part, and sends, does not have to go while another holds more.
+// TestInvariants lets anything happen. There are never more connections than there may be; what is
+// complete stays, if it is answered in time; and who holds less than a part, and sends, does not
+// have to go while another holds more.
 func TestInvariants(t *testing.T) {
 	t.Parallel()
 	const most = 24
@@ -668,7 +672,8 @@ func keys(m map[byte]int) func(yield func(byte) bool) {
 	}
 }
 
-// TestNoMemoryForARequest sees that a request over a connection that is there takes no memory of this package.
+// TestNoMemoryForARequest sees that a request over a connection that is there takes no memory of
+// this package.
 func TestNoMemoryForARequest(t *testing.T) { //nolint:paralleltest // it counts allocations
 	w := newWorld(t, 100, nil)
 	w.do("new a1 b1")

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A sender that is slower than SlowRate bytes a second, SlowGrace after its headers, is slow: it has to go when others need the room.
-// One far away has sent ten segments by then, and is not slow. Nor does an answer take longer to be taken: it is shorter than what
-// a socket and a stream hold.
+// A sender that is slower than SlowRate bytes a second, SlowGrace after its headers, is slow: it
+// has to go when others need the room. One far away has sent ten segments by then, and is not slow.
+// Nor does an answer take longer to be taken: it is shorter than what a socket and a stream hold.
 const (
 	SlowGrace = 100 * time.Millisecond
 	SlowRate  = 64 << 10
@@ -31,7 +31,8 @@ const (
 	fresh kind = iota
 	// idle is one between two requests.
 	idle
-	// waiting is one whose request's headers have come, and whose body has not, or a request itself of which that is so.
+	// waiting is one whose request's headers have come, and whose body has not, or a request itself
+	// of which that is so.
 	waiting
 	// answered is one whose requests have been handled, and whose answers have not all been taken.
 	answered
@@ -43,7 +44,8 @@ const (
 	queued = int(gone) // these have queues
 )
 
-// item is what a pool counts: a connection, or a request of HTTP/2. All but received is under the lock.
+// item is what a pool counts: a connection, or a request of HTTP/2. All but received is under the
+// lock.
 type item struct {
 	kind     kind
 	begin    time.Duration // when it became what it is
@@ -120,7 +122,8 @@ type group[K comparable] struct {
 	queues  [queued]queue
 }
 
-// groups are all clients, or all paths, the one that holds the most first. They implement heap.Interface.
+// groups are all clients, or all paths, the one that holds the most first. They implement
+// heap.Interface.
 type groups[K comparable] struct {
 	of     int
 	known  map[K]*group[K]
@@ -330,8 +333,9 @@ func (p *pool) due(i *item) time.Duration {
 	}
 }
 
-// first returns the item of the queue that is due next. What an item has received, and which of its requests have been answered, is
-// looked at only here, so that receiving takes no lock, and answering does not move it.
+// first returns the item of the queue that is due next. What an item has received, and which of its
+// requests have been answered, is looked at only here, so that receiving takes no lock, and
+// answering does not move it.
 func (p *pool) first(q *queue) *item {
 	for {
 		i := q.first()
@@ -359,8 +363,9 @@ func (p *pool) slow(q *queue, now time.Duration) *item {
 	return nil
 }
 
-// unread returns the item of the queues whose answer should have been there, or taken, for the longest time; nil if there is none.
-// Nothing is lost with it but an answer, which its sender does not read.
+// unread returns the item of the queues whose answer should have been there, or taken, for the
+// longest time; nil if there is none. Nothing is lost with it but an answer, which its sender does
+// not read.
 func (p *pool) unread(queues *[queued]queue, now time.Duration) *item {
 	a, b := p.slow(&queues[busy], now), p.slow(&queues[answered], now)
 	if a == nil || b != nil && b.before(a) {
@@ -369,8 +374,8 @@ func (p *pool) unread(queues *[queued]queue, now time.Duration) *item {
 	return a
 }
 
-// oldest returns the item of what is neither idle nor busy that has been so for the longest time, the time for what has come not
-// counted; nil if that is the newest.
+// oldest returns the item of what is neither idle nor busy that has been so for the longest time,
+// the time for what has come not counted; nil if that is the newest.
 func (p *pool) oldest(queues *[queued]queue, newest *item) (oldest *item) {
 	for _, k := range [...]kind{fresh, waiting, answered} {
 		if i := p.first(&queues[k]); i != nil && i != newest && (oldest == nil || i.before(oldest)) {
@@ -390,7 +395,8 @@ func (p *pool) back(client *group[netip.Prefix], newest *item) *item {
 
 // victim returns which item has to go, now that there is one too many, and why.
 func (p *pool) victim(newest *item, now time.Duration) (*item, Why) {
-	// A client that holds more than its part, and so much that others feel it, has all of that taken from itself.
+	// A client that holds more than its part, and so much that others feel it, has all of that
+	// taken from itself.
 	most := p.clients.top()
 	if most != nil && most.held > p.most/largePart && most.held*len(p.clients.ranked) > p.size-p.exempt {
 		for _, i := range [...]*item{

@@ -15,7 +15,8 @@ import (
 
 const (
 	forwardedFor = "X-Forwarded-For"
-	// maxHops is how many trusted proxies a request may have gone through. It bounds what a header can make the server read.
+	// maxHops is how many trusted proxies a request may have gone through. It bounds what a header
+	// can make the server read.
 	maxHops = 16
 )
 
@@ -77,11 +78,12 @@ func (p Proxies) Trusts(address netip.Addr) bool {
 	return false
 }
 
-// ClientAddress returns the address of the client: the peer, or where that is a proxy, who it says that it forwards for. It is
-// not valid if nothing is known of the peer.
+// ClientAddress returns the address of the client: the peer, or where that is a proxy, who it says
+// that it forwards for. It is not valid if nothing is known of the peer.
 //
-// X-Forwarded-For is read from the right, because each proxy appends whom it has talked to, and what stands further to the left
-// than the first that is no proxy is what that one says of itself. A header that cannot be understood says nothing.
+// X-Forwarded-For is read from the right, because each proxy appends whom it has talked to, and
+// what stands further to the left than the first that is no proxy is what that one says of itself.
+// A header that cannot be understood says nothing.
 func (p Proxies) ClientAddress(r *http.Request) netip.Addr {
 	peer := parseAddress(r.RemoteAddr)
 	if !p.Trusts(peer) {
@@ -128,8 +130,9 @@ func parseAddress(text string) netip.Addr {
 	return address.Unmap().WithZone("")
 }
 
-// Network returns what counts as one client: an address of IPv4, or a network /64 of IPv6, which is the least that one customer is
-// given. Of an address that is not valid it is not valid either, and a key all the same.
+// Network returns what counts as one client: an address of IPv4, or a network /64 of IPv6, which is
+// the least that one customer is given. Of an address that is not valid it is not valid either, and
+// a key all the same.
 func Network(address netip.Addr) netip.Prefix {
 	address, bits := address.Unmap().WithZone(""), 64
 	if address.Is4() {

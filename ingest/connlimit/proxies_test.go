@@ -128,8 +128,9 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// FuzzClientAddress sends headers of any kind. Whatever stands in them, nobody's word is taken but that of a proxy, the last part
-// counts before those to the left of it, and the answer is an address that can be a key.
+// FuzzClientAddress sends headers of any kind. Whatever stands in them, nobody's word is taken but
+// that of a proxy, the last part counts before those to the left of it, and the answer is an
+// address that can be a key.
 func FuzzClientAddress(f *testing.F) {
 	f.Add("198.51.100.1", "10.0.0.2", true)
 	f.Add("[::1]:80, ::ffff:10.0.0.1", " ", true)

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxBody is the length in bytes of the longest body that any Sink has to take: it fits into etcd
-	// after encoding.
+	// MaxBody is the length in bytes of the longest body that any Sink has to take: it fits into
+	// etcd after encoding.
 	MaxBody = 1130496
 	// MaxID is the length in bytes of the longest id.
 	MaxID = 256
@@ -38,15 +38,15 @@ type Delivery struct {
 	// Repeatable says that Run was made from the idempotency key, so that a FlowRun of that name is
 	// one of the same delivery. Otherwise nobody else can have chosen the name.
 	Repeatable bool
-	// ID is the sender's id of the delivery; empty if there is none. It is valid UTF-8 of at most 256
-	// bytes.
+	// ID is the sender's id of the delivery; empty if there is none. It is valid UTF-8 of at most
+	// 256 bytes.
 	ID string
 	// Key is the name of the key that the signature was made with: <Secret>/<entry>.
 	Key string
 	// ContentType is the header of that name as it came.
 	ContentType string
-	// Body is the body as it came, byte for byte. It belongs to the caller: a Sink neither changes it
-	// nor keeps it after it has returned.
+	// Body is the body as it came, byte for byte. It belongs to the caller: a Sink neither changes
+	// it nor keeps it after it has returned.
 	Body []byte
 	// Digest is the SHA-256 of Body.
 	Digest [sha256.Size]byte
@@ -72,8 +72,8 @@ const (
 	ByIDAndBody
 )
 
-// New completes a delivery: its Digest, Run and Repeatable follow from the rest. Without an id every
-// request is Unique.
+// New completes a delivery: its Digest, Run and Repeatable follow from the rest. Without an id
+// every request is Unique.
 func New(d Delivery, identity Identity) Delivery {
 	d.Digest = sha256.Sum256(d.Body)
 	if d.ID == "" {

@@ -22,11 +22,11 @@ const (
 	// sender should send it again; fewer deliveries are tried at a time.
 	Throttled
 	// Blocked means that something of the tenant's is in the way and may pass: a quota, a missing
-	// permission, a webhook that is down, a namespace that is going. The sender should send it again.
-	// It says nothing of the store, and never counts against other tenants.
+	// permission, a webhook that is down, a namespace that is going. The sender should send it
+	// again. It says nothing of the store, and never counts against other tenants.
 	Blocked
-	// Rejected means that the store will not have the delivery however often it is sent: a policy, or
-	// a schema. It never counts against other tenants.
+	// Rejected means that the store will not have the delivery however often it is sent: a policy,
+	// or a schema. It never counts against other tenants.
 	Rejected
 	// Occupied means that the store works, and has something under the name that does not count as
 	// the delivery, such as a FlowRun that is being deleted. The sender should send it again later.
@@ -68,7 +68,8 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns what happened.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf returns the kind of an error that a Sink has returned, and how long the store asks to wait.
+// KindOf returns the kind of an error that a Sink has returned, and how long the store asks to
+// wait.
 func KindOf(err error) (kind Kind, retryAfter time.Duration) {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind, e.RetryAfter

@@ -38,8 +38,9 @@ func name(d *Delivery, identity Identity) string {
 	return uniqueName(d.Trigger.Name, d.ReceivedAt)
 }
 
-// uniqueName returns a name that no other run has. Its suffix sorts by time, to the millisecond, until
-// the year 10889. Two names of one trigger and one millisecond are equal with a chance of 2^-52.
+// uniqueName returns a name that no other run has. Its suffix sorts by time, to the millisecond,
+// until the year 10889. Two names of one trigger and one millisecond are equal with a chance of
+// 2^-52.
 func uniqueName(trigger string, now time.Time) string {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16) // before 1970 it only sorts wrongly
@@ -47,9 +48,9 @@ func uniqueName(trigger string, now time.Time) string {
 	return runName(trigger, raw[:])
 }
 
-// repeatableName returns the name that every request of a delivery has. Its suffix is 100 bits of the
-// SHA-256 of the trigger's UID, the id, and the digest of the body if that is to be the same too. A
-// trigger that is made anew begins anew.
+// repeatableName returns the name that every request of a delivery has. Its suffix is 100 bits of
+// the SHA-256 of the trigger's UID, the id, and the digest of the body if that is to be the same
+// too. A trigger that is made anew begins anew.
 func repeatableName(trigger Trigger, id string, body *[sha256.Size]byte) string {
 	h := sha256.New()
 	h.Write([]byte(trigger.UID))

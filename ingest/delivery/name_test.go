@@ -34,7 +34,8 @@ func TestRunName(t *testing.T) {
 		letters := strings.Repeat("abcdefghij", 7)[:length]
 		triggers := []string{letters, strings.Repeat("9", length), strings.Repeat("z", length)}
 		if length > 2 {
-			// Nothing but hyphens between the first and the last character, so that every cut meets some.
+			// Nothing but hyphens between the first and the last character, so that every cut meets
+			// some.
 			triggers = append(triggers, "a"+strings.Repeat("-", length-2)+"z")
 		}
 		for hyphen := 1; hyphen < length-1; hyphen++ {
@@ -141,8 +142,8 @@ func TestRunNameIsUnique(t *testing.T) {
 
 func TestRepeatableName(t *testing.T) {
 	const uid = "0b8c2c2c-7f4a-4f1e-9f43-2f9a9c1f7d11"
-	// Worked out apart from this code. It must stay what it is: otherwise a new version takes what an old one has stored for
-	// something else.
+	// Worked out apart from this code. It must stay what it is: otherwise a new version takes what
+	// an old one has stored for something else.
 	if diff := cmp.Diff("orders-5dh25as5tc7r7c046ag6", repeatableName(Trigger{Name: "orders", UID: uid}, "evt_1000", nil)); diff != "" {
 		t.Errorf("the name of a delivery (-want +got):\n%s", diff)
 	}
@@ -180,7 +181,8 @@ func TestRepeatableName(t *testing.T) {
 	}
 }
 
-// bodyDigest returns what of a body is in the name of its delivery; nil if there is none, which stands for an id that counts alone.
+// bodyDigest returns what of a body is in the name of its delivery; nil if there is none, which
+// stands for an id that counts alone.
 func bodyDigest(body []byte) *[sha256.Size]byte {
 	if len(body) == 0 {
 		return nil
@@ -189,7 +191,8 @@ func bodyDigest(body []byte) *[sha256.Size]byte {
 	return &digest
 }
 
-// FuzzRepeatableName makes names of delivery ids and bodies: valid ones, and different ones of different deliveries.
+// FuzzRepeatableName makes names of delivery ids and bodies: valid ones, and different ones of
+// different deliveries.
 func FuzzRepeatableName(f *testing.F) {
 	f.Add("orders", "uid-1", "id-1", []byte(nil), "uid-1", "id-2", []byte(nil))
 	f.Add("o", "uid-1", "id-1", []byte("a"), "uid-2", "id-1", []byte("a"))

@@ -37,8 +37,8 @@ const (
 	maxQueued = 16
 	// maxBody is the longest body that is looked into. Of a longer one only the headers are.
 	maxBody = 64 << 10
-	// maxRemembered bounds the memory of what was diagnosed when. At a flood over more triggers than
-	// that, some are diagnosed more often.
+	// maxRemembered bounds the memory of what was diagnosed when. At a flood over more triggers
+	// than that, some are diagnosed more often.
 	maxRemembered = 10_000
 )
 
@@ -66,8 +66,8 @@ type Diagnoser struct {
 	last map[key]time.Time
 }
 
-// key is what is diagnosed once in a while: one cause of one trigger, so that nobody can use up what
-// the owner would learn of another.
+// key is what is diagnosed once in a while: one cause of one trigger, so that nobody can use up
+// what the owner would learn of another.
 type key struct {
 	uid   string
 	cause signature.Cause
@@ -136,8 +136,8 @@ func (d *Diagnoser) Run(ctx context.Context) {
 	}
 }
 
-// Next diagnoses what has waited the longest, and returns false if nothing waits. It is for those who do
-// without Run.
+// Next diagnoses what has waited the longest, and returns false if nothing waits. It is for those
+// who do without Run.
 func (d *Diagnoser) Next(ctx context.Context) bool {
 	select {
 	case j := <-d.queue:

@@ -106,7 +106,8 @@ func TestDiagnosesAreFew(t *testing.T) {
 	}
 }
 
-// TestDiagnosis tells the owner what is wrong, and says nothing of the key, the signature or the body.
+// TestDiagnosis tells the owner what is wrong, and says nothing of the key, the signature or the
+// body.
 func TestDiagnosis(t *testing.T) {
 	var owner told
 	var log bytes.Buffer

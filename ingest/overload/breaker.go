@@ -29,9 +29,9 @@ const (
 
 // Breaker is a circuit breaker for the direct way to the store.
 //
-// It opens when nothing succeeds any more. While it is open it lets through one probe at a time when
-// one is due, and one of each trigger that has not tried yet, a namespace's one after the other: what
-// fails may be another tenant's alone. The first success closes it.
+// It opens when nothing succeeds any more. While it is open it lets through one probe at a time
+// when one is due, and one of each trigger that has not tried yet, a namespace's one after the
+// other: what fails may be another tenant's alone. The first success closes it.
 type Breaker struct {
 	now func() time.Time
 
@@ -75,8 +75,8 @@ func NewBreaker(now func() time.Time) *Breaker {
 	return &Breaker{now: now, probing: map[string]int{}, pause: firstBreakerPause}
 }
 
-// Check says whether Allow would let an attempt of the tenant through. If not, it returns after what
-// time another request has a chance. It is for before the body is read.
+// Check says whether Allow would let an attempt of the tenant through. If not, it returns after
+// what time another request has a chance. It is for before the body is read.
 func (b *Breaker) Check(tenant Tenant) (ok bool, retryAfter time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,8 +97,8 @@ func (b *Breaker) check(tenant Tenant) (ok bool, retryAfter time.Duration) {
 	return false, max(wait, b.pause)
 }
 
-// Allow lets an attempt of the tenant through, or returns after what time another has a chance. Every
-// Trial must be given back to Record.
+// Allow lets an attempt of the tenant through, or returns after what time another has a chance.
+// Every Trial must be given back to Record.
 func (b *Breaker) Allow(tenant Tenant) (trial Trial, ok bool, retryAfter time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

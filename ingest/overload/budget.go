@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	// RequestOverhead is what a request is taken to hold besides its body, in bytes: headers, buffers of
-	// the connection, a stack.
+	// RequestOverhead is what a request is taken to hold besides its body, in bytes: headers,
+	// buffers of the connection, a stack.
 	RequestOverhead = 16 << 10
-	// firstBody is how much is reserved for a body before any of it has come. More follows what does
-	// come: who only announces a long body must not hold the memory for it.
+	// firstBody is how much is reserved for a body before any of it has come. More follows what
+	// does come: who only announces a long body must not hold the memory for it.
 	firstBody = 16 << 10
 	// smallRequest is the size up to which a request counts as small, its RequestOverhead included.
 	smallRequest = 64 << 10
 
-	// A sender that is slower than slowRate bytes a second, slowGrace after its headers, is evicted when
-	// others need the memory. A sender far away has sent ten segments by then, and is not slow.
+	// A sender that is slower than slowRate bytes a second, slowGrace after its headers, is evicted
+	// when others need the memory. A sender far away has sent ten segments by then, and is not
+	// slow.
 	slowGrace = 100 * time.Millisecond
 	slowRate  = 64 << 10
 	// slowLook bounds how many senders are looked at to find slow ones, because all requests wait
@@ -31,19 +32,20 @@ const (
 	slowLook = 256
 )
 
-// Budget shares the memory that requests in flight may hold out among namespaces, and within each among
-// its triggers. It is asked before a body is read, when nobody knows yet whether the request is genuine,
-// and has to keep a flood of forged ones from starving the others:
+// Budget shares the memory that requests in flight may hold out among namespaces, and within each
+// among its triggers. It is asked before a body is read, when nobody knows yet whether the request
+// is genuine, and has to keep a flood of forged ones from starving the others:
 //
-//   - A namespace may hold as much as is left free (for small requests, three times as much). So one can
-//     take half of all, two a third each, and there is always something left for the next: the dynamic
-//     thresholds of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2), 1998). A trigger may
-//     hold as much as its namespace may hold more (or three times as much). Where there is one namespace
-//     alone, which need leave nothing to others, a trigger may hold as much as is left free.
-//   - A request that is complete is gone in milliseconds. Who wants to hold memory for longer has to send
-//     slowly. So where there is no memory left, slow senders are evicted, the oldest first: those of the
-//     same trigger, and those of triggers of its namespace, and of namespaces, that hold more. The real
-//     sender gets in.
+//   - A namespace may hold as much as is left free (for small requests, three times as much). So
+//     one can take half of all, two a third each, and there is always something left for the next:
+//     the dynamic thresholds of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2),
+//     1998). A trigger may hold as much as its namespace may hold more (or three times as much).
+//     Where there is one namespace alone, which need leave nothing to others, a trigger may hold as
+//     much as is left free.
+//   - A request that is complete is gone in milliseconds. Who wants to hold memory for longer has
+//     to send slowly. So where there is no memory left, slow senders are evicted, the oldest first:
+//     those of the same trigger, and those of triggers of its namespace, and of namespaces, that
+//     hold more. The real sender gets in.
 type Budget struct {
 	now  func() time.Time
 	size int64
@@ -94,10 +96,10 @@ func NewBudget(size int64, now func() time.Time) *Budget {
 	}
 }
 
-// Reserve reserves memory for a request of the tenant with a body of that length, or -1 if it is not
-// known, and says whether there is any. stop must make the reading of the body fail, when it is called
-// from another goroutine. Call Done on the reservation when the body is read, and Release when the
-// request is answered.
+// Reserve reserves memory for a request of the tenant with a body of that length, or -1 if it is
+// not known, and says whether there is any. stop must make the reading of the body fail, when it is
+// called from another goroutine. Call Done on the reservation when the body is read, and Release
+// when the request is answered.
 func (b *Budget) Reserve(tenant Tenant, length int64, stop func()) (*Reservation, bool) {
 	first := length
 	if length < 0 || length > firstBody {
@@ -134,8 +136,8 @@ func (b *Budget) of(tenant Tenant) *triggerUsage {
 	return &triggerUsage{uid: tenant.Trigger, namespace: n}
 }
 
-// take adds that many bytes to a reservation, if its tenant may have them. It returns the reservations
-// that had to go for it, to be evicted.
+// take adds that many bytes to a reservation, if its tenant may have them. It returns the
+// reservations that had to go for it, to be evicted.
 func (b *Budget) take(r *Reservation, bytes int64) (ok bool, slow []*Reservation) {
 	if !b.allows(r, bytes, freed{}) {
 		if slow = b.slowSenders(r, bytes); slow == nil {
@@ -177,9 +179,9 @@ func (b *Budget) allows(r *Reservation, bytes int64, f freed) bool {
 	return more >= 0 && (held == r.held || held+bytes <= factor*more)
 }
 
-// slowSenders returns slow senders that make enough room for the reservation when they go; nil if there
-// are none. They are those of its own trigger first, and then those of triggers of its namespace, and of
-// other namespaces, that hold more.
+// slowSenders returns slow senders that make enough room for the reservation when they go; nil if
+// there are none. They are those of its own trigger first, and then those of triggers of its
+// namespace, and of other namespaces, that hold more.
 func (b *Budget) slowSenders(r *Reservation, bytes int64) (slow []*Reservation) {
 	now := b.now()
 	var f freed
@@ -216,8 +218,8 @@ func (f *freed) add(other, r *Reservation) {
 	}
 }
 
-// holdsMore says whether a trigger holds more than another one would with so many bytes more. If they
-// are of two namespaces, these count.
+// holdsMore says whether a trigger holds more than another one would with so many bytes more. If
+// they are of two namespaces, these count.
 func (t *triggerUsage) holdsMore(other *triggerUsage, bytes int64) bool {
 	if t.namespace != other.namespace {
 		return t.namespace.held > other.namespace.held+bytes
@@ -324,8 +326,8 @@ func (r *Reservation) grow(bytes int64) bool {
 	return ok
 }
 
-// Done says that the body is read, or that nobody will go on reading it, and returns whether the sender
-// was evicted.
+// Done says that the body is read, or that nobody will go on reading it, and returns whether the
+// sender was evicted.
 func (r *Reservation) Done() (evicted bool) {
 	r.mu.Lock()
 	r.stop = nil

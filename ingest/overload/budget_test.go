@@ -89,7 +89,8 @@ func TestBudgetShares(t *testing.T) {
 	leaveAll(m, size, t, groups...)
 }
 
-// TestBudgetKeepsRoomForSmall has a trigger flooded with large bodies. Its real sender, whose bodies are small, gets in.
+// TestBudgetKeepsRoomForSmall has a trigger flooded with large bodies. Its real sender, whose
+// bodies are small, gets in.
 func TestBudgetKeepsRoomForSmall(t *testing.T) {
 	const size = 32 << 20
 	m, _ := testBudget(size)
@@ -189,8 +190,8 @@ func TestBudgetCutsOffSlowSenders(t *testing.T) {
 	}
 }
 
-// TestBudgetCutsOffThoseWhoHoldMore has the slow senders of several triggers hold all that there is. A trigger that holds
-// nothing gets room from them, and one that holds as much does not.
+// TestBudgetCutsOffThoseWhoHoldMore has the slow senders of several triggers hold all that there
+// is. A trigger that holds nothing gets room from them, and one that holds as much does not.
 func TestBudgetCutsOffThoseWhoHoldMore(t *testing.T) {
 	const size = 4 << 20
 	m, clock := testBudget(size)
@@ -219,7 +220,8 @@ func TestBudgetCutsOffThoseWhoHoldMore(t *testing.T) {
 	leaveAll(m, size, t, places, []*Reservation{small})
 }
 
-// TestBudgetSparesOthers sees that senders of triggers that hold less need not go, nor requests whose bodies are read.
+// TestBudgetSparesOthers sees that senders of triggers that hold less need not go, nor requests
+// whose bodies are read.
 func TestBudgetSparesOthers(t *testing.T) {
 	const size = 2 << 20
 	m, clock := testBudget(size)
@@ -287,8 +289,9 @@ func knowsSeveral(m *Budget) {
 	}
 }
 
-// TestBudgetNamespaces has a namespace with a hundred triggers take all that it can get. It is what one with one trigger can get,
-// and others have room. Within a namespace, the second trigger has some as well.
+// TestBudgetNamespaces has a namespace with a hundred triggers take all that it can get. It is what
+// one with one trigger can get, and others have room. Within a namespace, the second trigger has
+// some as well.
 func TestBudgetNamespaces(t *testing.T) {
 	const size = 32 << 20
 	for name, tc := range map[string]struct {
@@ -341,8 +344,8 @@ func TestBudgetOneNamespace(t *testing.T) {
 	leaveAll(m, size, t, many)
 }
 
-// TestBudgetCutsOffNamespaces has the slow senders of a namespace hold all that there is, each trigger a little. Another namespace gets
-// room from them.
+// TestBudgetCutsOffNamespaces has the slow senders of a namespace hold all that there is, each
+// trigger a little. Another namespace gets room from them.
 func TestBudgetCutsOffNamespaces(t *testing.T) {
 	const size = 4 << 20
 	m, clock := testBudget(size)
@@ -364,7 +367,8 @@ func TestBudgetCutsOffNamespaces(t *testing.T) {
 	leaveAll(m, size, t, places, []*Reservation{p})
 }
 
-// TestBudgetInvariants lets anything happen: what is held adds up, and nobody is cut off whose body comes.
+// TestBudgetInvariants lets anything happen: what is held adds up, and nobody is cut off whose body
+// comes.
 func TestBudgetInvariants(t *testing.T) {
 	const size = 4 << 20
 	for seed := range uint64(20) {

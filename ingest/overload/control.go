@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Control is overload control of the way to one store, where a circuit breaker and a limiter meet: the
-// breaker tells whether the way is open, the limiter bounds what is under way on it. What an attempt
-// tells of the store goes to both, and when the breaker opens or closes, the limiter is told. See
-// docs/design/0004-overload-control.md.
+// Control is overload control of the way to one store, where a circuit breaker and a limiter meet:
+// the breaker tells whether the way is open, the limiter bounds what is under way on it. What an
+// attempt tells of the store goes to both, and when the breaker opens or closes, the limiter is
+// told. See docs/design/0004-overload-control.md.
 type Control struct {
 	breaker *Breaker
 	limiter *Limiter
@@ -31,8 +31,8 @@ type Pass struct {
 }
 
 // Check says why Enter would shed a request of the tenant at once; empty if it would not. It is for
-// before the body is read. A reason comes with the time after which another request has a chance, or 0
-// if that cannot be said.
+// before the body is read. A reason comes with the time after which another request has a chance,
+// or 0 if that cannot be said.
 func (c *Control) Check(tenant Tenant) (reason Reason, retryAfter time.Duration) {
 	if ok, retryAfter := c.breaker.Check(tenant); !ok {
 		return BreakerOpen, retryAfter
@@ -40,8 +40,9 @@ func (c *Control) Check(tenant Tenant) (reason Reason, retryAfter time.Duration)
 	return c.limiter.Check(tenant), 0
 }
 
-// Enter waits for the request's turn, but not beyond the end of ctx. concurrency bounds the requests of
-// the trigger that are on their way at a time; 0 is no bound. The Pass is nil if there is a reason.
+// Enter waits for the request's turn, but not beyond the end of ctx. concurrency bounds the
+// requests of the trigger that are on their way at a time; 0 is no bound. The Pass is nil if there
+// is a reason.
 func (c *Control) Enter(ctx context.Context, tenant Tenant, concurrency int) (pass *Pass, reason Reason, retryAfter time.Duration) {
 	trial, ok, retryAfter := c.breaker.Allow(tenant)
 	if !ok {
@@ -55,8 +56,9 @@ func (c *Control) Enter(ctx context.Context, tenant Tenant, concurrency int) (pa
 	return &Pass{trial: trial, permit: permit}, "", 0
 }
 
-// Leave says what the attempt has told of the store, and how long that asks to wait, if it does. The
-// breaker comes first: nobody who waits must be let through to a store that is known not to work.
+// Leave says what the attempt has told of the store, and how long that asks to wait, if it does.
+// The breaker comes first: nobody who waits must be let through to a store that is known not to
+// work.
 func (c *Control) Leave(pass *Pass, signal Signal, retryAfter time.Duration) {
 	switch c.breaker.Record(pass.trial, signal, retryAfter) {
 	case Opened:

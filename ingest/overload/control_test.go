@@ -29,7 +29,8 @@ func testControl(most int) *Control {
 	return NewControl(LimiterOptions{Most: most, Target: testTarget, MaxWait: testMaxWait}, time.Now)
 }
 
-// namespaceOf returns the namespace of a trigger: what stands before a slash, or else one that they all have.
+// namespaceOf returns the namespace of a trigger: what stands before a slash, or else one that they
+// all have.
 func namespaceOf(uid string) string {
 	namespace, _, ok := strings.Cut(uid, "/")
 	if !ok {
@@ -59,15 +60,16 @@ func (g *Control) empty(t *testing.T) {
 	}
 }
 
-// server stands for an API server that can work on so many creates at a time, each taking so long by itself.
+// server stands for an API server that can work on so many creates at a time, each taking so long
+// by itself.
 type server struct {
 	atOnce chan struct{}
 	takes  time.Duration
 	signal func() Signal
 }
 
-// load sends requests of the triggers, each at its rate a second, for so long, and returns how many got through and the longest
-// that one of them took.
+// load sends requests of the triggers, each at its rate a second, for so long, and returns how many
+// got through and the longest that one of them took.
 func load(t *testing.T, g *Control, s server, rates map[string]int, length time.Duration) (stored map[string]int, longest time.Duration) {
 	t.Helper()
 	stored = map[string]int{}
@@ -140,7 +142,8 @@ func TestControlAdapts(t *testing.T) {
 				if want := int(can / 10 * testMaxWait.Seconds() / 3); tc.rate > int(can)/10 && g.limiter.places() < want {
 					t.Errorf("%s: %d may wait, want at least %d, who have a chance", tc.reason, g.limiter.places(), want)
 				}
-				// What waits is bounded in time, and what runs by the target, give or take a window.
+				// What waits is bounded in time, and what runs by the target, give or take a
+				// window.
 				if bound := testMaxWait + 3*testTarget; longest > bound {
 					t.Errorf("%s: one took %s, want at most %s", tc.reason, longest, bound)
 				}
@@ -150,8 +153,8 @@ func TestControlAdapts(t *testing.T) {
 	}
 }
 
-// TestBurst has many senders at once, and an API server that is slow at first, as while connections to it are made: all are through
-// before one has waited for too long, so none is turned away.
+// TestBurst has many senders at once, and an API server that is slow at first, as while connections
+// to it are made: all are through before one has waited for too long, so none is turned away.
 func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders = 256
@@ -183,7 +186,8 @@ func TestBurst(t *testing.T) {
 	})
 }
 
-// TestControlTurns sees that a trigger with few requests gets all of them through beside one with far too many.
+// TestControlTurns sees that a trigger with few requests gets all of them through beside one with
+// far too many.
 func TestControlTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(256)
@@ -199,7 +203,8 @@ func TestControlTurns(t *testing.T) {
 	})
 }
 
-// triggersOf makes rates of so many triggers of a namespace, which come to that many requests a second.
+// triggersOf makes rates of so many triggers of a namespace, which come to that many requests a
+// second.
 func triggersOf(namespace string, triggers, rate int) map[string]int {
 	rates := map[string]int{}
 	for i := range triggers {
@@ -217,8 +222,8 @@ func sum(stored map[string]int, namespace string) (n int) {
 	return n
 }
 
-// TestControlNamespaces has a namespace with a hundred triggers, all of which want more than there is. It has the turns of one
-// namespace; and within each, triggers take turns.
+// TestControlNamespaces has a namespace with a hundred triggers, all of which want more than there
+// is. It has the turns of one namespace; and within each, triggers take turns.
 func TestControlNamespaces(t *testing.T) {
 	const can = 3330 // in 10 s
 	tests := map[string]struct {
@@ -273,7 +278,8 @@ func TestControlNamespaces(t *testing.T) {
 	}
 }
 
-// TestControlOneNamespace sees that a single namespace can use all there is, whichever number of triggers it has, and that they take turns.
+// TestControlOneNamespace sees that a single namespace can use all there is, whichever number of
+// triggers it has, and that they take turns.
 func TestControlOneNamespace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(256)
@@ -301,8 +307,8 @@ func TestControlOneNamespace(t *testing.T) {
 	})
 }
 
-// TestControlOneTenantInTrouble has a trigger whose creates take as long as they may, for a webhook for instance, and perhaps fail.
-// The other must not pay for it.
+// TestControlOneTenantInTrouble has a trigger whose creates take as long as they may, for a webhook
+// for instance, and perhaps fail. The other must not pay for it.
 func TestControlOneTenantInTrouble(t *testing.T) {
 	tests := map[string]struct {
 		reason          string
@@ -446,7 +452,8 @@ func TestControlQueue(t *testing.T) {
 	})
 }
 
-// TestControlWaits sees that nobody waits longer than is of use, and that those who have gone leave nothing behind.
+// TestControlWaits sees that nobody waits longer than is of use, and that those who have gone leave
+// nothing behind.
 func TestControlWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(1)
@@ -466,7 +473,8 @@ func TestControlWaits(t *testing.T) {
 	})
 }
 
-// TestControlOrder sees who is next: first come, first served within a trigger, and triggers in turn.
+// TestControlOrder sees who is next: first come, first served within a trigger, and triggers in
+// turn.
 func TestControlOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(1)
@@ -558,7 +566,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestBurstAfterPause has nobody send for a minute, and then many at once: what was before says nothing of how many may wait.
+// TestBurstAfterPause has nobody send for a minute, and then many at once: what was before says
+// nothing of how many may wait.
 func TestBurstAfterPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(64)
@@ -588,8 +597,8 @@ func TestBurstAfterPause(t *testing.T) {
 	})
 }
 
-// TestBreakerAndRefusals has a tenant whose FlowRuns are refused before etcd is asked, while etcd is away: that neither keeps the
-// circuit from opening nor closes it.
+// TestBreakerAndRefusals has a tenant whose FlowRuns are refused before etcd is asked, while etcd
+// is away: that neither keeps the circuit from opening nor closes it.
 func TestBreakerAndRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(64)
@@ -623,8 +632,9 @@ func TestBreakerAndRefusals(t *testing.T) {
 	})
 }
 
-// TestBreakerDoesNotFlap has an API server that answers now and then: there is always hope, so the circuit stays closed. And one
-// that fails again soon after the circuit was closed is tried less often than at first.
+// TestBreakerDoesNotFlap has an API server that answers now and then: there is always hope, so the
+// circuit stays closed. And one that fails again soon after the circuit was closed is tried less
+// often than at first.
 func TestBreakerDoesNotFlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(64)
@@ -713,8 +723,8 @@ func TestBreakerDismissesWaiters(t *testing.T) {
 	})
 }
 
-// TestControlShrinksOnce has creates become slow while many of them run. Those that began before the first adjustment say
-// nothing about what it has brought.
+// TestControlShrinksOnce has creates become slow while many of them run. Those that began before
+// the first adjustment say nothing about what it has brought.
 func TestControlShrinksOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(256)

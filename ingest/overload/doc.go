@@ -7,14 +7,15 @@ SPDX-License-Identifier: Apache-2.0
 //
 //   - Budget bounds the memory that bodies take before anybody knows whether they are genuine, by
 //     dynamic thresholds for each tenant.
-//   - Limiter bounds how many deliveries are being stored at a time. It adapts to the latency and the
-//     throttling of the store, and has those who are too many wait in fair queues for a short time.
+//   - Limiter bounds how many deliveries are being stored at a time. It adapts to the latency and
+//     the throttling of the store, and has those who are too many wait in fair queues for a short
+//     time.
 //   - Breaker is a circuit breaker: it tells whether the direct way to the store is open at all.
 //
-// They know nothing of each other. How they meet is said in docs/design/0004-overload-control.md: the
-// breaker is asked first, then the limiter; what an attempt has told of the store, a Signal, goes to
-// both; and when the breaker opens or closes, the limiter is told.
+// They know nothing of each other. How they meet is said in docs/design/0004-overload-control.md:
+// the breaker is asked first, then the limiter; what an attempt has told of the store, a Signal,
+// goes to both; and when the breaker opens or closes, the limiter is told.
 //
-// A Reason says why a request is shed. All types may be used concurrently. The package needs nothing
-// but the standard library.
+// A Reason says why a request is shed. All types may be used concurrently. The package needs
+// nothing but the standard library.
 package overload

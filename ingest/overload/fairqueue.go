@@ -7,12 +7,12 @@ package overload
 
 import "slices"
 
-// fairQueue holds what runs and what waits, by namespace and trigger. Namespaces take turns, and within
-// each its triggers do; within a trigger it is first come, first served. Its methods must not be called
-// concurrently.
+// fairQueue holds what runs and what waits, by namespace and trigger. Namespaces take turns, and
+// within each its triggers do; within a trigger it is first come, first served. Its methods must
+// not be called concurrently.
 //
-// How much anybody may run and have wait follows from how much is left (see mayRun, mayWait): these are
-// the dynamic thresholds of the body budget again. One that has nothing always gets one.
+// How much anybody may run and have wait follows from how much is left (see mayRun, mayWait): these
+// are the dynamic thresholds of the body budget again. One that has nothing always gets one.
 type fairQueue struct {
 	running, waiting int
 	namespaces       map[string]*namespaceQueue // only those that have requests here
@@ -90,9 +90,9 @@ func (q *fairQueue) done(t *triggerQueue) {
 	q.forget(t)
 }
 
-// mayRun says whether another request of the queue may run, of limit in all. A trigger may have up to
-// three times as many as are left. If several namespaces compete, that holds for its namespace, and of
-// what that may have more, the trigger leaves some to others in it.
+// mayRun says whether another request of the queue may run, of limit in all. A trigger may have up
+// to three times as many as are left. If several namespaces compete, that holds for its namespace,
+// and of what that may have more, the trigger leaves some to others in it.
 func (q *fairQueue) mayRun(t *triggerQueue, limit int, several bool) bool {
 	left := limit - q.running - 1
 	switch {
@@ -107,11 +107,11 @@ func (q *fairQueue) mayRun(t *triggerQueue, limit int, several bool) bool {
 	return more > 0 && (t.running == 0 || t.running < 3*(more-1))
 }
 
-// mayWait says whether another request of the queue may wait, of that many places in all. A trigger may
-// have three times as many as are left. One that has none gets one even where others have too many,
-// since the number of places may just have become less. If several namespaces compete, that holds for
-// namespaces, and within each for its triggers; and of each as many may wait in any case as are all
-// places by the number of namespaces that wait.
+// mayWait says whether another request of the queue may wait, of that many places in all. A trigger
+// may have three times as many as are left. One that has none gets one even where others have too
+// many, since the number of places may just have become less. If several namespaces compete, that
+// holds for namespaces, and within each for its triggers; and of each as many may wait in any case
+// as are all places by the number of namespaces that wait.
 func (q *fairQueue) mayWait(t *triggerQueue, places int, several bool) bool {
 	queued, left := len(t.waiting), places-q.waiting
 	if !several {

@@ -12,14 +12,16 @@ import (
 )
 
 const (
-	// leastLimit and firstLimit are the least number of attempts at a time, and the one to begin with.
+	// leastLimit and firstLimit are the least number of attempts at a time, and the one to begin
+	// with.
 	leastLimit = 4
 	firstLimit = 32
 	// Once in a window of this length it is decided whether there may be more or must be fewer.
 	windowLength = 100 * time.Millisecond
-	// burstQueue is how many may wait at first: a burst is no overload, and many senders do not send
-	// again what was shed. What goes on for longer than a request may wait is one, until overloadMemory
-	// after its end, and then no more may wait than have a chance to be through in time, but leastQueue.
+	// burstQueue is how many may wait at first: a burst is no overload, and many senders do not
+	// send again what was shed. What goes on for longer than a request may wait is one, until
+	// overloadMemory after its end, and then no more may wait than have a chance to be through in
+	// time, but leastQueue.
 	burstQueue     = 1024
 	leastQueue     = 16
 	overloadMemory = 2 * time.Second
@@ -37,15 +39,15 @@ type LimiterOptions struct {
 
 // Limiter bounds how many attempts to store a delivery are under way at a time.
 //
-// How many may be follows from how the store is doing: their number grows while most of them take less
-// than a target, and shrinks when they do not or when the store turns some away. So latency stays
-// bounded by what the store can do at the moment, rather than by a number that somebody has to guess.
-// It is an AIMD limiter (Chiu and Jain, 1989) but for one thing: where latency is over the target, how
-// far to decrease is known, by Little's law.
+// How many may be follows from how the store is doing: their number grows while most of them take
+// less than a target, and shrinks when they do not or when the store turns some away. So latency
+// stays bounded by what the store can do at the moment, rather than by a number that somebody has
+// to guess. It is an AIMD limiter (Chiu and Jain, 1989) but for one thing: where latency is over
+// the target, how far to decrease is known, by Little's law.
 //
 // Requests beyond the limit wait for a short time, in a fair queue, and no more of them than have a
-// chance to be through by then. None may have the whole limit, so that one whose attempts take long,
-// because of a webhook of its tenant's for instance, leaves room for the others.
+// chance to be through by then. None may have the whole limit, so that one whose attempts take
+// long, because of a webhook of its tenant's for instance, leaves room for the others.
 type Limiter struct {
 	options LimiterOptions
 	now     func() time.Time
@@ -88,8 +90,8 @@ func NewLimiter(options LimiterOptions, now func() time.Time) *Limiter {
 	}
 }
 
-// Check says why Acquire would turn a request of the tenant away at once; empty if it would not. It is
-// for before the body is read.
+// Check says why Acquire would turn a request of the tenant away at once; empty if it would not. It
+// is for before the body is read.
 func (l *Limiter) Check(tenant Tenant) Reason {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,9 +101,9 @@ func (l *Limiter) Check(tenant Tenant) Reason {
 	return ""
 }
 
-// Acquire waits for the request's turn, but not beyond the end of ctx. concurrency bounds the requests
-// of the trigger that are here at a time; 0 is no bound. A probe is let through at once, whatever the
-// limit.
+// Acquire waits for the request's turn, but not beyond the end of ctx. concurrency bounds the
+// requests of the trigger that are here at a time; 0 is no bound. A probe is let through at once,
+// whatever the limit.
 func (l *Limiter) Acquire(ctx context.Context, tenant Tenant, concurrency int, probe bool) (*Permit, Reason) {
 	l.mu.Lock()
 	l.mix.note(tenant.Namespace, l.now())
@@ -196,9 +198,9 @@ func (l *Limiter) mayWait(t *triggerQueue) bool {
 	return l.queue.mayWait(t, l.places(), l.several())
 }
 
-// places returns how many may wait. In an overload those are the ones that will be through in half of
-// the time that they have, as attempts take half a second besides: a request that waits in vain has cost
-// as much as one that is stored, and a longer queue stores no more.
+// places returns how many may wait. In an overload those are the ones that will be through in half
+// of the time that they have, as attempts take half a second besides: a request that waits in vain
+// has cost as much as one that is stored, and a longer queue stores no more.
 func (l *Limiter) places() int {
 	if l.rate == 0 || l.now().Sub(l.filled) < l.options.MaxWait {
 		return burstQueue
@@ -234,9 +236,9 @@ func (l *Limiter) letThrough() {
 
 // record adjusts the limit.
 //
-// It goes by the majority, so that one tenant whose attempts are slow does not slow down the others. And
-// it goes by attempts that began after the last adjustment alone: those before would only say again what
-// led to it.
+// It goes by the majority, so that one tenant whose attempts are slow does not slow down the
+// others. And it goes by attempts that began after the last adjustment alone: those before would
+// only say again what led to it.
 func (l *Limiter) record(p *Permit, s Signal) {
 	if s == Ignored {
 		return

@@ -5,8 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 package overload
 
-// A Reason says why a request is shed that may be fine by itself. It is the value of a metric label,
-// and an error.
+// A Reason says why a request is shed that may be fine by itself. It is the value of a metric
+// label, and an error.
 type Reason string
 
 const (

@@ -7,15 +7,15 @@ package overload
 
 import "time"
 
-// A Tenant is who a request counts for: a namespace first, and within it a trigger, by its UID. So a
-// namespace with many triggers has no more than one with few.
+// A Tenant is who a request counts for: a namespace first, and within it a trigger, by its UID. So
+// a namespace with many triggers has no more than one with few.
 type Tenant struct{ Namespace, Trigger string }
 
 // mixMemory is for how long it is remembered that requests of several namespaces have come.
 const mixMemory = 24 * time.Hour
 
-// mix says whether requests of several namespaces come. As long as those of one alone do, nothing need
-// be kept free for others: a single tenant can use all there is.
+// mix says whether requests of several namespaces come. As long as those of one alone do, nothing
+// need be kept free for others: a single tenant can use all there is.
 type mix struct {
 	last  string // the namespace of the last request
 	until time.Time

@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// benchmarkLookups runs a benchmark for tables of several sizes, with paths that are there, in random order.
+// benchmarkLookups runs a benchmark for tables of several sizes, with paths that are there, in
+// random order.
 func benchmarkLookups(b *testing.B, run func(b *testing.B, routes []*route.Route, paths []string)) {
 	b.Helper()
 	for _, size := range []int{10, 10_000, 100_000, 1_000_000} {
@@ -74,7 +75,8 @@ func BenchmarkUpsert(b *testing.B) {
 	})
 }
 
-// BenchmarkUpsertUnderLookups is BenchmarkUpsert with 100,000 routes while somebody else looks up paths all the time.
+// BenchmarkUpsertUnderLookups is BenchmarkUpsert with 100,000 routes while somebody else looks up
+// paths all the time.
 func BenchmarkUpsertUnderLookups(b *testing.B) {
 	routes := numbered(100_000, 1)
 	table := route.NewTable()

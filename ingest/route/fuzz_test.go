@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/route"
 )
 
-// FuzzTable reads its input as a list of operations, two bytes each, and does them to a table and to a map.
+// FuzzTable reads its input as a list of operations, two bytes each, and does them to a table and
+// to a map.
 func FuzzTable(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 1, 0, 1, 1, 1})

@@ -42,7 +42,8 @@ func TestReadersTakeNoLock(t *testing.T) {
 	}
 }
 
-// TestShardsAreUsed would notice a hash that puts many paths into few shards, which makes each write copy many routes.
+// TestShardsAreUsed would notice a hash that puts many paths into few shards, which makes each
+// write copy many routes.
 func TestShardsAreUsed(t *testing.T) {
 	const routes = 100_000
 	table := NewTable()

@@ -22,8 +22,9 @@ type Limits struct {
 	MaxBodyBytes int64
 }
 
-// Allow counts a verified request against the rate of the route, which goes on when the route is replaced by another
-// of the same trigger. It returns 0 if the request may be accepted, and otherwise after which time one may.
+// Allow counts a verified request against the rate of the route, which goes on when the route is
+// replaced by another of the same trigger. It returns 0 if the request may be accepted, and
+// otherwise after which time one may.
 func (r *Route) Allow(now time.Time) time.Duration {
 	if r.rate == nil {
 		return 0
@@ -35,8 +36,9 @@ func (r *Route) Allow(now time.Time) time.Duration {
 	return max(1, time.Duration(missing/r.Limits.PerSecond*float64(time.Second)))
 }
 
-// Refund takes an Allow back, for a request that was not stored after all. now is the time of the refund, not of the request: a
-// limiter that is told of an earlier time counts what is between twice.
+// Refund takes an Allow back, for a request that was not stored after all. now is the time of the
+// refund, not of the request: a limiter that is told of an earlier time counts what is between
+// twice.
 func (r *Route) Refund(now time.Time) {
 	if r.rate != nil {
 		r.rate.ReserveN(now, -1)

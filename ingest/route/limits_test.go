@@ -65,7 +65,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestRateUnderLoad has many requests counted at a time, out of order, as they are when their bodies take different times.
+// TestRateUnderLoad has many requests counted at a time, out of order, as they are when their
+// bodies take different times.
 func TestRateUnderLoad(t *testing.T) {
 	const burst = 100
 	table := NewTable()
@@ -133,7 +134,8 @@ func TestLateRefund(t *testing.T) {
 	}
 }
 
-// TestRateChanges sees that a change of the limit holds at once, and that those who are turned away cost nothing.
+// TestRateChanges sees that a change of the limit holds at once, and that those who are turned away
+// cost nothing.
 func TestRateChanges(t *testing.T) {
 	table := NewTable()
 	now := time.Now() // the limiter takes the real time for the moment of the change

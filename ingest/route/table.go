@@ -13,15 +13,16 @@ import (
 	"sync/atomic"
 )
 
-// shardCount bounds what one write copies: at 100,000 routes a shard holds about 25, at a million about 250. It is a
-// power of two, so that a hash is reduced by a mask. An empty shard costs 16 bytes.
+// shardCount bounds what one write copies: at 100,000 routes a shard holds about 25, at a million
+// about 250. It is a power of two, so that a hash is reduced by a mask. An empty shard costs 16
+// bytes.
 const shardCount = 4096
 
 // A Table maps paths to routes. Use NewTable.
 //
-// Each shard is an immutable map behind an atomic pointer: a reader loads the pointer and looks up, a writer copies one
-// shard and publishes the copy. One map for all would make every write copy all routes (about 10 ms at 100,000);
-// a lock would make readers wait for writers.
+// Each shard is an immutable map behind an atomic pointer: a reader loads the pointer and looks up,
+// a writer copies one shard and publishes the copy. One map for all would make every write copy all
+// routes (about 10 ms at 100,000); a lock would make readers wait for writers.
 type Table struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -52,9 +53,9 @@ func (t *Table) Lookup(path string) (*Route, bool) {
 	return r, ok
 }
 
-// Replace puts these routes in place of all that the table holds, in time linear in their number, and makes the table
-// warm. Of several routes of one path the last one stays. A reader may see some shards before and some after. Replace must not run
-// together with other writers.
+// Replace puts these routes in place of all that the table holds, in time linear in their number,
+// and makes the table warm. Of several routes of one path the last one stays. A reader may see some
+// shards before and some after. Replace must not run together with other writers.
 func (t *Table) Replace(routes []*Route) {
 	next := make([]map[string]*Route, shardCount)
 	for _, r := range routes {
@@ -79,7 +80,8 @@ func (t *Table) Replace(routes []*Route) {
 	t.warmOnce.Do(func() { close(t.warm) })
 }
 
-// Upsert adds the route, in place of one at the same path. Requests that begin after it returns see it.
+// Upsert adds the route, in place of one at the same path. Requests that begin after it returns see
+// it.
 func (t *Table) Upsert(r *Route) {
 	path := r.Path()
 	t.shard(path).write(func(routes map[string]*Route) {
@@ -88,7 +90,8 @@ func (t *Table) Upsert(r *Route) {
 	})
 }
 
-// Delete removes the route at the path, if there is one. Requests that begin after it returns do not see it.
+// Delete removes the route at the path, if there is one. Requests that begin after it returns do
+// not see it.
 func (t *Table) Delete(path string) {
 	s := t.shard(path)
 	if _, ok := (*s.routes.Load())[path]; !ok {
@@ -97,7 +100,8 @@ func (t *Table) Delete(path string) {
 	s.write(func(routes map[string]*Route) { delete(routes, path) })
 }
 
-// All yields the routes in no particular order. Routes that are written meanwhile may or may not be among them.
+// All yields the routes in no particular order. Routes that are written meanwhile may or may not be
+// among them.
 func (t *Table) All() iter.Seq[*Route] {
 	return func(yield func(*Route) bool) {
 		for i := range t.shards {
@@ -110,8 +114,8 @@ func (t *Table) All() iter.Seq[*Route] {
 	}
 }
 
-// Warm returns a channel that is closed by the first Replace. Before that the table is not fit to serve from: a path
-// that it does not have may well exist.
+// Warm returns a channel that is closed by the first Replace. Before that the table is not fit to
+// serve from: a path that it does not have may well exist.
 func (t *Table) Warm() <-chan struct{} { return t.warm }
 
 func (t *Table) index(path string) uint64 { return maphash.String(t.seed, path) & (shardCount - 1) }

@@ -344,7 +344,8 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// TestWarmMeansFilled has goroutines wait for the table to become warm: whoever is woken finds every route.
+// TestWarmMeansFilled has goroutines wait for the table to become warm: whoever is woken finds
+// every route.
 func TestWarmMeansFilled(t *testing.T) {
 	routes := numbered(many, 1)
 	for range 5 {
@@ -432,8 +433,9 @@ func TestManyRoutes(t *testing.T) {
 	wantContent(t, table, want)
 }
 
-// TestRemovedRoutesAreFreed removes routes in each way and sees that nothing holds on to them: a route has keys in it,
-// and a key that was revoked must not stay in memory for as long as the process lives.
+// TestRemovedRoutesAreFreed removes routes in each way and sees that nothing holds on to them: a
+// route has keys in it, and a key that was revoked must not stay in memory for as long as the
+// process lives.
 func TestRemovedRoutesAreFreed(t *testing.T) {
 	tests := map[string]struct {
 		reason string
@@ -550,8 +552,8 @@ func consistent(tb testing.TB, r *route.Route) int {
 	return version
 }
 
-// TestReadersAndWriters has readers look on while several writers change one path each, among many. A reader finds a
-// route that was put there before its lookup began, or a later one, whole.
+// TestReadersAndWriters has readers look on while several writers change one path each, among many.
+// A reader finds a route that was put there before its lookup began, or a later one, whole.
 func TestReadersAndWriters(t *testing.T) {
 	const writers, readers, versions = 4, 4, 500
 	table := route.NewTable()
@@ -652,8 +654,8 @@ func TestReadersAndWriters(t *testing.T) {
 	wantContent(t, table, want)
 }
 
-// TestReadersAndReplace has readers look on while the whole table is replaced, again and again: what is in both the
-// former and the next content is never missing.
+// TestReadersAndReplace has readers look on while the whole table is replaced, again and again:
+// what is in both the former and the next content is never missing.
 func TestReadersAndReplace(t *testing.T) {
 	const readers, versions, kept = 4, 50, 500
 	table := route.NewTable()
@@ -696,7 +698,8 @@ func TestReadersAndReplace(t *testing.T) {
 	reading.Wait()
 }
 
-// TestWritersOfOneShard has many writers of many different paths: none may lose what another writes to its shard.
+// TestWritersOfOneShard has many writers of many different paths: none may lose what another writes
+// to its shard.
 func TestWritersOfOneShard(t *testing.T) {
 	const writers = 8
 	table := route.NewTable()

@@ -14,8 +14,9 @@ import (
 // maxAdyenItems is far more than Adyen sends: one, in JSON.
 const maxAdyenItems = 64
 
-// adyenFields are signed, in this order, with colons between them and nothing escaped. A missing one counts as empty. Only one of
-// them, the merchant's own reference, may have colons itself: it is then what the others leave.
+// adyenFields are signed, in this order, with colons between them and nothing escaped. A missing
+// one counts as empty. Only one of them, the merchant's own reference, may have colons itself: it
+// is then what the others leave.
 var adyenFields = []pointer{
 	{"pspReference"}, {"originalReference"}, {"merchantAccountCode"}, {"merchantReference"},
 	{"amount", "value"}, {"amount", "currency"}, {"eventCode"}, {"success"},
@@ -35,8 +36,9 @@ func adyenSigns(p pointer) bool {
 // adyenReference is the index of merchantReference.
 const adyenReference = 3
 
-// findAdyen: each item carries a signature of eight of its fields; the rest of the body is not signed. That is the scheme of
-// Adyen's standard webhooks. (docs.adyen.com, "Verify HMAC signatures")
+// findAdyen: each item carries a signature of eight of its fields; the rest of the body is not
+// signed. That is the scheme of Adyen's standard webhooks. (docs.adyen.com, "Verify HMAC
+// signatures")
 func findAdyen(_ Request, _ carried, _ query, body []byte) ([]message, Cause) {
 	if len(body) > maxUnverified {
 		return nil, ErrBodyMalformed

@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature/ripemd128"
 )
 
-// Algorithm names how a signature is made, as the API does. For all but Ed25519 and Token it is HMAC (RFC 2104) with the
-// hash function of that name.
+// Algorithm names how a signature is made, as the API does. For all but Ed25519 and Token it is
+// HMAC (RFC 2104) with the hash function of that name.
 type Algorithm string
 
 // The algorithms.
@@ -35,8 +35,8 @@ const (
 
 	// Ed25519 is RFC 8032: the sender signs with a private key, and the key here is the public one.
 	Ed25519 Algorithm = "Ed25519"
-	// Token is no signature: the sender shows the secret itself. Whoever sees one request can send any other, and a body
-	// that was changed on the way goes unnoticed.
+	// Token is no signature: the sender shows the secret itself. Whoever sees one request can send
+	// any other, and a body that was changed on the way goes unnoticed.
 	Token Algorithm = "Token"
 )
 
@@ -55,7 +55,8 @@ type algorithm struct {
 	size int              // of a signature in bytes, at most maxSize; 0 for Token
 }
 
-// algorithms has a line for each algorithm. A new one needs this line, its constant above and its name in the API.
+// algorithms has a line for each algorithm. A new one needs this line, its constant above and its
+// name in the API.
 var algorithms = []algorithm{
 	{name: SHA256, new: sha256.New, size: sha256.Size},
 	{name: SHA1, new: sha1.New, size: sha1.Size},

@@ -5,12 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 
 package signature
 
-// Cause says why a request was refused. It holds nothing of the request or of a key, so that it may go to logs and
-// metrics; the sender is not told.
+// Cause says why a request was refused. It holds nothing of the request or of a key, so that it may
+// go to logs and metrics; the sender is not told.
 type Cause string
 
-// The causes. Header stands for every header that a scheme reads; in the schemes that have their signature in the body,
-// for that place.
+// The causes. Header stands for every header that a scheme reads; in the schemes that have their
+// signature in the body, for that place.
 const (
 	ErrHeaderMissing   Cause = "header missing"   // no such header, or nothing in it
 	ErrHeaderRepeated  Cause = "header repeated"  // a header stands there more than once, or there is more than one token

@@ -15,7 +15,8 @@ import (
 	"strings"
 )
 
-// Handshake names a way in which a sender makes sure that somebody is there before it sends anything else.
+// Handshake names a way in which a sender makes sure that somebody is there before it sends
+// anything else.
 type Handshake string
 
 // The handshakes. Asana's is not among them: its key does not exist before the handshake.
@@ -48,19 +49,22 @@ type Answer struct {
 	Body        []byte
 }
 
-// A Question is a GET that is a handshake as the provider describes it. Its token, if it has one, is not looked at yet.
+// A Question is a GET that is a handshake as the provider describes it. Its token, if it has one,
+// is not looked at yet.
 type Question struct{ token, challenge string }
 
 // A handshake is what there is to know of a Handshake. One of post and get is nil.
 type handshake struct {
-	// post returns the answer to a verified request, or nil if that is a delivery. What is not to the last member what the provider
-	// documents is a delivery: a handshake that is stored harms nobody, and a delivery that is answered is lost.
+	// post returns the answer to a verified request, or nil if that is a delivery. What is not to
+	// the last member what the provider documents is a delivery: a handshake that is stored harms
+	// nobody, and a delivery that is answered is lost.
 	post func(k *key, body []byte) *Answer
 	// get returns what a GET asks, if it is a handshake.
 	get func(query url.Values) (Question, bool)
 	// token says that only who shows the verify token is answered.
 	token bool
-	// ask returns the body that is answered by post, or the query that is answered by get. The challenge is one that echo repeats.
+	// ask returns the body that is answered by post, or the query that is answered by get. The
+	// challenge is one that echo repeats.
 	ask func(challenge, token string) string
 }
 
@@ -88,8 +92,8 @@ func (h Handshake) known() bool {
 // NeedsVerifyToken says whether the handshake is answered only to who shows a verify token.
 func (h Handshake) NeedsVerifyToken() bool { return h.lookup().token }
 
-// WithVerifyToken returns a verifier that is the same, but answers the scheme's handshake to who shows this token. The token is good
-// for nothing else. One that is Blank is none.
+// WithVerifyToken returns a verifier that is the same, but answers the scheme's handshake to who
+// shows this token. The token is good for nothing else. One that is Blank is none.
 func (v *Verifier) WithVerifyToken(token Key) *Verifier {
 	with := *v
 	with.verifyToken, with.verifyTokenGuessable = nil, false
@@ -101,8 +105,8 @@ func (v *Verifier) WithVerifyToken(token Key) *Verifier {
 	return &with
 }
 
-// Asked returns what a GET asks, if it is the scheme's handshake. Handshakes that are POSTs are signed like any delivery: Verify
-// finds them, see Result.Challenge.
+// Asked returns what a GET asks, if it is the scheme's handshake. Handshakes that are POSTs are
+// signed like any delivery: Verify finds them, see Result.Challenge.
 func (v *Verifier) Asked(rawQuery string) (Question, bool) {
 	if v.handshake.get == nil || len(rawQuery) > maxHandshakeURL {
 		return Question{}, false
@@ -129,7 +133,8 @@ func (v *Verifier) Reply(q Question) (Answer, error) {
 	return *answer, nil
 }
 
-// checkVerifyToken compares digests, so that the time it takes does not tell the token's length either.
+// checkVerifyToken compares digests, so that the time it takes does not tell the token's length
+// either.
 func (v *Verifier) checkVerifyToken(shown string) Cause {
 	if v.verifyToken == nil {
 		return ErrVerifyTokenUnset
@@ -141,7 +146,8 @@ func (v *Verifier) checkVerifyToken(shown string) Cause {
 	return ""
 }
 
-// echo returns the answer that repeats a challenge. One that could mean something to a browser is not repeated.
+// echo returns the answer that repeats a challenge. One that could mean something to a browser is
+// not repeated.
 func echo(challenge string) *Answer {
 	if challenge == "" || len(challenge) > maxChallenge {
 		return nil
@@ -168,8 +174,9 @@ func askedByDropbox(query url.Values) (Question, bool) {
 	return q, echo(q.challenge) != nil
 }
 
-// askedByMeta: developers.facebook.com, "Getting started" of webhooks. What the URL has besides is its owner's. Whether there is
-// something to answer is known before the token is looked at, so that nobody learns of a token by what is wrong with the rest.
+// askedByMeta: developers.facebook.com, "Getting started" of webhooks. What the URL has besides is
+// its owner's. Whether there is something to answer is known before the token is looked at, so that
+// nobody learns of a token by what is wrong with the rest.
 func askedByMeta(query url.Values) (Question, bool) {
 	q := Question{token: only(query, "hub.verify_token"), challenge: only(query, "hub.challenge")}
 	return q, q.token != "" && only(query, "hub.mode") == "subscribe" && echo(q.challenge) != nil
@@ -178,7 +185,8 @@ func askedByMeta(query url.Values) (Question, bool) {
 // members is a JSON object whose names stand there once each.
 type members map[string]document
 
-// membersIf returns the members of a JSON object, one of which is written just like this. It is nil for anything else.
+// membersIf returns the members of a JSON object, one of which is written just like this. It is nil
+// for anything else.
 func membersIf(body []byte, name, value string) members {
 	doc, ok := newDocument(body)
 	if !ok {
@@ -230,7 +238,8 @@ func (m members) integer(name string) bool {
 	return len(value) > 0 && strings.Trim(string(value), "0123456789") == ""
 }
 
-// answerSlack: api.slack.com/events/url_verification. The token is one that Slack advises against, and may go some day.
+// answerSlack: api.slack.com/events/url_verification. The token is one that Slack advises against,
+// and may go some day.
 func answerSlack(_ *key, body []byte) *Answer {
 	m := membersIf(body, "type", `"url_verification"`)
 	if !m.texts("challenge") || !m.among("type", "challenge", "token") {
@@ -240,8 +249,8 @@ func answerSlack(_ *key, body []byte) *Answer {
 	return echo(challenge)
 }
 
-// answerDiscord: a PING is answered. Two products of Discord's, of which one app has the same key, have one each, and what is a
-// PING in one is an event in the other.
+// answerDiscord: a PING is answered. Two products of Discord's, of which one app has the same key,
+// have one each, and what is a PING in one is an event in the other.
 func answerDiscord(_ *key, body []byte) *Answer {
 	switch {
 	case isInteractionsPing(membersIf(body, "type", "1")):
@@ -252,9 +261,10 @@ func answerDiscord(_ *key, body []byte) *Answer {
 	return nil
 }
 
-// isInteractionsPing: docs.discord.com, "Interactions overview", and the interaction structure. Discord adds members to interactions
-// now and then, PINGs included, so that the list of what a PING may have would be out of date soon. What it cannot have is what makes
-// something of an interaction, or a webhook event.
+// isInteractionsPing: docs.discord.com, "Interactions overview", and the interaction structure.
+// Discord adds members to interactions now and then, PINGs included, so that the list of what a
+// PING may have would be out of date soon. What it cannot have is what makes something of an
+// interaction, or a webhook event.
 func isInteractionsPing(m members) bool {
 	return m.texts("id", "application_id", "token") && m.integer("version") &&
 		m.without("event", "data", "message", "member", "guild", "guild_id", "channel", "channel_id")
@@ -327,7 +337,8 @@ func askZoom(challenge, _ string) string {
 	return `{"payload":{"plainToken":` + string(quoted(challenge)) + `},"event":"endpoint.url_validation"}`
 }
 
-// askDiscord asks as interactions do. Nothing is repeated there, so the challenge is the interaction's token.
+// askDiscord asks as interactions do. Nothing is repeated there, so the challenge is the
+// interaction's token.
 func askDiscord(challenge, _ string) string {
 	return `{"application_id":"1","id":"1","token":` + string(quoted(challenge)) + `,"type":1,"version":1}`
 }

@@ -104,7 +104,8 @@ func TestChallengeGET(t *testing.T) {
 	}
 }
 
-// TestVerifyToken sees that a verify token is good for the handshake and for nothing else, and that it is none if there is nothing in it.
+// TestVerifyToken sees that a verify token is good for the handshake and for nothing else, and that
+// it is none if there is nothing in it.
 func TestVerifyToken(t *testing.T) {
 	t.Parallel()
 	token, body := []byte("the verify token"), []byte(`{"object":"page"}`)

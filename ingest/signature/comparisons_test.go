@@ -28,8 +28,8 @@ import (
 // constantTime are the functions that may compare a key, or what follows from one, with something.
 var constantTime = []string{"crypto/hmac.Equal", "crypto/ed25519.Verify"}
 
-// harmless are the functions of other packages that may see a key, or what follows from one, and do not compare it; and whether they
-// write something of it elsewhere than into their result.
+// harmless are the functions of other packages that may see a key, or what follows from one, and do
+// not compare it; and whether they write something of it elsewhere than into their result.
 var harmless = map[string]bool{
 	"(hash.Hash).Reset":                          false,
 	"(io.Writer).Write":                          true, // of a hash
@@ -44,18 +44,19 @@ var harmless = map[string]bool{
 	"(*encoding/base64.Encoding).EncodeToString": false,
 }
 
-// keyless are the functions of the package that are called for what holds no key, though others of its kind do.
+// keyless are the functions of the package that are called for what holds no key, though others of
+// its kind do.
 var keyless = []string{"id"}
 
-// sent are those that make of a key what its owner sends, which is no secret from that one: who signs sees that it is read as it was
-// written. Who verifies must not call them.
+// sent are those that make of a key what its owner sends, which is no secret from that one: who
+// signs sees that it is read as it was written. Who verifies must not call them.
 var sent = []string{"written", "shown"}
 
 // senders is the file whose functions may.
 const senders = "sign.go"
 
-// exceptions are what else is done with the contents of keys. None of it happens while a request waits for its answer, and none has to do
-// with a signature.
+// exceptions are what else is done with the contents of keys. None of it happens while a request
+// waits for its answer, and none has to do with a signature.
 var exceptions = map[string]string{
 	"Blank: bytes.TrimFunc":                         "whether a key is blank is said in a condition",
 	"Blank: r == 0":                                 "the same",
@@ -68,8 +69,8 @@ var exceptions = map[string]string{
 	"otherSecret: bytes.TrimSpace":                  "the same",
 }
 
-// TestComparisons follows keys, and all that is made of them, through the source of the package: nothing of it is compared but
-// in constant time, with something of equal length.
+// TestComparisons follows keys, and all that is made of them, through the source of the package:
+// nothing of it is compared but in constant time, with something of equal length.
 //
 // CVE-2022-36885 and its many likes compared MACs with ==.
 func TestComparisons(t *testing.T) {
@@ -80,7 +81,8 @@ func TestComparisons(t *testing.T) {
 	}
 }
 
-// TestComparisonsAreFound makes mistakes in the source, as somebody might, each of which TestComparisons would find.
+// TestComparisonsAreFound makes mistakes in the source, as somebody might, each of which
+// TestComparisons would find.
 func TestComparisonsAreFound(t *testing.T) {
 	t.Parallel()
 	all := packages(t)
@@ -348,13 +350,15 @@ func (s *source) mark(e ast.Expr) {
 	}
 }
 
-// writes says whether a function of another package may write what it sees to other arguments, or its receiver.
+// writes says whether a function of another package may write what it sees to other arguments, or
+// its receiver.
 func writes(o types.Object) bool {
 	written, known := harmless[fullName(o)]
 	return written || !known
 }
 
-// tells says whether values of the type can hold a part of a key. That of what was compared or counted does not.
+// tells says whether values of the type can hold a part of a key. That of what was compared or
+// counted does not.
 func tells(t types.Type) bool {
 	basic, ok := t.Underlying().(*types.Basic)
 	return (!ok || basic.Info()&types.IsBoolean == 0) && t.String() != "error"
@@ -391,8 +395,8 @@ func (s *source) field(e ast.Expr) types.Object {
 	return nil
 }
 
-// callee returns the function that is called, and its signature: of the package, of another one, or the one that a variable holds. It is
-// nil for conversions, builtins, and what cannot be known.
+// callee returns the function that is called, and its signature: of the package, of another one, or
+// the one that a variable holds. It is nil for conversions, builtins, and what cannot be known.
 func (s *source) callee(call *ast.CallExpr) (types.Object, *types.Signature) {
 	var o types.Object
 	switch f := ast.Unparen(call.Fun).(type) {
@@ -410,7 +414,8 @@ func (s *source) callee(call *ast.CallExpr) (types.Object, *types.Signature) {
 	return nil, nil
 }
 
-// call takes note of what a call makes secret: parameters of what is known, and all arguments of what is not.
+// call takes note of what a call makes secret: parameters of what is known, and all arguments of
+// what is not.
 func (s *source) call(call *ast.CallExpr, in *ast.FuncDecl) {
 	o, signature := s.callee(call)
 	if s.info.Types[call.Fun].IsType() {
@@ -523,7 +528,8 @@ func (s *source) isSecretResult(call *ast.CallExpr, index int) bool {
 	return s.seesSecret(call)
 }
 
-// findings returns all that is done with keys, but for what is done in constant time and what is harmless.
+// findings returns all that is done with keys, but for what is done in constant time and what is
+// harmless.
 func (s *source) findings() []string {
 	clear(s.found)
 	s.each(func(n ast.Node, around []ast.Node) {
@@ -561,7 +567,8 @@ func (s *source) findings() []string {
 	return slices.Sorted(maps.Keys(s.found))
 }
 
-// judge reports a call that compares, or may compare, what is secret; and one that compares in constant time what may have any length.
+// judge reports a call that compares, or may compare, what is secret; and one that compares in
+// constant time what may have any length.
 func (s *source) judge(call *ast.CallExpr, report func(format string, args ...any)) {
 	o, _ := s.callee(call)
 	switch {
@@ -583,8 +590,9 @@ func (s *source) judge(call *ast.CallExpr, report func(format string, args ...an
 	}
 }
 
-// isSized says whether a value that is used somewhere has the length that it must have: it is a whole array, or what HMAC
-// returns, or its length has been compared before, or all that it can be has been.
+// isSized says whether a value that is used somewhere has the length that it must have: it is a
+// whole array, or what HMAC returns, or its length has been compared before, or all that it can be
+// has been.
 func (s *source) isSized(v value, use ast.Node, seen map[types.Object]bool) bool {
 	switch e := ast.Unparen(v.expr).(type) {
 	case *ast.SliceExpr:
@@ -618,7 +626,8 @@ func (s *source) isSized(v value, use ast.Node, seen map[types.Object]bool) bool
 	return false
 }
 
-// areSized says whether all that a variable, field, parameter or result is set to has the length that it must have.
+// areSized says whether all that a variable, field, parameter or result is set to has the length
+// that it must have.
 func (s *source) areSized(o types.Object, seen map[types.Object]bool) bool {
 	if o == nil || seen[o] {
 		return o != nil
@@ -628,7 +637,8 @@ func (s *source) areSized(o types.Object, seen map[types.Object]bool) bool {
 	return len(values) > 0 && !slices.ContainsFunc(values, func(v value) bool { return !s.isSized(v, v.expr, seen) })
 }
 
-// isChecked says whether the function has ended before the use if a length, or the length of something, is not another one.
+// isChecked says whether the function has ended before the use if a length, or the length of
+// something, is not another one.
 func (s *source) isChecked(e ast.Expr, use ast.Node) bool {
 	checked := false
 	s.each(func(n ast.Node, around []ast.Node) {

@@ -15,11 +15,14 @@ import (
 // maxContentfulHeaders is far more than Contentful signs.
 const maxContentfulHeaders = 64
 
-// findContentful: the method, the path, the headers that X-Contentful-Signed-Headers lists, and the body, with line breaks
-// between them. The headers are sorted and in lower case, as "name:value" with semicolons between them.
-// (contentful.com/developers/docs/extensibility/app-framework/request-verification; npm @contentful/node-apps-toolkit)
+// findContentful: the method, the path, the headers that X-Contentful-Signed-Headers lists, and the
+// body, with line breaks between them. The headers are sorted and in lower case, as "name:value"
+// with semicolons between them.
+// (contentful.com/developers/docs/extensibility/app-framework/request-verification; npm
+// @contentful/node-apps-toolkit)
 //
-// Contentful's library encodes a query in a way of its own, which is not done here: a webhook's URL must have none.
+// Contentful's library encodes a query in a way of its own, which is not done here: a webhook's URL
+// must have none.
 func findContentful(r Request, _ carried, _ query, body []byte) ([]message, Cause) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.RawQuery != "" {
@@ -69,7 +72,8 @@ func findContentful(r Request, _ carried, _ query, body []byte) ([]message, Caus
 	return one(false, append([]byte(head), body...)), ""
 }
 
-// completeContentful lists the headers that are signed, if that has not been done: those that must be, and the content's type.
+// completeContentful lists the headers that are signed, if that has not been done: those that must
+// be, and the content's type.
 func completeContentful(r *Signed, _, _ string) bool {
 	const name = "X-Contentful-Signed-Headers"
 	if len(r.Headers[name]) > 0 {

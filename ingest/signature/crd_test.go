@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// TestEnumsOfAPI compares the algorithms with those that the CustomResourceDefinition offers: one that is only offered makes
-// a trigger that cannot work, and one that is only known is of no use.
+// TestEnumsOfAPI compares the algorithms with those that the CustomResourceDefinition offers: one
+// that is only offered makes a trigger that cannot work, and one that is only known is of no use.
 func TestEnumsOfAPI(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", "sluice.dev_webhooktriggers.yaml"))

@@ -13,9 +13,10 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// BenchmarkDefaultScheme sets what a request pays, Parse and VerifyParsed with one key, beside crypto/hmac: with a state
-// that is there already and nothing to parse or compare (Bare), and with a state of its own for each request (New). They run
-// one after the other, so that one run gives the ratios.
+// BenchmarkDefaultScheme sets what a request pays, Parse and VerifyParsed with one key, beside
+// crypto/hmac: with a state that is there already and nothing to parse or compare (Bare), and with
+// a state of its own for each request (New). They run one after the other, so that one run gives
+// the ratios.
 func BenchmarkDefaultScheme(b *testing.B) {
 	for _, algorithm := range []signature.Algorithm{signature.SHA256, signature.RIPEMD128} {
 		for _, size := range []struct {

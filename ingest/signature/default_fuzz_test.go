@@ -29,8 +29,8 @@ var fuzzedAlgorithms = func() []signature.Algorithm {
 	return algorithms
 }()
 
-// FuzzParse holds Parse of the default scheme against encoding/hex: after trimming, it accepts what that decodes to a
-// MAC's length, and nothing else.
+// FuzzParse holds Parse of the default scheme against encoding/hex: after trimming, it accepts what
+// that decodes to a MAC's length, and nothing else.
 func FuzzParse(f *testing.F) {
 	for i, algorithm := range fuzzedAlgorithms {
 		right := sign(algorithm, []byte(testKey), []byte(testBody))

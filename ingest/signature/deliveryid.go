@@ -18,8 +18,8 @@ import (
 // MaxDeliveryID is the length in bytes of the longest Result.DeliveryID.
 const MaxDeliveryID = 256
 
-// boundedID returns the id, or "sha256:" and its digest if it is too long or can't be written in JSON. To cut it would make
-// one id of two.
+// boundedID returns the id, or "sha256:" and its digest if it is too long or can't be written in
+// JSON. To cut it would make one id of two.
 func boundedID(id string) string {
 	if len(id) <= MaxDeliveryID && utf8.ValidString(id) {
 		return id

@@ -213,8 +213,8 @@ func TestSignatureAsDeliveryID(t *testing.T) {
 	}
 }
 
-// TestSignsDeliveryID shows which ids are taken for signed. One that is not may be anybody's, and what is taken for a repetition because
-// of it is lost.
+// TestSignsDeliveryID shows which ids are taken for signed. One that is not may be anybody's, and
+// what is taken for a repetition because of it is lost.
 func TestSignsDeliveryID(t *testing.T) {
 	const item = "/notificationItems/0/NotificationRequestItem"
 	tests := map[string]struct {

@@ -11,10 +11,11 @@ import (
 	"encoding/hex"
 )
 
-// lowOrderPoints are the points of the curve whose order divides 8, in every encoding that crypto/ed25519 reads, but for the
-// highest bit, which is the sign of the other coordinate. A signature by one of them can be made of nothing (RFC 8032,
-// section 5.1.7, does not ask for a point of the right order): S = 0 and R = the neutral element fit one message in 8 at least.
-// There are eight such points, and p ≤ y < 2^255 is one more way to write those of the smallest y.
+// lowOrderPoints are the points of the curve whose order divides 8, in every encoding that
+// crypto/ed25519 reads, but for the highest bit, which is the sign of the other coordinate. A
+// signature by one of them can be made of nothing (RFC 8032, section 5.1.7, does not ask for a
+// point of the right order): S = 0 and R = the neutral element fit one message in 8 at least. There
+// are eight such points, and p ≤ y < 2^255 is one more way to write those of the smallest y.
 var lowOrderPoints = decodePoints(
 	"0000000000000000000000000000000000000000000000000000000000000000", // y = 0, of order 4
 	"0100000000000000000000000000000000000000000000000000000000000000", // y = 1, the neutral element

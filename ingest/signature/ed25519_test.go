@@ -23,8 +23,8 @@ import (
 // point is one of the curve of Ed25519, -x² + y² = 1 + dx²y², in affine coordinates.
 type point struct{ x, y *big.Int }
 
-// curve is what TestSignaturesByNobody needs to know of the curve (RFC 8032, section 5.1), by math/big and thus by another
-// implementation than that which checks signatures.
+// curve is what TestSignaturesByNobody needs to know of the curve (RFC 8032, section 5.1), by
+// math/big and thus by another implementation than that which checks signatures.
 type curve struct{ p, d *big.Int }
 
 func newCurve() curve {
@@ -73,8 +73,9 @@ func (c curve) encodings(y *big.Int) (all [][]byte) {
 	return all
 }
 
-// lowOrder are all encodings of the eight points that are nothing when they are added to themselves eight times: the multiples of
-// one of order 8, which is what is left of any point when it is multiplied by the order of the big group.
+// lowOrder are all encodings of the eight points that are nothing when they are added to themselves
+// eight times: the multiples of one of order 8, which is what is left of any point when it is
+// multiplied by the order of the big group.
 func (c curve) lowOrder(t *testing.T) [][]byte {
 	t.Helper()
 	order, _ := new(big.Int).SetString("27742317777372353535851937790883648493", 10)
@@ -111,9 +112,10 @@ func (c curve) lowOrder(t *testing.T) [][]byte {
 	}
 }
 
-// TestSignaturesByNobody makes signatures without a private key: they are good by crypto/ed25519 where the public key is a point of
-// low order. Who may write triggers, and not read Secrets, could start their Flows by them, and so find out that a Secret has
-// such a content; and nobody should take it for a key.
+// TestSignaturesByNobody makes signatures without a private key: they are good by crypto/ed25519
+// where the public key is a point of low order. Who may write triggers, and not read Secrets, could
+// start their Flows by them, and so find out that a Secret has such a content; and nobody should
+// take it for a key.
 func TestSignaturesByNobody(t *testing.T) {
 	t.Parallel()
 	forged := make([]byte, ed25519.SignatureSize) // R is the neutral element, S is 0
@@ -155,7 +157,8 @@ func TestSignaturesByNobody(t *testing.T) {
 	}
 }
 
-// TestSecretPrefixes shows what the prefixes must be like, lest they say more of a Secret than whether it begins with one.
+// TestSecretPrefixes shows what the prefixes must be like, lest they say more of a Secret than
+// whether it begins with one.
 func TestSecretPrefixes(t *testing.T) {
 	t.Parallel()
 	prefixes := signature.SecretPrefixes()

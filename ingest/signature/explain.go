@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Hint classifies why a request was refused, for the owner of the key. The sender must not be told: some of it would be of
-// use to one who guesses.
+// Hint classifies why a request was refused, for the owner of the key. The sender must not be told:
+// some of it would be of use to one who guesses.
 type Hint string
 
 // The hints.
@@ -45,7 +45,8 @@ const (
 	HintVerifyTokenUnset Hint = "VerifyTokenUnset" // a handshake needs a verify token, and none is stored
 )
 
-// An Explanation is a hint with its details. It holds nothing secret: no part of a key, of a signature or of a body.
+// An Explanation is a hint with its details. It holds nothing secret: no part of a key, of a
+// signature or of a body.
 type Explanation struct {
 	Hint Hint
 	// Cause is why the request was refused.
@@ -56,7 +57,8 @@ type Explanation struct {
 	Algorithm Algorithm
 	// Key is the name of the key that would match.
 	Key string
-	// Seconds is how far the timestamp is outside of the tolerance: positive if it is too old, negative if it is ahead.
+	// Seconds is how far the timestamp is outside of the tolerance: positive if it is too old,
+	// negative if it is ahead.
 	Seconds int64
 }
 
@@ -126,9 +128,9 @@ const (
 	maxTries     = 64
 )
 
-// Explain tries to find out why Verify refuses a request. former are keys that were valid once. It hashes the body up to 64
-// times if that is at most 64 KiB, and not at all otherwise, which is some milliseconds at most; it is meant to run where
-// that holds up nobody.
+// Explain tries to find out why Verify refuses a request. former are keys that were valid once. It
+// hashes the body up to 64 times if that is at most 64 KiB, and not at all otherwise, which is some
+// milliseconds at most; it is meant to run where that holds up nobody.
 func (v *Verifier) Explain(r Request, body []byte, now time.Time, former ...Key) Explanation {
 	_, err := v.Verify(r, body, now)
 	e := Explanation{Hint: HintNone}
@@ -163,8 +165,8 @@ func (v *Verifier) Explain(r Request, body []byte, now time.Time, former ...Key)
 	return e
 }
 
-// ExplainHandshake says why a handshake was refused. The token that it shows is not looked at: what is nearly right would help who
-// guesses and can read Events.
+// ExplainHandshake says why a handshake was refused. The token that it shows is not looked at: what
+// is nearly right would help who guesses and can read Events.
 func ExplainHandshake(cause Cause) Explanation {
 	switch cause { //nolint:exhaustive // the others are not of handshakes
 	case ErrVerifyTokenWrong:
@@ -360,8 +362,9 @@ func (x *experiment) explain(former []Key, e *Explanation) {
 	}
 }
 
-// otherSecret tries to read a stored key in other ways than the scheme has it. However the key looks, it counts as many tries: if
-// there were fewer left for what follows, an author whose own key is among the others could see from the hint how it looks.
+// otherSecret tries to read a stored key in other ways than the scheme has it. However the key
+// looks, it counts as many tries: if there were fewer left for what follows, an author whose own
+// key is among the others could see from the hint how it looks.
 func (x *experiment) otherSecret(scheme Scheme, k Key) Hint {
 	raw := scheme
 	raw.Secret = Secret{}
@@ -416,11 +419,12 @@ func otherBodies(body []byte) [][]byte {
 	return bodies
 }
 
-// maxIndented is how deep a body that is indented anew may be nested. The indentation of n levels takes space that grows
-// with n times the number of tokens, and nobody has vouched for the body.
+// maxIndented is how deep a body that is indented anew may be nested. The indentation of n levels
+// takes space that grows with n times the number of tokens, and nobody has vouched for the body.
 const maxIndented = 16
 
-// depth returns how deep a JSON text is nested. Brackets in strings count, which only makes it more.
+// depth returns how deep a JSON text is nested. Brackets in strings count, which only makes it
+// more.
 func depth(text []byte) int {
 	deepest, level := 0, 0
 	for _, c := range text {

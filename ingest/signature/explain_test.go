@@ -140,9 +140,10 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestExplainTellsNothingOfOtherKeys has the author of a trigger add a key of their own to keys that they cannot read, and sign with
-// it what will be explained. However the other keys look, valid or former, the explanation is the same: to see more of a key, one has to
-// sign with all of it.
+// TestExplainTellsNothingOfOtherKeys has the author of a trigger add a key of their own to keys
+// that they cannot read, and sign with it what will be explained. However the other keys look,
+// valid or former, the explanation is the same: to see more of a key, one has to sign with all of
+// it.
 func TestExplainTellsNothingOfOtherKeys(t *testing.T) {
 	t.Parallel()
 	const body = "{\n  \"a\": 1,\n  \"b\": [true, null]\n}"

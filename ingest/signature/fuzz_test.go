@@ -26,8 +26,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// FuzzHeaders throws headers at every preset. None may be accepted, none may make it panic, and Parse may refuse nothing
-// that Verify would take.
+// FuzzHeaders throws headers at every preset. None may be accepted, none may make it panic, and
+// Parse may refuse nothing that Verify would take.
 func FuzzHeaders(f *testing.F) {
 	type one struct {
 		preset   signature.Preset
@@ -142,8 +142,8 @@ func FuzzDeliveryID(f *testing.F) {
 	})
 }
 
-// FuzzChallenge checks that nothing is repeated that could mean something to a browser, and that nobody is answered who does not have
-// Meta's token.
+// FuzzChallenge checks that nothing is repeated that could mean something to a browser, and that
+// nobody is answered who does not have Meta's token.
 func FuzzChallenge(f *testing.F) {
 	f.Add("challenge=abc")
 	f.Add("challenge=%3Cscript%3E")
@@ -165,8 +165,8 @@ func FuzzChallenge(f *testing.F) {
 	})
 }
 
-// FuzzHandshake checks that what is answered in place of being stored has exactly the shape that the provider documents. encoding/json
-// reads it, which has nothing in common with what is tested.
+// FuzzHandshake checks that what is answered in place of being stored has exactly the shape that
+// the provider documents. encoding/json reads it, which has nothing in common with what is tested.
 func FuzzHandshake(f *testing.F) {
 	for _, body := range []string{
 		slackHandshake, zoomHandshake, discordInteractionsPing, discordEventsPing,
@@ -243,8 +243,9 @@ func onceEach(t *testing.T, body string) map[string]any {
 	return got
 }
 
-// FuzzScheme makes schemes of whatever an owner may write. What Validate lets pass makes a verifier; that accepts what was signed as the
-// scheme says, and nothing of what a sender without the key makes up.
+// FuzzScheme makes schemes of whatever an owner may write. What Validate lets pass makes a
+// verifier; that accepts what was signed as the scheme says, and nothing of what a sender without
+// the key makes up.
 func FuzzScheme(f *testing.F) {
 	f.Add("X-Hub-Signature-256", "sha256=", "", "", "", "{body}", "sha256=00", []byte("{}"), uint8(0), uint8(0))
 	f.Add("stripe-signature", "", ",", "=", "v1", "{id}.{body}", "t=1,v1=00", []byte(nil), uint8(3), uint8(1))
@@ -275,7 +276,8 @@ func FuzzScheme(f *testing.F) {
 		v := s.verifier(t)
 		request := s.request(s.mac(s.content(body)))
 		name := http.CanonicalHeaderKey(header)
-		// A separator, a blank or an id can make it impossible to tell what is what. Nothing is accepted then.
+		// A separator, a blank or an id can make it impossible to tell what is what. Nothing is
+		// accepted then.
 		plain := items == "" && fields == "" && strings.TrimLeft(prefix, " \t") == prefix && len(scheme.DeliveryID.Headers) == 0
 		if _, err := verifyBothWays(t, v, request, body, s.now); plain && err != nil {
 			t.Errorf("%+v refuses %q: %v", scheme, request.Headers, err)
@@ -290,7 +292,8 @@ func FuzzScheme(f *testing.F) {
 	})
 }
 
-// valueAt follows a JSON pointer by encoding/json's tokens. Of a name that stands twice in an object there is no value.
+// valueAt follows a JSON pointer by encoding/json's tokens. Of a name that stands twice in an
+// object there is no value.
 func valueAt(t *testing.T, decoder *json.Decoder, path []string) (text string, found bool) {
 	t.Helper()
 	next := func() json.Token {
@@ -389,8 +392,8 @@ func FuzzPointer(f *testing.F) {
 	})
 }
 
-// FuzzForm signs forms as Twilio does, by an implementation of its own. A form is accepted exactly if it can be read in one way, and
-// begins, sorted, with a capital letter or what no URL has.
+// FuzzForm signs forms as Twilio does, by an implementation of its own. A form is accepted exactly
+// if it can be read in one way, and begins, sorted, with a capital letter or what no URL has.
 func FuzzForm(f *testing.F) {
 	f.Add("Body=Hello+there&From=%2B1555")
 	f.Add("b=2&a=1&b=1&b=2&&a")
@@ -445,8 +448,8 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// FuzzSecret reads what may be stored as a key. It is one or it is none: nothing is trimmed, what it stands for can be written as it was
-// stored, and no error says anything of it.
+// FuzzSecret reads what may be stored as a key. It is one or it is none: nothing is trimmed, what
+// it stands for can be written as it was stored, and no error says anything of it.
 func FuzzSecret(f *testing.F) {
 	for i := range uint8(3) {
 		f.Add([]byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "whsec_", i, false)
@@ -493,8 +496,9 @@ func FuzzSecret(f *testing.F) {
 	})
 }
 
-// FuzzExplain has refused requests looked into. What is said comes from a short list of sentences, with nothing in it that the request or a
-// key could choose; it is "accepted" exactly of what is; and what was signed with a former key is known by it.
+// FuzzExplain has refused requests looked into. What is said comes from a short list of sentences,
+// with nothing in it that the request or a key could choose; it is "accepted" exactly of what is;
+// and what was signed with a former key is known by it.
 func FuzzExplain(f *testing.F) {
 	f.Add("sha256=00", "1767225600", "", []byte("{}"), []byte("secret\n"), uint8(0))
 	f.Add(strings.Repeat("0", 40), "1767225600123", "gzip", []byte("\x1f\x8b"), []byte("whsec_c2VjcmV0"), uint8(1))

@@ -102,8 +102,8 @@ func TestPublishedMACs(t *testing.T) {
 		switch {
 		case v.TruncatedToBytes != 0:
 			n.Truncated++
-			// The RFC gives the first bytes of the MAC only. Verify takes no less than all of it, so the prefix is compared here.
-			// The key of this vector is blank too.
+			// The RFC gives the first bytes of the MAC only. Verify takes no less than all of it,
+			// so the prefix is compared here. The key of this vector is blank too.
 			wantBlank(t, algorithm, key)
 			if diff := cmp.Diff(v.MACHex, sign(algorithm, key, body)[:2*v.TruncatedToBytes]); diff != "" {
 				t.Errorf("%s, case %s: the first bytes of the MAC (-want +got):\n%s", v.Source, v.Case, diff)
@@ -235,7 +235,8 @@ func (v requestVector) body(t *testing.T) []byte {
 	}
 }
 
-// headerMaps returns the headers as they reach a server: under names of any case, as a map and over the wire.
+// headerMaps returns the headers as they reach a server: under names of any case, as a map and over
+// the wire.
 func (v requestVector) headerMaps(t *testing.T) map[string]http.Header {
 	t.Helper()
 	maps := map[string]http.Header{}

@@ -135,7 +135,8 @@ func TestPartsCannotMove(t *testing.T) {
 	}
 }
 
-// TestOneContentOneID takes the signature as the delivery id of a request that was signed with two keys.
+// TestOneContentOneID takes the signature as the delivery id of a request that was signed with two
+// keys.
 func TestOneContentOneID(t *testing.T) {
 	scheme := signature.Scheme{Algorithm: signature.SHA256, ItemSeparator: ",", DeliveryID: signature.DeliveryID{Signature: true}}
 	v, err := signature.NewVerifier(scheme, signature.Key{Name: "a", Secret: []byte(testKey)}, signature.Key{Name: "b", Secret: []byte("other-" + testKey)})

@@ -48,11 +48,12 @@ func parsePointer(s string) (pointer, error) {
 	return p, nil
 }
 
-// A document is valid JSON. Nothing is built from it: values are found by skipping over what precedes them.
+// A document is valid JSON. Nothing is built from it: values are found by skipping over what
+// precedes them.
 type document []byte
 
-// newDocument says whether text is JSON. The check is that of encoding/json, which bounds the nesting; all else here rests
-// on it.
+// newDocument says whether text is JSON. The check is that of encoding/json, which bounds the
+// nesting; all else here rests on it.
 func newDocument(text []byte) (document, bool) {
 	if !json.Valid(text) {
 		return nil, false
@@ -150,8 +151,8 @@ func quoted(text string) document {
 	return written
 }
 
-// members returns the members of an object. It is nil if this is none, or if a name stands there twice or is not UTF-8: two readers
-// could see two values.
+// members returns the members of an object. It is nil if this is none, or if a name stands there
+// twice or is not UTF-8: two readers could see two values.
 func (d document) members() members {
 	if len(d) == 0 || d[0] != '{' {
 		return nil
@@ -224,7 +225,8 @@ func (d document) element(index string) (value document, found presence) {
 	return value, found
 }
 
-// each calls visit for the elements of an array until it returns false. It says whether there is an array.
+// each calls visit for the elements of an array until it returns false. It says whether there is an
+// array.
 func (d document) each(visit func(int, document) bool) bool {
 	if d[0] != '[' {
 		return false
@@ -324,7 +326,8 @@ func (d document) halvesPair() bool {
 	return false
 }
 
-// text returns the content of a string. A string that is not UTF-8 has none: another reader could see another.
+// text returns the content of a string. A string that is not UTF-8 has none: another reader could
+// see another.
 func (d document) text() (string, bool) {
 	if d[0] != '"' || !utf8.Valid(d) {
 		return "", false

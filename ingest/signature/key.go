@@ -24,15 +24,15 @@ type Key struct {
 	Secret []byte
 }
 
-// Blank says whether there is nothing in a key but white space and zero bytes. White space is what a template that was filled
-// with nothing leaves behind. Zero bytes are no key at all: HMAC pads keys with them (RFC 2104, section 2), so any number of
-// them makes the MACs of the empty key.
+// Blank says whether there is nothing in a key but white space and zero bytes. White space is what
+// a template that was filled with nothing leaves behind. Zero bytes are no key at all: HMAC pads
+// keys with them (RFC 2104, section 2), so any number of them makes the MACs of the empty key.
 func Blank(secret []byte) bool {
 	return len(bytes.TrimFunc(secret, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })) == 0
 }
 
-// key holds a key as states that are ready to use, so that a request pays neither for their allocation nor for the
-// hashing of the padded key.
+// key holds a key as states that are ready to use, so that a request pays neither for their
+// allocation nor for the hashing of the padded key.
 type key struct {
 	Key
 	algorithm *algorithm
@@ -115,7 +115,8 @@ func (s *state) finish() {
 	}
 }
 
-// accepts says whether a decoded signature, which has the length of the algorithm's, is one of the content.
+// accepts says whether a decoded signature, which has the length of the algorithm's, is one of the
+// content.
 func (s *state) accepts(signature []byte) bool {
 	if s.public != nil {
 		return ed25519.Verify(s.public, s.message, signature)
@@ -123,8 +124,8 @@ func (s *state) accepts(signature []byte) bool {
 	return hmac.Equal(signature, s.mac)
 }
 
-// isToken says whether a text is the token. Digests are compared, so that the time it takes does not tell the token's length
-// either.
+// isToken says whether a text is the token. Digests are compared, so that the time it takes does
+// not tell the token's length either.
 func (s *state) isToken(text string) bool {
 	digest := sha256.Sum256([]byte(text))
 	return hmac.Equal(digest[:], s.token)

@@ -10,8 +10,9 @@ func mailgunSigns(p pointer) bool {
 	return len(p) == 2 && p[0] == "signature" && (p[1] == "timestamp" || p[1] == "token")
 }
 
-// findMailgun: the body has an object signature with a timestamp, a token and the signature of the two, one behind the other.
-// The time has ten digits, so the token is what follows. The rest of the body is not signed. (documentation.mailgun.com, "Securing webhooks")
+// findMailgun: the body has an object signature with a timestamp, a token and the signature of the
+// two, one behind the other. The time has ten digits, so the token is what follows. The rest of the
+// body is not signed. (documentation.mailgun.com, "Securing webhooks")
 func findMailgun(_ Request, _ carried, _ query, body []byte) ([]message, Cause) {
 	if len(body) > maxUnverified {
 		return nil, ErrBodyMalformed

@@ -34,10 +34,12 @@ func goodVectors(t testing.TB) []vector {
 	return good
 }
 
-// signatureText matches a signature in hexadecimal digits or base64, or the token of GitLab's vectors.
+// signatureText matches a signature in hexadecimal digits or base64, or the token of GitLab's
+// vectors.
 var signatureText = regexp.MustCompile(`[0-9a-f]{32,}|[0-9A-Za-z+/]{27,}=|glwh-[0-9a-f]+`)
 
-// withSignatures calls f with the good request in which its signature was replaced by each of what alter makes of it.
+// withSignatures calls f with the good request in which its signature was replaced by each of what
+// alter makes of it.
 func withSignatures(t *testing.T, v vector, alter func(right string) []string, f func(altered string, v vector)) {
 	t.Helper()
 	scheme := schemeOf(t, v.Provider)
@@ -90,8 +92,8 @@ func withSignatures(t *testing.T, v vector, alter func(right string) []string, f
 	t.Errorf("%s: no signature is found in it", v.ID)
 }
 
-// TestPrefixesAndExtensions replaces the signature of a good request of each provider by every prefix of it, and by what
-// it is the beginning or end of.
+// TestPrefixesAndExtensions replaces the signature of a good request of each provider by every
+// prefix of it, and by what it is the beginning or end of.
 //
 // CVE-2024-21491: Svix's library for Rust compared as far as the shorter of two signatures went.
 func TestPrefixesAndExtensions(t *testing.T) {
@@ -121,7 +123,8 @@ func TestPrefixesAndExtensions(t *testing.T) {
 	}
 }
 
-// TestPrefixesOfBytes has every prefix and extension of the right MAC, well encoded, in every encoding and algorithm.
+// TestPrefixesOfBytes has every prefix and extension of the right MAC, well encoded, in every
+// encoding and algorithm.
 func TestPrefixesOfBytes(t *testing.T) {
 	for _, algorithm := range signature.Algorithms() {
 		if algorithm == signature.Token {
@@ -175,7 +178,8 @@ func scalars(text []byte) [][2]int {
 	}
 }
 
-// mutate replaces parts of a JSON text as the program says, two bytes each: which part, and by what.
+// mutate replaces parts of a JSON text as the program says, two bytes each: which part, and by
+// what.
 func mutate(text, program []byte) []byte {
 	for ; len(program) >= 2; program = program[2:] {
 		places := scalars(text)
@@ -189,11 +193,12 @@ func mutate(text, program []byte) []byte {
 	return text
 }
 
-// FuzzPayloads changes the structure of the bodies of good requests, for every provider, once with the signature of the
-// original and once with one of its own. Nothing panics, the former is refused, and the latter is accepted.
+// FuzzPayloads changes the structure of the bodies of good requests, for every provider, once with
+// the signature of the original and once with one of its own. Nothing panics, the former is
+// refused, and the latter is accepted.
 //
-// CVE-2025-59531 and its like: Argo CD took a payload apart before it had checked the signature, in a goroutine whose
-// panic ended the process.
+// CVE-2025-59531 and its like: Argo CD took a payload apart before it had checked the signature, in
+// a goroutine whose panic ended the process.
 func FuzzPayloads(f *testing.F) {
 	type one struct {
 		vector

@@ -20,8 +20,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// TestVerifyParsedByAnother lets a verifier have what another one has parsed, as when a route is changed while a body is
-// read. It says what it would say without.
+// TestVerifyParsedByAnother lets a verifier have what another one has parsed, as when a route is
+// changed while a body is read. It says what it would say without.
 func TestVerifyParsedByAnother(t *testing.T) {
 	t.Parallel()
 	body := []byte(testBody)
@@ -95,8 +95,8 @@ func TestVerifyParsedByAnother(t *testing.T) {
 	}
 }
 
-// TestVerifyParsedLater has the body take its time: the timestamp must be fresh both when the headers have come and when
-// all has.
+// TestVerifyParsedLater has the body take its time: the timestamp must be fresh both when the
+// headers have come and when all has.
 func TestVerifyParsedLater(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Slack", "Stripe", "StandardWebhooks"} { // a header, a field, and a header that has an id beside it
@@ -123,8 +123,8 @@ func TestVerifyParsedLater(t *testing.T) {
 	}
 }
 
-// FuzzSingle compares schemes that have a single signature with those that have it in one of two headers, of which the
-// other is not there. They are read by other code, and mean the same.
+// FuzzSingle compares schemes that have a single signature with those that have it in one of two
+// headers, of which the other is not there. They are read by other code, and mean the same.
 func FuzzSingle(f *testing.F) {
 	for i, algorithm := range signature.Algorithms() {
 		s := newSigner(signature.Scheme{Algorithm: algorithm}, []byte("seed"))

@@ -16,14 +16,15 @@ type Preset struct {
 	Name string
 	// Scheme is the scheme. Scheme.SignsDeliveryID tells how far its delivery id can be trusted.
 	Scheme Scheme
-	// RetryHorizon is how long after the first attempt the provider may send a delivery again; zero if it is not known.
+	// RetryHorizon is how long after the first attempt the provider may send a delivery again; zero
+	// if it is not known.
 	RetryHorizon time.Duration
 	// Key says which of the provider's secrets is meant.
 	Key string
 	// Note is what a user has to do, or may wonder about; often empty.
 	Note string
-	// Weak says what the scheme leaves unprotected; empty if the whole body is signed with a time or an id of its own, or
-	// at least as a whole.
+	// Weak says what the scheme leaves unprotected; empty if the whole body is signed with a time
+	// or an id of its own, or at least as a whole.
 	Weak string
 	// Source is where the facts come from.
 	Source string
@@ -31,7 +32,8 @@ type Preset struct {
 
 // What several presets have in common.
 var (
-	// standardWebhooks is specification 1.0.0 of Standard Webhooks. The tolerance is that of its libraries.
+	// standardWebhooks is specification 1.0.0 of Standard Webhooks. The tolerance is that of its
+	// libraries.
 	standardWebhooks = Scheme{
 		Algorithm:       SHA256,
 		Headers:         []string{"webhook-signature"},
@@ -65,7 +67,8 @@ func overBodyBase64(header string, id DeliveryID) Scheme {
 	return Scheme{Algorithm: SHA256, Headers: []string{header}, Encoding: Base64, DeliveryID: id}
 }
 
-// listed is a scheme of one header with a list of the time and the signatures of "time.body", as "t=…,v1=…".
+// listed is a scheme of one header with a list of the time and the signatures of "time.body", as
+// "t=…,v1=…".
 func listed(header, item, timestamp, field, join string, tolerance time.Duration, id DeliveryID) Scheme {
 	return Scheme{
 		Algorithm:       SHA256,
@@ -83,8 +86,8 @@ func listed(header, item, timestamp, field, join string, tolerance time.Duration
 func inHeader(names ...string) DeliveryID  { return DeliveryID{Headers: names} }
 func inBody(pointers ...string) DeliveryID { return DeliveryID{BodyPointers: pointers} }
 
-// bySignature is for schemes that sign a time: two deliveries never share a signature, and an exact copy is found out. A
-// repetition that is signed anew is not.
+// bySignature is for schemes that sign a time: two deliveries never share a signature, and an exact
+// copy is found out. A repetition that is signed anew is not.
 var bySignature = DeliveryID{Signature: true}
 
 // presets is the table of providers, in alphabetical order.

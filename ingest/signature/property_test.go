@@ -204,7 +204,8 @@ func TestEveryBit(t *testing.T) {
 			t.Errorf("bit %d of the signature: %v", i, err)
 		}
 	}
-	// Of the header's text, some changed bits still stand for a list with the good signature in it, but never for another.
+	// Of the header's text, some changed bits still stand for a list with the good signature in it,
+	// but never for another.
 	for _, name := range []string{"Webhook-Id", "Webhook-Timestamp"} {
 		for i := range 8 * len(s.request(mac).Headers[name][0]) {
 			request := s.request(mac)

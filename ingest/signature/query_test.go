@@ -39,7 +39,8 @@ func TestNoMethodIsPartOfAnother(t *testing.T) {
 	}
 }
 
-// TestQueries has requests with queries, each signed as its sender does it, and what becomes of them.
+// TestQueries has requests with queries, each signed as its sender does it, and what becomes of
+// them.
 func TestQueries(t *testing.T) {
 	const (
 		address = "https://hooks.example.com/hooks/shop/orders"
@@ -166,7 +167,8 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// TestTimestampsAreWrittenInOneWay has what is no time, or could be the beginning or the end of another one.
+// TestTimestampsAreWrittenInOneWay has what is no time, or could be the beginning or the end of
+// another one.
 func TestTimestampsAreWrittenInOneWay(t *testing.T) {
 	for text, want := range map[string]map[Unit]bool{
 		"1767225600":                     {Seconds: true, Milliseconds: true},
@@ -193,7 +195,8 @@ func TestTimestampsAreWrittenInOneWay(t *testing.T) {
 	}
 }
 
-// TestDigitsBesideDigits shows when a timestamp has to have as many digits as one of now, and that a sender is told so by the cause.
+// TestDigitsBesideDigits shows when a timestamp has to have as many digits as one of now, and that
+// a sender is told so by the cause.
 func TestDigitsBesideDigits(t *testing.T) {
 	for template, fixed := range map[string]bool{
 		"{timestamp}{body}": true, "{body}{timestamp}": true, "{timestamp}0.{body}": true, "{body}.1{timestamp}": true, "{timestamp}{url}{body}": true,

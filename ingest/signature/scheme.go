@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// DefaultHeader is the header of the default scheme, in the form that the keys of a header map have.
+// DefaultHeader is the header of the default scheme, in the form that the keys of a header map
+// have.
 var DefaultHeader = textproto.CanonicalMIMEHeaderKey(defaultHeaderName)
 
 // defaultHeaderName is how it is written wherever people read it.
@@ -36,8 +37,9 @@ const (
 // Encoding is how a signature is written.
 type Encoding string
 
-// The encodings. Base64 is strict: its alphabet, and padded (RFC 4648, section 4), because a lenient reader accepts one
-// signature in many spellings. Base64URL takes padding or none, as RFC 4648, section 5, leaves it open.
+// The encodings. Base64 is strict: its alphabet, and padded (RFC 4648, section 4), because a
+// lenient reader accepts one signature in many spellings. Base64URL takes padding or none, as RFC
+// 4648, section 5, leaves it open.
 const (
 	Hex       Encoding = "Hex" // of either case
 	Base64    Encoding = "Base64"
@@ -54,22 +56,24 @@ const (
 	SecretBase64 SecretEncoding = "Base64"
 )
 
-// A Scheme says how requests are signed. It is nothing but data. The zero values of all fields but Algorithm make the
-// default scheme: DefaultHeader holds the HMAC of the body in hexadecimal digits of either case, with nothing but blanks
-// around them.
+// A Scheme says how requests are signed. It is nothing but data. The zero values of all fields but
+// Algorithm make the default scheme: DefaultHeader holds the HMAC of the body in hexadecimal digits
+// of either case, with nothing but blanks around them.
 type Scheme struct {
 	// Algorithm is how a signature is made.
 	Algorithm Algorithm
 
-	// Headers are the names of the headers that may carry signatures, in any spelling; DefaultHeader if empty. A request
-	// must have one of them, and any one good signature is enough.
+	// Headers are the names of the headers that may carry signatures, in any spelling;
+	// DefaultHeader if empty. A request must have one of them, and any one good signature is
+	// enough.
 	Headers []string
 	// NumberedHeaders says that to each name in Headers a number is appended, from 1 to 100.
 	NumberedHeaders bool
-	// ItemSeparator is what stands between the items of a header that is a list. Blanks around an item are no part of it.
+	// ItemSeparator is what stands between the items of a header that is a list. Blanks around an
+	// item are no part of it.
 	ItemSeparator string
-	// FieldSeparator is what stands between the name of an item and its value. Items of other names than SignatureFields
-	// are skipped, as are items without a name.
+	// FieldSeparator is what stands between the name of an item and its value. Items of other names
+	// than SignatureFields are skipped, as are items without a name.
 	FieldSeparator  string
 	SignatureFields []string
 	// Prefix is what a signature must begin with.
@@ -77,10 +81,11 @@ type Scheme struct {
 	// Encoding is how the signature is written; Hex if empty. It is not for Token.
 	Encoding Encoding
 
-	// Template is what is signed: text with {body}, which it must have, {timestamp}, {id}, {method} and {url}; just the
-	// body if empty. {url} is the URL as the sender has it, query and all.
+	// Template is what is signed: text with {body}, which it must have, {timestamp}, {id}, {method}
+	// and {url}; just the body if empty. {url} is the URL as the sender has it, query and all.
 	Template string
-	// Special is a function to find what is signed, in place of a Template. No one but presets needs it.
+	// Special is a function to find what is signed, in place of a Template. No one but presets
+	// needs it.
 	Special Special
 
 	// Timestamp is when the request was signed.
@@ -93,14 +98,15 @@ type Scheme struct {
 	Handshake Handshake
 }
 
-// Timestamp says where the time stands at which a request was signed, and how far it may be from now. It is only of use
-// where it is signed itself; Validate sees to it.
+// Timestamp says where the time stands at which a request was signed, and how far it may be from
+// now. It is only of use where it is signed itself; Validate sees to it.
 type Timestamp struct {
 	// Header are the names of headers; the first that the request has counts.
 	Headers []string
 	// Field is the name of an item in the headers with the signatures.
 	Field string
-	// BodyPointer is a JSON pointer (RFC 6901) into the body. It is followed only once the signature was found good.
+	// BodyPointer is a JSON pointer (RFC 6901) into the body. It is followed only once the
+	// signature was found good.
 	BodyPointer string
 	// Unit is how the time is written; Seconds if empty.
 	Unit Unit
@@ -114,15 +120,17 @@ func (t Timestamp) none() bool {
 
 // Secret says how a key is stored.
 type Secret struct {
-	// StripPrefix is taken off the stored text if it is there. It is one of SecretPrefixes, or empty.
+	// StripPrefix is taken off the stored text if it is there. It is one of SecretPrefixes, or
+	// empty.
 	StripPrefix string
 	// Encoding is that of the rest; SecretRaw if empty.
 	Encoding SecretEncoding
 }
 
-// secretPrefixes is what providers put before the secrets that they show. No text of a trigger's author must be added to it:
-// whether something was taken off can be seen of what remains, so that a secret could be read by guesses. Nor may one
-// begin with another, or be base64: either would say more of a secret than whether it has the prefix.
+// secretPrefixes is what providers put before the secrets that they show. No text of a trigger's
+// author must be added to it: whether something was taken off can be seen of what remains, so that
+// a secret could be read by guesses. Nor may one begin with another, or be base64: either would say
+// more of a secret than whether it has the prefix.
 var secretPrefixes = []string{
 	"whsec_",    // Standard Webhooks, Svix, and Stripe, which does not take it off
 	"whpk_",     // public keys of Standard Webhooks
@@ -132,17 +140,20 @@ var secretPrefixes = []string{
 // SecretPrefixes returns every StripPrefix that a valid scheme may have.
 func SecretPrefixes() []string { return slices.Clone(secretPrefixes) }
 
-// DeliveryID says what tells one delivery from another, and is the same when a delivery is repeated. At most one of the
-// fields is set; if none is, there is no such thing.
+// DeliveryID says what tells one delivery from another, and is the same when a delivery is
+// repeated. At most one of the fields is set; if none is, there is no such thing.
 type DeliveryID struct {
-	// Headers are the names of headers; the first that the request has counts. Unless the Template has {id}, anybody can
-	// change such a header on the way without being noticed: it stops honest repetitions, but no replay.
+	// Headers are the names of headers; the first that the request has counts. Unless the Template
+	// has {id}, anybody can change such a header on the way without being noticed: it stops honest
+	// repetitions, but no replay.
 	Headers []string
-	// BodyPointers are JSON pointers (RFC 6901) into the body, all of which must lead to a string, number or Boolean for
-	// there to be an id. They are followed only once the signature was found good.
+	// BodyPointers are JSON pointers (RFC 6901) into the body, all of which must lead to a string,
+	// number or Boolean for there to be an id. They are followed only once the signature was found
+	// good.
 	BodyPointers []string
-	// Signature takes the signature as the id. A repetition that is signed anew, with a new timestamp, then counts as
-	// another delivery; and without a timestamp, two deliveries of equal content count as one.
+	// Signature takes the signature as the id. A repetition that is signed anew, with a new
+	// timestamp, then counts as another delivery; and without a timestamp, two deliveries of equal
+	// content count as one.
 	Signature bool
 }
 
@@ -356,12 +367,13 @@ func (s Scheme) SignsDeliveryID() bool {
 	}
 }
 
-// NeedsURL says whether the URL is signed as the sender has it. Behind a proxy it can't be told from the request: its
-// public part must then be configured.
+// NeedsURL says whether the URL is signed as the sender has it. Behind a proxy it can't be told
+// from the request: its public part must then be configured.
 func (s Scheme) NeedsURL() bool { return s.signs(partURL) || s.Special.lookup().signsURL }
 
-// DecodeSecret returns the key that a stored secret stands for. The errors say no more of it than is counted in docs/security.md:
-// whoever writes a trigger, without the right to read Secrets, sees them. The scheme must be valid.
+// DecodeSecret returns the key that a stored secret stands for. The errors say no more of it than
+// is counted in docs/security.md: whoever writes a trigger, without the right to read Secrets, sees
+// them. The scheme must be valid.
 func (s Scheme) DecodeSecret(secret []byte) ([]byte, error) {
 	if Blank(secret) {
 		return nil, errors.New("is blank")
@@ -374,7 +386,8 @@ func (s Scheme) DecodeSecret(secret []byte) ([]byte, error) {
 		key, err = hex.DecodeString(text)
 	case SecretBase64:
 		key, err = strictBase64.DecodeString(text)
-		// encoding/base64 skips line breaks. They are refused here, as everywhere: a key is never trimmed silently.
+		// encoding/base64 skips line breaks. They are refused here, as everywhere: a key is never
+		// trimmed silently.
 		if strings.ContainsAny(text, "\r\n") {
 			err = errLineBreak
 		}
@@ -393,8 +406,8 @@ func (s Scheme) DecodeSecret(secret []byte) ([]byte, error) {
 	return key, nil
 }
 
-// errLineBreak is why a key in base64 is not as it should be. Nobody is told: that would say more of a Secret's content than
-// that it cannot be decoded.
+// errLineBreak is why a key in base64 is not as it should be. Nobody is told: that would say more
+// of a Secret's content than that it cannot be decoded.
 var errLineBreak = errors.New("line break")
 
 func validHeaderName(name string) bool {

@@ -56,7 +56,8 @@ func TestSharedSchemes(t *testing.T) {
 	}
 }
 
-// TestSharedSchemeStaysAsItIs has one verifier look for what is wrong with refused requests, which it does by trying other schemes.
+// TestSharedSchemeStaysAsItIs has one verifier look for what is wrong with refused requests, which
+// it does by trying other schemes.
 func TestSharedSchemeStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	for _, p := range append(Presets(), Preset{Name: "default", Scheme: Scheme{Algorithm: SHA256}}) {

@@ -28,8 +28,9 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature/ripemd128"
 )
 
-// signer makes requests as a sender would. It shares nothing with the verifier, or with signature.Signer, but the description of
-// the scheme, and it knows just those that have a template. Both are held against it, so it must stay as it is: by itself.
+// signer makes requests as a sender would. It shares nothing with the verifier, or with
+// signature.Signer, but the description of the scheme, and it knows just those that have a
+// template. Both are held against it, so it must stay as it is: by itself.
 type signer struct {
 	scheme signature.Scheme
 	stored []byte             // the secret as it is stored
@@ -137,7 +138,8 @@ func (s signer) verifier(t testing.TB) *signature.Verifier {
 	return v
 }
 
-// verifyBothWays returns what Verify does, and sees that Parse and VerifyParsed, one after the other, come to the same.
+// verifyBothWays returns what Verify does, and sees that Parse and VerifyParsed, one after the
+// other, come to the same.
 func verifyBothWays(t testing.TB, v *signature.Verifier, request signature.Request, body []byte, now time.Time) (signature.Result, error) {
 	t.Helper()
 	result, err := v.Verify(request, body, now)

@@ -21,8 +21,8 @@ const (
 
 // A special is what there is to know of a Special.
 type special struct {
-	// find returns the messages that make up a request, all of which must be signed with one key. It reads what nobody
-	// has vouched for yet, so it is bounded by maxUnverified and never panics.
+	// find returns the messages that make up a request, all of which must be signed with one key.
+	// It reads what nobody has vouched for yet, so it is bounded by maxUnverified and never panics.
 	// The URL is the one that the sender has signed, and q the query in it.
 	find func(r Request, c carried, q query, body []byte) ([]message, Cause)
 
@@ -31,10 +31,12 @@ type special struct {
 	fixesDigits    bool // of that timestamp: nothing else says where it begins
 	signsMethod    bool
 	signsURL       bool
-	// complete adds to a request what the sender adds before it signs; nil if that is nothing. The id and the time are
-	// empty if they are there already. It says whether the request could take it.
+	// complete adds to a request what the sender adds before it signs; nil if that is nothing. The
+	// id and the time are empty if they are there already. It says whether the request could take
+	// it.
 	complete func(r *Signed, id, timestamp string) bool
-	// places are where the signatures of the messages stand in the body, in their order; nil if they are in the headers.
+	// places are where the signatures of the messages stand in the body, in their order; nil if
+	// they are in the headers.
 	places func(body []byte) []pointer
 	// signsPointer says whether what a pointer into the body leads to is signed; nil if nothing is.
 	signsPointer func(pointer) bool
@@ -44,13 +46,15 @@ type special struct {
 type message struct {
 	// signature is what came with it; empty if that is in the headers.
 	signature string
-	// contents are what may have been signed; one is enough. The first is of the request as it stands.
+	// contents are what may have been signed; one is enough. The first is of the request as it
+	// stands.
 	contents [][]byte
 	// ambiguous says that the same content could be of another URL, or query, and body.
 	ambiguous bool
 }
 
-// maxUnverified is the length in bytes of the longest body that is interpreted without having been verified.
+// maxUnverified is the length in bytes of the longest body that is interpreted without having been
+// verified.
 const maxUnverified = 256 << 10
 
 func (s Special) lookup() special {

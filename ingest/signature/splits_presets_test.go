@@ -23,7 +23,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// whyOneMeaning says, of each way in which a preset has something signed, why nothing of it can pass for something else.
+// whyOneMeaning says, of each way in which a preset has something signed, why nothing of it can
+// pass for something else.
 var whyOneMeaning = map[string]string{
 	"":                        "the body is all that is signed",
 	"Token":                   "nothing is signed: Preset.Weak says so",
@@ -55,7 +56,8 @@ func (m *meanings) verify(v *signature.Verifier, r signature.Request, body strin
 	}
 }
 
-// done ends a signed text: one meaning at most has been accepted, and of what can be sent only the genuine one. It says whether that is.
+// done ends a signed text: one meaning at most has been accepted, and of what can be sent only the
+// genuine one. It says whether that is.
 func (m *meanings) done(t *testing.T, name, text, genuine string, canBeSent bool) bool {
 	t.Helper()
 	m.contents++
@@ -78,8 +80,8 @@ func (m *meanings) done(t *testing.T, name, text, genuine string, canBeSent bool
 
 func newMeanings() *meanings { return &meanings{accepted: map[string]bool{}} }
 
-// TestPresetsHaveOneMeaning does with each preset what TestSignedBytesHaveOneMeaning does with made up templates, and loses no ordinary
-// request by it.
+// TestPresetsHaveOneMeaning does with each preset what TestSignedBytesHaveOneMeaning does with made
+// up templates, and loses no ordinary request by it.
 func TestPresetsHaveOneMeaning(t *testing.T) {
 	var e explored
 	specials := map[signature.Special]func(*testing.T, signer) explored{
@@ -152,8 +154,8 @@ func goesOnWithCapital(url, other string) bool {
 	return ok && more != "" && more[0] >= 'A' && more[0] <= 'Z'
 }
 
-// splitTwilio splits what Twilio signs between the URL, the query and the form, for all triggers. Each rest is sent as the forms of one
-// parameter that it can be.
+// splitTwilio splits what Twilio signs between the URL, the query and the form, for all triggers.
+// Each rest is sent as the forms of one parameter that it can be.
 func splitTwilio(t *testing.T, s signer) explored {
 	m, v := newMeanings(), s.verifier(t)
 	structured := `{"a":1}`
@@ -238,7 +240,8 @@ func splitTwilio(t *testing.T, s signer) explored {
 	return m.explored
 }
 
-// splitHubSpot splits what HubSpot signs between the method, the URL, the query, the body and the time, for all triggers.
+// splitHubSpot splits what HubSpot signs between the method, the URL, the query, the body and the
+// time, for all triggers.
 func splitHubSpot(t *testing.T, s signer) explored {
 	m, v := newMeanings(), s.verifier(t)
 	encode := strings.NewReplacer("?", "%3F", ":", "%3a", "/", "%2F")

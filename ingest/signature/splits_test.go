@@ -20,7 +20,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// parts are what the signed bytes of a request are made of. url is what the trigger states, with or without a query.
+// parts are what the signed bytes of a request are made of. url is what the trigger states, with or
+// without a query.
 type parts struct{ method, url, query, id, timestamp, body string }
 
 // signedURL returns the URL as the sender signs it.
@@ -32,7 +33,8 @@ func (p parts) signedURL() string {
 	return address + "?" + p.query
 }
 
-// templatePieces takes a template apart, on its own: at even places stands text, at odd ones the name of a placeholder.
+// templatePieces takes a template apart, on its own: at even places stands text, at odd ones the
+// name of a placeholder.
 func templatePieces(template string) []string {
 	pieces := []string{""}
 	for template != "" {
@@ -70,8 +72,8 @@ func signed(template string, p parts) string {
 // methods are those that a webhook can come with.
 var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
-// eachSplit calls visit with all parts that a request can have if those bytes are what is signed: for a query, an id and a
-// body all that HTTP can carry, for a timestamp all that could be one.
+// eachSplit calls visit with all parts that a request can have if those bytes are what is signed:
+// for a query, an id and a body all that HTTP can carry, for a timestamp all that could be one.
 func eachSplit(template, url, text string, unit signature.Unit, visit func(parts)) {
 	if template == "" {
 		template = "{body}"
@@ -166,8 +168,8 @@ func timeOf(text string, unit signature.Unit) time.Time {
 // explored is what a test has seen.
 type explored struct{ schemes, refusedSchemes, contents, likely, genuine, splits, elsewhere, several int }
 
-// canBeSent says whether senders send the like of it: a query as RFC 3986 has it, an id of the characters that ids are made of, and no
-// body that ends in JSON behind what a query may have.
+// canBeSent says whether senders send the like of it: a query as RFC 3986 has it, an id of the
+// characters that ids are made of, and no body that ends in JSON behind what a query may have.
 func canBeSent(p parts) bool {
 	const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	const inQuery = alphanumeric + "-._~!$&'()*+,;=:@/?%"
@@ -187,9 +189,10 @@ func (e explored) log(t *testing.T) {
 // publicURL is what the API takes for spec.publicURL.
 var publicURL = regexp.MustCompile(`^https?://[][!$-.0-;=@-Z_a-z~]+(/[!$-;=@-Z_a-z~]*([?][][!$-;=?@-Z_a-z~]+)?)?$`)
 
-// neighbours returns URLs of other triggers of the same key, of which one begins with the other: some that are given, and those that the URL
-// becomes with up to 8 bytes of the signed text behind it, or all that a URL may have of it, and those that end with it. None has a method
-// in it, which the paths of Sluice cannot have; schemes.md says so.
+// neighbours returns URLs of other triggers of the same key, of which one begins with the other:
+// some that are given, and those that the URL becomes with up to 8 bytes of the signed text behind
+// it, or all that a URL may have of it, and those that end with it. None has a method in it, which
+// the paths of Sluice cannot have; schemes.md says so.
 func neighbours(text, signedURL string) []string {
 	others := []string{"https://h", "https://h/p", "https://h/p0", "https://h/p-eu", "https://h/p.eu.1", "https://h/p:443/q", "https://h/p?a=b", "https://h/p?a=b.", "https://h/p?a=b1", "https://h/p?a=b[1]"}
 	before, behind, _ := strings.Cut(text, signedURL)
@@ -207,14 +210,16 @@ func neighbours(text, signedURL string) []string {
 	return others
 }
 
-// longerElsewhere says whether the body that was signed begins with what the URL of another trigger, and a query there, has beyond the one it
-// was signed for, or ends like that where the URL stands behind it. Then the other trigger cannot know; schemes.md says so.
+// longerElsewhere says whether the body that was signed begins with what the URL of another
+// trigger, and a query there, has beyond the one it was signed for, or ends like that where the URL
+// stands behind it. Then the other trigger cannot know; schemes.md says so.
 func longerElsewhere(genuine, other parts) bool {
 	return other.url != genuine.url && len(other.signedURL()) > len(genuine.signedURL())
 }
 
-// checkSplits signs a request, splits what is signed in every way there is, for the trigger that it is sent to and others of the same key, and
-// sees that no two of all these are accepted. It says whether the one that was signed is.
+// checkSplits signs a request, splits what is signed in every way there is, for the trigger that it
+// is sent to and others of the same key, and sees that no two of all these are accepted. It says
+// whether the one that was signed is.
 func checkSplits(t *testing.T, s signer, v *signature.Verifier, genuine parts, e *explored) (accepted bool) {
 	t.Helper()
 	for name, part := range map[string]*string{"{method}": &genuine.method, "{url}": &genuine.query, "{id}": &genuine.id, "{timestamp}": &genuine.timestamp} {
@@ -287,7 +292,8 @@ func checkSplits(t *testing.T, s signer, v *signature.Verifier, genuine parts, e
 	return accepted
 }
 
-// splitTexts are texts between placeholders, most of them such that something beside them could pass for them.
+// splitTexts are texts between placeholders, most of them such that something beside them could
+// pass for them.
 var splitTexts = []string{
 	"", "", "", ".", ":", "|", "?", "&", "=", "\n", " ", ".\n", "\n.", "?\n", "aa", "aba", "..", "0", "1.", ".1", "-", "T", "Z", "/", "https", "https://h/p", "{{", "}}", "%", "POST", "v0:",
 }
@@ -353,7 +359,8 @@ func splitParts(r *rand.Rand, s *signer) parts {
 	return p
 }
 
-// TestSignedBytesHaveOneMeaning makes up schemes and requests, and splits what is signed in every other way.
+// TestSignedBytesHaveOneMeaning makes up schemes and requests, and splits what is signed in every
+// other way.
 func TestSignedBytesHaveOneMeaning(t *testing.T) {
 	const seed = 20261129
 	rounds := 6000
@@ -384,8 +391,8 @@ func TestSignedBytesHaveOneMeaning(t *testing.T) {
 	}
 }
 
-// tellsQuery says whether JSON, or text that no query has, stands behind the URL: a query that is not stated ends there. A template
-// without a URL takes any query.
+// tellsQuery says whether JSON, or text that no query has, stands behind the URL: a query that is
+// not stated ends there. A template without a URL takes any query.
 func tellsQuery(template string) bool {
 	pieces := templatePieces(template)
 	i := slices.Index(pieces, "url")
@@ -396,8 +403,9 @@ func tellsQuery(template string) bool {
 	return slices.Index(pieces, "body") > i && (strings.ContainsAny(behind, "\n {}|") || pieces[i+2] == "body")
 }
 
-// TestOrdinaryRequestsAreAccepted makes up schemes and sends what senders send: JSON, an id and a method like all others, and a query
-// only where it is stated, or where the URL stands right before the body, or before text that no query has. None is lost.
+// TestOrdinaryRequestsAreAccepted makes up schemes and sends what senders send: JSON, an id and a
+// method like all others, and a query only where it is stated, or where the URL stands right before
+// the body, or before text that no query has. None is lost.
 func TestOrdinaryRequestsAreAccepted(t *testing.T) {
 	const seed = 20261130
 	rounds := 3000

@@ -44,8 +44,8 @@ type piece struct {
 	text string // of a partText
 }
 
-// parseTemplate reads a template once, so that nothing is ever parsed that holds a value. A brace that is meant as such is
-// written twice.
+// parseTemplate reads a template once, so that nothing is ever parsed that holds a value. A brace
+// that is meant as such is written twice.
 func parseTemplate(s string) (template, error) {
 	if len(s) > maxTemplate {
 		return nil, fmt.Errorf("template is longer than %d bytes", maxTemplate)
@@ -101,9 +101,10 @@ func parseTemplate(s string) (template, error) {
 	return t, nil
 }
 
-// movable says whether an id could have another end, or, behind the body, another beginning: the text that stands there must not be
-// found before that, not even where the two meet. A part of what was signed as the id could then pass for a part of its
-// neighbour, such as the time, or the other way round.
+// movable says whether an id could have another end, or, behind the body, another beginning: the
+// text that stands there must not be found before that, not even where the two meet. A part of what
+// was signed as the id could then pass for a part of its neighbour, such as the time, or the other
+// way round.
 func (t template) movable(id string) bool {
 	i := t.index(partID)
 	if i < t.index(partBody) {
@@ -124,7 +125,8 @@ func (t template) separated() bool {
 	return true
 }
 
-// fixesDigits says whether only the number of its digits tells where a timestamp of digits ends or begins.
+// fixesDigits says whether only the number of its digits tells where a timestamp of digits ends or
+// begins.
 func (t template) fixesDigits() bool {
 	i := t.index(partTimestamp)
 	if i < 0 {

@@ -24,8 +24,8 @@ const (
 // maxTimestampDigits leaves room to multiply by 1000.
 const maxTimestampDigits = 15
 
-// parse returns the time that the text stands for. It takes digits only: no sign, no fraction, no blanks, and no zeros in front,
-// with which there would be many ways to write one time.
+// parse returns the time that the text stands for. It takes digits only: no sign, no fraction, no
+// blanks, and no zeros in front, with which there would be many ways to write one time.
 func (u Unit) parse(text string) (time.Time, bool) {
 	if u == RFC3339 {
 		t, err := time.Parse(time.RFC3339, text)
@@ -64,7 +64,8 @@ func (u Unit) format(at time.Time) string {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// digits returns how many a time from September 2001 to November 2286 has; 0 if it is not written in digits.
+// digits returns how many a time from September 2001 to November 2286 has; 0 if it is not written
+// in digits.
 func (u Unit) digits() int {
 	switch u {
 	case Milliseconds:
@@ -76,7 +77,8 @@ func (u Unit) digits() int {
 	}
 }
 
-// check returns why a timestamp is not fresh, or "". Exactly the tolerance is fresh, in both directions.
+// check returns why a timestamp is not fresh, or "". Exactly the tolerance is fresh, in both
+// directions.
 func (t Timestamp) check(text string, now time.Time) Cause {
 	at, ok := t.Unit.parse(text)
 	if !ok {

@@ -19,15 +19,18 @@ import (
 // maxFormParameters is far more than Twilio sends.
 const maxFormParameters = 1000
 
-// twilioFirst are the parameters of which one sorts first in what Twilio sends, with what their values begin with. The longest stands
-// first. In a query there would be a = between a name and a value.
+// twilioFirst are the parameters of which one sorts first in what Twilio sends, with what their
+// values begin with. The longest stands first. In a query there would be a = between a name and a
+// value.
 var twilioFirst = []string{"AccountSidAC", "CallSidCA"}
 
-// findTwilio: the URL, and behind it the form's parameters, sorted, each name followed by its value, without separators. If
-// the URL has a parameter bodySHA256, that stands for the body instead. (twilio.com/docs/usage/webhooks/webhooks-security)
+// findTwilio: the URL, and behind it the form's parameters, sorted, each name followed by its
+// value, without separators. If the URL has a parameter bodySHA256, that stands for the body
+// instead. (twilio.com/docs/usage/webhooks/webhooks-security)
 //
-// That there are no separators is a weakness of the scheme: a character can move from a value to the next name. What is seen to
-// is that none moves between the URL and the form: see twilioAmbiguous.
+// That there are no separators is a weakness of the scheme: a character can move from a value to
+// the next name. What is seen to is that none moves between the URL and the form: see
+// twilioAmbiguous.
 func findTwilio(r Request, _ carried, q query, body []byte) ([]message, Cause) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
@@ -58,9 +61,11 @@ func findTwilio(r Request, _ carried, q query, body []byte) ([]message, Cause) {
 	return one(twilioAmbiguous(q, parameters), contents...), ""
 }
 
-// twilioAmbiguous says whether the end of the URL could be the beginning of the form, or the other way round. A query that the trigger does
-// not state must have none of twilioFirst in it, and a form behind it begins with one of them: so that is where it ends. Another form may
-// begin with any capital letter, as applications choose names of their own: no path of Sluice has one. See Preset.Weak.
+// twilioAmbiguous says whether the end of the URL could be the beginning of the form, or the other
+// way round. A query that the trigger does not state must have none of twilioFirst in it, and a
+// form behind it begins with one of them: so that is where it ends. Another form may begin with any
+// capital letter, as applications choose names of their own: no path of Sluice has one. See
+// Preset.Weak.
 func twilioAmbiguous(q query, parameters string) bool {
 	switch {
 	case q.text == "": // or it is stated
@@ -68,7 +73,8 @@ func twilioAmbiguous(q query, parameters string) bool {
 	case !onlyInQuery(q.text):
 		return true
 	}
-	// No name behind the beginning of the form counts, so no more of that is looked at than the longest could take.
+	// No name behind the beginning of the form counts, so no more of that is looked at than the
+	// longest could take.
 	text := q.text + parameters[:min(len(parameters), len(twilioFirst[0]))]
 	first := len(text)
 	for _, name := range twilioFirst {
@@ -91,7 +97,8 @@ func appendsDigest(stated, query string) bool {
 
 func twilioParameters(r Request, body []byte) (string, Cause) {
 	if !isForm(r.Headers) {
-		// Twilio's own libraries ignore such a body; here nothing is accepted that nothing vouches for.
+		// Twilio's own libraries ignore such a body; here nothing is accepted that nothing vouches
+		// for.
 		return "", ErrBodyMalformed
 	}
 	if len(body) > maxUnverified || strings.Count(string(body), "&") >= maxFormParameters {
@@ -116,8 +123,8 @@ func twilioParameters(r Request, body []byte) (string, Cause) {
 	return text.String(), ""
 }
 
-// twilioURLs returns the forms in which Twilio may have signed a URL: with and without the port of its scheme. Its own
-// libraries try both. The first is the one that is given.
+// twilioURLs returns the forms in which Twilio may have signed a URL: with and without the port of
+// its scheme. Its own libraries try both. The first is the one that is given.
 func twilioURLs(address string, u *url.URL) []string {
 	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
 	if port == "" {

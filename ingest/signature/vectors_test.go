@@ -144,7 +144,8 @@ var needStatedQuery = map[string]string{
 	"twilio-13-valid-unicode-parameters": "it begins with Body; Twilio's own requests have an AccountSid, which comes before that",
 }
 
-// inherent are the vectors that show what a scheme cannot see. All are accepted, as the scheme has it.
+// inherent are the vectors that show what a scheme cannot see. All are accepted, as the scheme has
+// it.
 var inherent = map[string]string{
 	"github-25-delivery-id-changed":             "the delivery id is not signed: Result.Signed is false",
 	"gitlab-token-03-body-tampered-1-byte":      "a token signs nothing: Preset.Weak says so",
@@ -238,7 +239,8 @@ func TestOtherVectors(t *testing.T) {
 
 // TestForeignCredentials sends what is good for one preset to all the others, with the same secret.
 func TestForeignCredentials(t *testing.T) {
-	// Presets that share the header and all else can't tell each other's requests; with secrets of their own they can.
+	// Presets that share the header and all else can't tell each other's requests; with secrets of
+	// their own they can.
 	kin := map[string][]string{
 		"GitLab":           {"StandardWebhooks", "Svix"},
 		"StandardWebhooks": {"GitLab", "Svix"},

@@ -25,10 +25,11 @@ import (
 type Request struct {
 	// Method is the request's method.
 	Method string
-	// URL is what the sender is configured with, as far as the trigger states it. If it has a query, the request must have the
-	// same. It is read only if the scheme's NeedsURL, as is Query.
+	// URL is what the sender is configured with, as far as the trigger states it. If it has a
+	// query, the request must have the same. It is read only if the scheme's NeedsURL, as is Query.
 	URL string
-	// Query is the query of the request, as it came. If URL has none, the sender is taken to have signed this one.
+	// Query is the query of the request, as it came. If URL has none, the sender is taken to have
+	// signed this one.
 	Query string
 	// Headers is an http.Header: its keys are in canonical form.
 	Headers map[string][]string
@@ -38,17 +39,19 @@ type Request struct {
 type Result struct {
 	// Key is the name of the key that the request was signed with.
 	Key string
-	// DeliveryID tells the delivery from others. It is empty if the scheme has none, or the request. It is valid UTF-8 and
-	// at most MaxDeliveryID bytes.
+	// DeliveryID tells the delivery from others. It is empty if the scheme has none, or the
+	// request. It is valid UTF-8 and at most MaxDeliveryID bytes.
 	DeliveryID string
-	// Signed says whether the DeliveryID is under the signature. If it is not, somebody who saw the request can send it
-	// again under another id.
+	// Signed says whether the DeliveryID is under the signature. If it is not, somebody who saw the
+	// request can send it again under another id.
 	Signed bool
-	// Challenge is the answer that the sender is waiting for, if the request is no delivery but a handshake.
+	// Challenge is the answer that the sender is waiting for, if the request is no delivery but a
+	// handshake.
 	Challenge *Answer
 }
 
-// A Verifier checks signatures of one scheme against a set of keys. It is immutable and may be used concurrently.
+// A Verifier checks signatures of one scheme against a set of keys. It is immutable and may be used
+// concurrently.
 type Verifier struct {
 	*compiled
 	keys                 []*key
@@ -56,8 +59,8 @@ type Verifier struct {
 	verifyTokenGuessable bool
 }
 
-// compiled is what follows from a scheme alone. Verifiers of equal schemes share it: there may be 100,000 of them, and it takes
-// more memory than all the rest of one. It must not be changed.
+// compiled is what follows from a scheme alone. Verifiers of equal schemes share it: there may be
+// 100,000 of them, and it takes more memory than all the rest of one. It must not be changed.
 type compiled struct {
 	given     Scheme
 	scheme    Scheme // as given, but with canonical header names and without empty values that stand for something
@@ -78,9 +81,9 @@ type compiled struct {
 	single           bool   // there is one signature at most: one header has it, and nothing else
 }
 
-// NewVerifier returns a verifier that accepts what was signed with any one of the keys, which it copies. It is an error
-// if the scheme is not valid, if there is no key, or if one of the keys is Blank or can't be decoded. The errors say nothing
-// of a secret.
+// NewVerifier returns a verifier that accepts what was signed with any one of the keys, which it
+// copies. It is an error if the scheme is not valid, if there is no key, or if one of the keys is
+// Blank or can't be decoded. The errors say nothing of a secret.
 func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
 	shared, err := share(scheme)
 	if err != nil {
@@ -98,7 +101,8 @@ func NewVerifier(scheme Scheme, keys ...Key) (*Verifier, error) {
 	return v, nil
 }
 
-// Keys returns the keys, in the form in which they are stored. They must not be changed. A nil verifier has none.
+// Keys returns the keys, in the form in which they are stored. They must not be changed. A nil
+// verifier has none.
 func (v *Verifier) Keys() []Key {
 	if v == nil {
 		return nil
@@ -110,7 +114,8 @@ func (v *Verifier) Keys() []Key {
 	return keys
 }
 
-// inUse has each compiled scheme that a verifier holds, as a weak.Pointer, by what fmt makes of the scheme.
+// inUse has each compiled scheme that a verifier holds, as a weak.Pointer, by what fmt makes of the
+// scheme.
 var inUse sync.Map
 
 // share returns what is compiled of an equal scheme, if there is such, or compiles this one.
@@ -212,31 +217,33 @@ func normalise(s Scheme) Scheme {
 // NeedsURL says whether Verify reads Request.URL and Request.Query.
 func (v *Verifier) NeedsURL() bool { return v.signsURL }
 
-// ComparesToken says whether requests show a token in place of a signature: whoever sends one learns
-// whether it is the right one.
+// ComparesToken says whether requests show a token in place of a signature: whoever sends one
+// learns whether it is the right one.
 func (v *Verifier) ComparesToken() bool { return v.algorithm.kind == kindToken }
 
-// unguessable is the length in bytes from which on a random token cannot be found by trying, at any rate
-// and from any number of addresses: 128 bits.
+// unguessable is the length in bytes from which on a random token cannot be found by trying, at any
+// rate and from any number of addresses: 128 bits.
 const unguessable = 16
 
-// Guessable says whether requests show a token, and one of the verifier's is so short that it could be
-// found by trying.
+// Guessable says whether requests show a token, and one of the verifier's is so short that it could
+// be found by trying.
 func (v *Verifier) Guessable() bool {
 	return v.ComparesToken() && slices.ContainsFunc(v.keys, func(k *key) bool { return len(k.decoded) < unguessable })
 }
 
-// VerifyTokenGuessable says whether there is a verify token that is so short that it could be found by
-// trying.
+// VerifyTokenGuessable says whether there is a verify token that is so short that it could be found
+// by trying.
 func (v *Verifier) VerifyTokenGuessable() bool { return v.verifyTokenGuessable }
 
 // Handshake returns the scheme's handshake; empty for none.
 func (v *Verifier) Handshake() Handshake { return v.scheme.Handshake }
 
-// carried is what the headers of a request hold besides signatures. What the scheme doesn't ask for is empty.
+// carried is what the headers of a request hold besides signatures. What the scheme doesn't ask for
+// is empty.
 type carried struct{ timestamp, id string }
 
-// A Parsed is what Parse has found in the headers of a request, so that VerifyParsed need not look for it again.
+// A Parsed is what Parse has found in the headers of a request, so that VerifyParsed need not look
+// for it again.
 type Parsed struct {
 	by *Verifier // who has found it; nil in the zero value, which nobody takes
 	carried
@@ -244,9 +251,10 @@ type Parsed struct {
 	length    int              // of the signature; 0 if it is a token, or in the body
 }
 
-// Parse refuses a request that cannot be good, whatever its body: one without a signature, with none that is well
-// formed, or with a timestamp that is out of tolerance. It is for use before a body is read. The error is a Cause other
-// than ErrMismatch; nil means that there is something to verify, and no more. VerifyParsed takes what it returns.
+// Parse refuses a request that cannot be good, whatever its body: one without a signature, with
+// none that is well formed, or with a timestamp that is out of tolerance. It is for use before a
+// body is read. The error is a Cause other than ErrMismatch; nil means that there is something to
+// verify, and no more. VerifyParsed takes what it returns.
 func (v *Verifier) Parse(headers map[string][]string, now time.Time) (p Parsed, err error) {
 	if cause := v.parse(&p, headers, now); cause != "" {
 		return Parsed{}, cause
@@ -297,10 +305,12 @@ func (v *Verifier) parse(p *Parsed, headers map[string][]string, now time.Time) 
 	return ""
 }
 
-// Verify checks a request, with the body as it was received. Nothing of the body is interpreted before its signature was
-// found good, but in the special schemes that have the signature, or something that is signed, in it. The error is a Cause.
+// Verify checks a request, with the body as it was received. Nothing of the body is interpreted
+// before its signature was found good, but in the special schemes that have the signature, or
+// something that is signed, in it. The error is a Cause.
 //
-// The body is hashed once for each key that is tried, so the time this takes tells which key was used, but nothing of it.
+// The body is hashed once for each key that is tried, so the time this takes tells which key was
+// used, but nothing of it.
 func (v *Verifier) Verify(r Request, body []byte, now time.Time) (Result, error) {
 	p, err := v.Parse(r.Headers, now)
 	if err != nil {
@@ -309,8 +319,9 @@ func (v *Verifier) Verify(r Request, body []byte, now time.Time) (Result, error)
 	return v.VerifyParsed(r, &p, body, now)
 }
 
-// VerifyParsed is Verify for a request whose headers Parse has seen, and which have not changed since. The timestamp has to
-// be fresh now too. What another verifier has parsed does not count: the trigger may have another scheme by now.
+// VerifyParsed is Verify for a request whose headers Parse has seen, and which have not changed
+// since. The timestamp has to be fresh now too. What another verifier has parsed does not count:
+// the trigger may have another scheme by now.
 func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time) (result Result, err error) {
 	if p.by != v {
 		return v.Verify(r, body, now)
@@ -358,8 +369,8 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 	return result, nil
 }
 
-// resolve makes the URL that the sender has signed of the one that the trigger states, and returns the query in it. It refuses a
-// method that none may have signed.
+// resolve makes the URL that the sender has signed of the one that the trigger states, and returns
+// the query in it. It refuses a method that none may have signed.
 func (v *Verifier) resolve(r *Request) (q query, cause Cause) {
 	if v.signsURL {
 		if r.URL, q, cause = r.resolve(v.scheme.Special); cause != "" {
@@ -372,8 +383,8 @@ func (v *Verifier) resolve(r *Request) (q query, cause Cause) {
 	return q, ""
 }
 
-// match finds the key that the request was signed with. It returns a digest of the signed content if that is the
-// delivery id.
+// match finds the key that the request was signed with. It returns a digest of the signed content
+// if that is the delivery id.
 func (v *Verifier) match(r Request, p *Parsed, q query, body []byte) (*key, string, Cause) {
 	var messages []message
 	if v.special.find != nil {
@@ -415,9 +426,10 @@ func (v *Verifier) ambiguous(address string, q query, id string, body []byte, me
 	return slices.ContainsFunc(messages, func(m message) bool { return m.ambiguous })
 }
 
-// matchKey says whether the request, or each of the messages that a special scheme found in it, was signed with the key. It
-// returns a digest of the signed content if that is the delivery id. Neither the key nor the signature may be part of it: a
-// request that was signed twice, as while a key is replaced, would be two deliveries.
+// matchKey says whether the request, or each of the messages that a special scheme found in it, was
+// signed with the key. It returns a digest of the signed content if that is the delivery id.
+// Neither the key nor the signature may be part of it: a request that was signed twice, as while a
+// key is replaced, would be two deliveries.
 func (v *Verifier) matchKey(k *key, r Request, p *Parsed, body []byte, messages []message) (id string, ok bool) {
 	s := k.acquire()
 	defer k.release(s)
@@ -454,8 +466,8 @@ func (v *Verifier) matchKey(k *key, r Request, p *Parsed, body []byte, messages 
 	return id, ok
 }
 
-// matchState looks for a good signature of the content that was written to s: text, or one in the headers if that is
-// empty.
+// matchState looks for a good signature of the content that was written to s: text, or one in the
+// headers if that is empty.
 func (v *Verifier) matchState(s *state, headers map[string][]string, p *Parsed, text string) (ok bool) {
 	kept := text == "" && p.length != 0
 	if kept {
@@ -495,7 +507,8 @@ func (v *Verifier) acceptsKept(s *state, p *Parsed) bool {
 	return s.accepts(p.signature[:p.length])
 }
 
-// findSignature keeps the first signature that is well formed, or says what is wrong if there is none.
+// findSignature keeps the first signature that is well formed, or says what is wrong if there is
+// none.
 func (v *Verifier) findSignature(p *Parsed, headers map[string][]string) Cause {
 	if !v.single {
 		return v.findAmong(p, headers)
@@ -514,8 +527,8 @@ func (v *Verifier) findSignature(p *Parsed, headers map[string][]string) Cause {
 	return v.keep(p, text)
 }
 
-// findAmong is findSignature where there may be several. It would find a single one too, as most schemes have it, but it
-// looks into the headers twice, and calls back for each signature.
+// findAmong is findSignature where there may be several. It would find a single one too, as most
+// schemes have it, but it looks into the headers twice, and calls back for each signature.
 func (v *Verifier) findAmong(p *Parsed, headers map[string][]string) Cause {
 	empty := true
 	for _, name := range v.scheme.Headers {
@@ -571,7 +584,8 @@ func (v *Verifier) keep(p *Parsed, text string) Cause {
 	return cause
 }
 
-// eachSignature calls visit for the signatures in the headers, without what marks them, until it returns false.
+// eachSignature calls visit for the signatures in the headers, without what marks them, until it
+// returns false.
 func (v *Verifier) eachSignature(headers map[string][]string, visit func(text string) bool) {
 	v.eachItem(headers, func(name, value string) bool {
 		if v.scheme.FieldSeparator != "" {
@@ -582,12 +596,12 @@ func (v *Verifier) eachSignature(headers map[string][]string, visit func(text st
 	})
 }
 
-// maxItems is how many items of the headers are looked at. Senders have one for each key that is in use; without a limit,
-// a header full of them would cost a signature check each.
+// maxItems is how many items of the headers are looked at. Senders have one for each key that is in
+// use; without a limit, a header full of them would cost a signature check each.
 const maxItems = 16
 
-// eachItem calls visit for the first maxItems items of the headers, until it returns false. Where items have names, those
-// without are left out.
+// eachItem calls visit for the first maxItems items of the headers, until it returns false. Where
+// items have names, those without are left out.
 func (v *Verifier) eachItem(headers map[string][]string, visit func(name, value string) bool) {
 	left := maxItems
 	for _, header := range v.scheme.Headers {
@@ -632,7 +646,8 @@ func (v *Verifier) timestampField(headers map[string][]string) (text string, cau
 	return text, cause
 }
 
-// maxDecoded has room for a signature of maxSize while it is decoded: to encoding/base64, padding stands for bytes too.
+// maxDecoded has room for a signature of maxSize while it is decoded: to encoding/base64, padding
+// stands for bytes too.
 const maxDecoded = maxSize + 2
 
 // Strict, because otherwise some texts differ in bits that mean nothing.

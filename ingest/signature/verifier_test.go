@@ -233,7 +233,8 @@ func TestNewVerifierErrors(t *testing.T) {
 	}
 }
 
-// TestZeroBytesAreNoKey is the reason for which zero bytes are no content: who signs with no key at all gets in.
+// TestZeroBytesAreNoKey is the reason for which zero bytes are no content: who signs with no key at
+// all gets in.
 func TestZeroBytesAreNoKey(t *testing.T) {
 	forEachAlgorithm(t, func(t *testing.T, algorithm signature.Algorithm) {
 		v, err := signature.NewVerifier(signature.Scheme{Algorithm: algorithm}, signature.Key{Name: "zeros", Secret: make([]byte, 32)})
@@ -378,7 +379,8 @@ func TestHeader(t *testing.T) {
 	})
 }
 
-// TestOtherBlanks puts every other sort of blank around the right signature: only SP and HTAB may be there.
+// TestOtherBlanks puts every other sort of blank around the right signature: only SP and HTAB may
+// be there.
 func TestOtherBlanks(t *testing.T) {
 	blanks := map[string]string{
 		"NUL": "\x00", "BS": "\b", "LF": "\n", "VT": "\v", "FF": "\f", "CR": "\r", "CRLF": "\r\n", "US": "\x1f", "DEL": "\x7f",
@@ -411,7 +413,8 @@ func TestOtherBlanks(t *testing.T) {
 	})
 }
 
-// TestHeaderLengths tries every prefix and extension of the right signature, and digits of every length.
+// TestHeaderLengths tries every prefix and extension of the right signature, and digits of every
+// length.
 func TestHeaderLengths(t *testing.T) {
 	forEachAlgorithm(t, func(t *testing.T, algorithm signature.Algorithm) {
 		v := newVerifier(t, algorithm)

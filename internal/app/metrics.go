@@ -24,7 +24,8 @@ type MetricsAccess string
 
 // The ways to read the metrics.
 const (
-	// MetricsAuthorized serves them by HTTPS to those whose token the API server knows and whom it allows to get /metrics.
+	// MetricsAuthorized serves them by HTTPS to those whose token the API server knows and whom it
+	// allows to get /metrics.
 	MetricsAuthorized MetricsAccess = "authorized"
 	// MetricsOpen serves them by plain HTTP to everybody.
 	MetricsOpen MetricsAccess = "open"
@@ -33,8 +34,8 @@ const (
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create,roleName=sluice-metrics-auth
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create,roleName=sluice-metrics-auth
 
-// metricsOptions says how a manager is to serve metrics, with that certificate. Without one, which is nil, controller-runtime
-// makes one that is signed by nobody.
+// metricsOptions says how a manager is to serve metrics, with that certificate. Without one, which
+// is nil, controller-runtime makes one that is signed by nobody.
 func metricsOptions(o Options, certificate *certwatcher.CertWatcher) metricsserver.Options {
 	options := metricsserver.Options{BindAddress: o.MetricsAddress}
 	if o.MetricsAccess == MetricsOpen {
@@ -52,7 +53,8 @@ func metricsOptions(o Options, certificate *certwatcher.CertWatcher) metricsserv
 	return options
 }
 
-// metricsFilter returns a metricsserver.Options.FilterProvider: only those who are authorized get metrics.
+// metricsFilter returns a metricsserver.Options.FilterProvider: only those who are authorized get
+// metrics.
 func metricsFilter(now func() time.Time) func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
 	return func(config *rest.Config, httpClient *http.Client) (metricsserver.Filter, error) {
 		filter, err := authfilter.New(authfilter.Options{Config: config, HTTPClient: httpClient, Realm: "metrics", Now: now})
@@ -69,7 +71,8 @@ type processCollector struct {
 	expirations map[CertificateUse]func() time.Time
 }
 
-// NewProcessCollector returns the metrics of a process of that role, which serves certificates from files that expire then.
+// NewProcessCollector returns the metrics of a process of that role, which serves certificates from
+// files that expire then.
 func NewProcessCollector(role Role, expirations map[CertificateUse]func() time.Time) prometheus.Collector {
 	return processCollector{role: role, expirations: expirations}
 }

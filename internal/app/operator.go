@@ -41,7 +41,8 @@ import (
 const (
 	// leaderElectionID is the name of the lease.
 	leaderElectionID = "sluice-controller"
-	// shutdownMargin is what the manager gets on top of the time that the webhook server takes to drain.
+	// shutdownMargin is what the manager gets on top of the time that the webhook server takes to
+	// drain.
 	shutdownMargin = 5 * time.Second
 )
 
@@ -103,8 +104,8 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 		RenewDeadline:                 &o.RenewDeadline,
 		RetryPeriod:                   &o.RetryPeriod,
 		GracefulShutdownTimeout:       new(shutdownTime(o)),
-		// Several operators in one process, as tests have them, are no mistake; two controllers of one name in one manager
-		// would fail to register their metrics anyway.
+		// Several operators in one process, as tests have them, are no mistake; two controllers of
+		// one name in one manager would fail to register their metrics anyway.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	if err != nil {
@@ -151,8 +152,9 @@ func NewOperator(ctx context.Context, restConfig *rest.Config, o Options, log lo
 	return operator, nil
 }
 
-// shutdownTime is how long the manager may take to stop. Without webhooks to drain it is far less than the 30 s that Kubernetes
-// gives a pod by default, so that the leader's lease is released before.
+// shutdownTime is how long the manager may take to stop. Without webhooks to drain it is far less
+// than the 30 s that Kubernetes gives a pod by default, so that the leader's lease is released
+// before.
 func shutdownTime(o Options) time.Duration {
 	if !o.Role.ingest() {
 		return shutdownMargin
@@ -160,8 +162,9 @@ func shutdownTime(o Options) time.Duration {
 	return o.Limits.ShutdownDelay + o.Limits.DrainTimeout + shutdownMargin
 }
 
-// Start runs the operator until ctx ends and its requests in flight are answered. The webhook server is drained before
-// the manager stops, so that controllers and caches keep its routes up to date until then.
+// Start runs the operator until ctx ends and its requests in flight are answered. The webhook
+// server is drained before the manager stops, so that controllers and caches keep its routes up to
+// date until then.
 func (o *Operator) Start(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -177,8 +180,9 @@ func (o *Operator) Start(ctx context.Context) error {
 	}
 	stop()
 	if !o.synced.yes.Load() {
-		// A manager of controller-runtime that is stopped while its caches wait to be filled never returns: for want of a
-		// permission, say, or of an API server. Nothing has been served yet, and the process is about to end.
+		// A manager of controller-runtime that is stopped while its caches wait to be filled never
+		// returns: for want of a permission, say, or of an API server. Nothing has been served yet,
+		// and the process is about to end.
 		return nil
 	}
 	return <-stopped
@@ -260,8 +264,8 @@ func addHistory(ctx context.Context, mgr ctrl.Manager, namespaces []string, opti
 	return nil
 }
 
-// addHealthChecks adds what holds for every role. Liveness does not depend on the API server: starting again would not
-// bring it back.
+// addHealthChecks adds what holds for every role. Liveness does not depend on the API server:
+// starting again would not bring it back.
 func (o *Operator) addHealthChecks() error {
 	return errors.Join(
 		o.Manager.Add(&o.synced),

@@ -31,8 +31,8 @@ type Role string
 
 // The roles.
 const (
-	// RoleAll runs everything in one process. If it loses its leader lease it exits at once, and with it go the requests
-	// in flight; their senders get no answer and have to send again.
+	// RoleAll runs everything in one process. If it loses its leader lease it exits at once, and
+	// with it go the requests in flight; their senders get no answer and have to send again.
 	RoleAll Role = "all"
 	// RoleIngest serves webhooks and writes nothing but FlowRuns.
 	RoleIngest Role = "ingest"
@@ -68,7 +68,8 @@ type Options struct {
 
 	Limits ingest.Limits
 
-	// TrustedProxies are those whose X-Forwarded-For says who a client is; none means that it is who connects.
+	// TrustedProxies are those whose X-Forwarded-For says who a client is; none means that it is
+	// who connects.
 	TrustedProxies connlimit.Proxies
 
 	Tracing Tracing
@@ -79,16 +80,17 @@ type Options struct {
 	// KeyUsagePeriod is how often the use of keys is written to triggers' status. No flag sets it.
 	KeyUsagePeriod time.Duration
 
-	// Settled is called once, SettleTime after the caches and the route table are filled; nil means nothing is. No flag sets
-	// either of them.
+	// Settled is called once, SettleTime after the caches and the route table are filled; nil means
+	// nothing is. No flag sets either of them.
 	Settled    func()
 	SettleTime time.Duration
 
-	// Now is the clock by which timestamps of requests are judged, and what is known of readers of the metrics; nil means
-	// time.Now. No flag sets it.
+	// Now is the clock by which timestamps of requests are judged, and what is known of readers of
+	// the metrics; nil means time.Now. No flag sets it.
 	Now func() time.Time
 
-	// Registerer takes the metrics of the webhook server and of the history; nil means the registry that is served at /metrics. No flag sets it.
+	// Registerer takes the metrics of the webhook server and of the history; nil means the registry
+	// that is served at /metrics. No flag sets it.
 	Registerer prometheus.Registerer
 }
 
@@ -115,8 +117,8 @@ func DefaultOptions() Options {
 		MetricsAddress: ":8082",
 		MetricsAccess:  MetricsAuthorized,
 		TLSMinVersion:  TLS12,
-		// Longer than controller-runtime's defaults: the lease guards only status, and in role all a lease that is lost
-		// to a slow API server costs requests.
+		// Longer than controller-runtime's defaults: the lease guards only status, and in role all
+		// a lease that is lost to a slow API server costs requests.
 		LeaseDuration: 60 * time.Second,
 		RenewDeadline: 40 * time.Second,
 		RetryPeriod:   5 * time.Second,
@@ -175,8 +177,8 @@ func (o *Options) BindFlags(fs *flag.FlagSet) {
 	fs.StringVar((*string)(&o.LogFormat), "log-format", string(o.LogFormat), "How to write the log: json or text.")
 }
 
-// Validate returns all that is wrong with the options, naming the flags. It also brings the external URL to its form
-// without a slash at the end.
+// Validate returns all that is wrong with the options, naming the flags. It also brings the
+// external URL to its form without a slash at the end.
 func (o *Options) Validate() error {
 	var errs []error
 	if !slices.Contains([]Role{RoleAll, RoleIngest, RoleController}, o.Role) {
@@ -225,8 +227,8 @@ func (o *Options) Validate() error {
 // maxSelector keeps what a condition's message repeats short.
 const maxSelector = 256
 
-// validateSelector says what is wrong with the selector of Secrets. One that is not empty but selects all, as a template
-// leaves it, is taken for a mistake.
+// validateSelector says what is wrong with the selector of Secrets. One that is not empty but
+// selects all, as a template leaves it, is taken for a mistake.
 func validateSelector(text string) error {
 	selector, err := labels.Parse(text)
 	switch {

@@ -234,8 +234,8 @@ func TestWatchNamespaces(t *testing.T) {
 	}
 }
 
-// TestWatchNamespacesOfNothing has a value that is not empty and names nothing, as a template leaves it. It must not widen
-// what is watched to all namespaces.
+// TestWatchNamespacesOfNothing has a value that is not empty and names nothing, as a template
+// leaves it. It must not widen what is watched to all namespaces.
 func TestWatchNamespacesOfNothing(t *testing.T) {
 	for _, value := range []string{",", ", ", " "} {
 		o := app.DefaultOptions()

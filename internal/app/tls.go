@@ -39,7 +39,8 @@ type KeyPair struct {
 
 func (p KeyPair) isSet() bool { return p.CertFile != "" || p.KeyFile != "" }
 
-// validate says what is wrong with a key pair that the flags with this prefix set. The files are not read.
+// validate says what is wrong with a key pair that the flags with this prefix set. The files are
+// not read.
 func (p KeyPair) validate(prefix string) error {
 	if (p.CertFile == "") != (p.KeyFile == "") {
 		return fmt.Errorf("--%[1]s-cert-file and --%[1]s-key-file must be set both or neither", prefix)
@@ -47,9 +48,9 @@ func (p KeyPair) validate(prefix string) error {
 	return nil
 }
 
-// readCertificate reads the key pair that the flags with this prefix name. While a manager runs what is returned, the files
-// are followed, on every replica: what is new in them and good is served, and as long as they cannot be used what was
-// there before stays.
+// readCertificate reads the key pair that the flags with this prefix name. While a manager runs
+// what is returned, the files are followed, on every replica: what is new in them and good is
+// served, and as long as they cannot be used what was there before stays.
 func readCertificate(pair KeyPair, prefix string) (*certwatcher.CertWatcher, error) {
 	certificate, err := certwatcher.New(pair.CertFile, pair.KeyFile)
 	if err != nil {
@@ -67,7 +68,8 @@ const (
 	UseMetrics  CertificateUse = "metrics"
 )
 
-// readCertificates reads the key pairs that the options name and the role serves, for a manager to follow.
+// readCertificates reads the key pairs that the options name and the role serves, for a manager to
+// follow.
 func readCertificates(o Options) (map[CertificateUse]*certwatcher.CertWatcher, error) {
 	read := map[CertificateUse]*certwatcher.CertWatcher{}
 	var err error
@@ -84,7 +86,8 @@ func readCertificates(o Options) (map[CertificateUse]*certwatcher.CertWatcher, e
 	return read, nil
 }
 
-// addCertificates has the manager follow certificates, and registers what is known of the process with them.
+// addCertificates has the manager follow certificates, and registers what is known of the process
+// with them.
 func addCertificates(mgr ctrl.Manager, certificates map[CertificateUse]*certwatcher.CertWatcher, o Options) error {
 	expirations := map[CertificateUse]func() time.Time{}
 	for use, certificate := range certificates {
@@ -102,7 +105,8 @@ func addCertificates(mgr ctrl.Manager, certificates map[CertificateUse]*certwatc
 	return nil
 }
 
-// webhookTLS returns how the webhook server serves its certificate; nil for plain HTTP, if there is none.
+// webhookTLS returns how the webhook server serves its certificate; nil for plain HTTP, if there is
+// none.
 func webhookTLS(o Options, certificate *certwatcher.CertWatcher) *tls.Config {
 	if certificate == nil {
 		return nil

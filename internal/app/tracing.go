@@ -67,7 +67,8 @@ func validCollector(text string) bool {
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == "" && !u.ForceQuery && len(text) <= 1024
 }
 
-// addTracing returns how to trace requests, and has the manager send what is traced; nil if nothing is.
+// addTracing returns how to trace requests, and has the manager send what is traced; nil if nothing
+// is.
 func addTracing(ctx context.Context, mgr ctrl.Manager, o Tracing) (*ingest.Tracing, error) {
 	if o.Endpoint == "" {
 		return nil, nil

@@ -10,7 +10,8 @@ import "runtime/debug"
 // version is set by the linker (-X) when a release is built.
 var version string
 
-// Version returns the operator's version: that of the release, else the commit it was built from, else "dev".
+// Version returns the operator's version: that of the release, else the commit it was built from,
+// else "dev".
 func Version() string {
 	if version != "" {
 		return version

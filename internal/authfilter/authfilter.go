@@ -27,7 +27,8 @@ import (
 const (
 	// reviewTimeout bounds how long a request waits for its reviews.
 	reviewTimeout = 5 * time.Second
-	// maxConcurrentReviews, reviewsPerSecond and reviewBurst bound the load on the API server, whatever tokens are sent.
+	// maxConcurrentReviews, reviewsPerSecond and reviewBurst bound the load on the API server,
+	// whatever tokens are sent.
 	maxConcurrentReviews = 4
 	reviewsPerSecond     = 10
 	reviewBurst          = 20
@@ -35,14 +36,15 @@ const (
 	cacheTTL = time.Minute
 	// maxCached is how many authorizations are cached: there are few clients.
 	maxCached = 256
-	// maxTokenBytes bounds the tokens that are sent to the API server; those of service accounts have about 1 KiB.
+	// maxTokenBytes bounds the tokens that are sent to the API server; those of service accounts
+	// have about 1 KiB.
 	maxTokenBytes = 16 << 10
 )
 
 // Options say what a Filter works with.
 type Options struct {
-	// Config and HTTPClient are for the API server. It must allow their user to create token reviews and subject
-	// access reviews.
+	// Config and HTTPClient are for the API server. It must allow their user to create token
+	// reviews and subject access reviews.
 	Config     *rest.Config
 	HTTPClient *http.Client
 	// Realm is that of the challenge in a 401 (RFC 9110, section 11.5). It names what is protected.
@@ -51,9 +53,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Filter authenticates requests by their bearer token with a TokenReview, and authorizes them with a
-// SubjectAccessReview of the verb (the lower-case method) and the path, as a non-resource URL. The filter of
-// controller-runtime does the same, with half of k8s.io/apiserver.
+// A Filter authenticates requests by their bearer token with a TokenReview, and authorizes them
+// with a SubjectAccessReview of the verb (the lower-case method) and the path, as a non-resource
+// URL. The filter of controller-runtime does the same, with half of k8s.io/apiserver.
 type Filter struct {
 	tokens authenticationclient.TokenReviewInterface
 	access authorizationclient.SubjectAccessReviewInterface
@@ -93,8 +95,9 @@ func New(o Options) (*Filter, error) {
 	}, nil
 }
 
-// Handler returns a handler that calls next with authorized requests only. Others are answered 401 if they are not
-// authenticated, 403 if they are not authorized, and 503 if neither can be found out. It may be called several times.
+// Handler returns a handler that calls next with authorized requests only. Others are answered 401
+// if they are not authenticated, 403 if they are not authorized, and 503 if neither can be found
+// out. It may be called several times.
 func (f *Filter) Handler(log logr.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		status := f.authorize(request, log)
@@ -135,7 +138,8 @@ func (f *Filter) authorize(request *http.Request, log logr.Logger) int {
 	return status
 }
 
-// bearerToken returns the token of a request (RFC 6750, section 2.1), or "" if there is not exactly one.
+// bearerToken returns the token of a request (RFC 6750, section 2.1), or "" if there is not exactly
+// one.
 func bearerToken(header http.Header) string {
 	values := header.Values("Authorization")
 	if len(values) != 1 {
@@ -148,7 +152,8 @@ func bearerToken(header http.Header) string {
 	return token
 }
 
-// review has the API server authenticate the token and authorize its user. It returns 200, 401 or 403.
+// review has the API server authenticate the token and authorize its user. It returns 200, 401 or
+// 403.
 func (f *Filter) review(ctx context.Context, token, verb, path string) (int, error) {
 	if err := f.limiter.Wait(ctx); err != nil {
 		return 0, fmt.Errorf("wait for the rate limit of reviews: %w", err)

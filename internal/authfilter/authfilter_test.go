@@ -183,7 +183,8 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// TestCache shows that an authorization is cached for a minute, by what was asked for, and a denial is not.
+// TestCache shows that an authorization is cached for a minute, by what was asked for, and a denial
+// is not.
 func TestCache(t *testing.T) {
 	t.Parallel()
 	server, c := &apiServer{}, &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}

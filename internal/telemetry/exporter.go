@@ -21,8 +21,8 @@ import (
 const (
 	// exportTimeout is how long a batch may take, so that one that hangs makes room for the next.
 	exportTimeout = 10 * time.Second
-	// flushTimeout is how long the last batches may take when the process ends. It is less than what a manager gets for
-	// everything that it has to stop.
+	// flushTimeout is how long the last batches may take when the process ends. It is less than
+	// what a manager gets for everything that it has to stop.
 	flushTimeout = 3 * time.Second
 )
 
@@ -30,16 +30,17 @@ const (
 type Options struct {
 	// Endpoint is the URL of a collector, http for plain text or https for TLS.
 	Endpoint string
-	// SampleRatio is which share of the traces that begin here are sampled, from 0 to 1. One that is continued is sampled
-	// if it was before.
+	// SampleRatio is which share of the traces that begin here are sampled, from 0 to 1. One that
+	// is continued is sampled if it was before.
 	SampleRatio float64
 	// Version is that of the service.
 	Version string
 	Log     logr.Logger
 }
 
-// An Exporter makes spans and sends them. A manager is to run it, so that the last are sent when the process ends. The
-// environment variables of OpenTelemetry for the resource, the exporter (its endpoint excepted) and the batches apply.
+// An Exporter makes spans and sends them. A manager is to run it, so that the last are sent when
+// the process ends. The environment variables of OpenTelemetry for the resource, the exporter (its
+// endpoint excepted) and the batches apply.
 type Exporter struct {
 	provider *sdktrace.TracerProvider
 	log      logr.Logger
@@ -87,8 +88,8 @@ func (e *Exporter) Start(ctx context.Context) error {
 	return nil // a collector that is gone is no reason to exit with an error
 }
 
-// reporting logs that exporting fails, once, and that it works again. It would otherwise go to a handler that is global,
-// with every batch.
+// reporting logs that exporting fails, once, and that it works again. It would otherwise go to a
+// handler that is global, with every batch.
 type reporting struct {
 	sdktrace.SpanExporter
 	log     logr.Logger

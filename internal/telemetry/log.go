@@ -12,8 +12,8 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// MostVerbose is the least severe level that is ever logged; it is V(4). From V(8) on client-go logs
-// the bodies of requests and answers, and with them Secrets and payloads.
+// MostVerbose is the least severe level that is ever logged; it is V(4). From V(8) on client-go
+// logs the bodies of requests and answers, and with them Secrets and payloads.
 const MostVerbose = slog.LevelDebug
 
 // LogFormat is how log lines are written.

@@ -46,12 +46,14 @@ func deduplicates(spec *sluicev1alpha1.WebhookTriggerSpec, scheme signature.Sche
 	}
 }
 
-// defaultWindow is the window where it is not known for how long a provider repeats deliveries: most have given up by then.
+// defaultWindow is the window where it is not known for how long a provider repeats deliveries:
+// most have given up by then.
 const defaultWindow = 24 * time.Hour
 
-// window returns for how long the FlowRun of a delivery is kept so that repetitions are recognised, and a remark if that is
-// short; the trigger deduplicates. A tenth is added to how long a provider repeats deliveries, as each attempt takes time
-// too. A timestamp may be off in both directions, so a copy of a request is good for up to twice its tolerance.
+// window returns for how long the FlowRun of a delivery is kept so that repetitions are recognised,
+// and a remark if that is short; the trigger deduplicates. A tenth is added to how long a provider
+// repeats deliveries, as each attempt takes time too. A timestamp may be off in both directions, so
+// a copy of a request is good for up to twice its tolerance.
 func window(spec *sluicev1alpha1.WebhookTriggerSpec, scheme signature.Scheme) (kept time.Duration, remark string) {
 	preset, _ := signature.PresetByName(string(spec.Provider))
 	repeated, replayable := preset.RetryHorizon, 2*scheme.Timestamp.Tolerance
@@ -72,7 +74,8 @@ func window(spec *sluicev1alpha1.WebhookTriggerSpec, scheme signature.Scheme) (k
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-// match returns what two requests of one delivery have in common, and a remark if that is not safe; the trigger deduplicates.
+// match returns what two requests of one delivery have in common, and a remark if that is not safe;
+// the trigger deduplicates.
 func match(d sluicev1alpha1.Deduplication, scheme signature.Scheme) (made route.Match, remark string) {
 	switch {
 	case d.Match == sluicev1alpha1.MatchIDAndBody:

@@ -67,7 +67,8 @@ func TestDeduplicates(t *testing.T) {
 	}
 }
 
-// TestWindow shows for how long deliveries are remembered, and when the user is told that this is short.
+// TestWindow shows for how long deliveries are remembered, and when the user is told that this is
+// short.
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	signed := func(tolerance, window int32) sluicev1alpha1.WebhookTriggerSpec {
@@ -126,7 +127,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestMatch shows what two requests of one delivery have in common, and when the user is told that this is not safe.
+// TestMatch shows what two requests of one delivery have in common, and when the user is told that
+// this is not safe.
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	byHeader := func(match sluicev1alpha1.DeduplicationMatch) sluicev1alpha1.Deduplication {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// MaxKeyBytes bounds what a trigger can make every replica hold. A key longer than the hash's block is
-	// hashed first anyway (RFC 2104, section 2), so nothing is gained by one.
+	// MaxKeyBytes bounds what a trigger can make every replica hold. A key longer than the hash's
+	// block is hashed first anyway (RFC 2104, section 2), so nothing is gained by one.
 	MaxKeyBytes = 4096
 	// WeakKeyBytes is the length of a key under which a remark advises a longer one: 128 bits.
 	WeakKeyBytes = 16
@@ -44,12 +44,12 @@ func SecretNames(trigger *sluicev1alpha1.WebhookTrigger) []string {
 	return names
 }
 
-// Key returns the key that a reference names, of the data of its Secret, and remarks on it. The error, an
-// *Error, says why it cannot be used. scheme is nil if there is none to use it with: then it is only looked
-// for, and there is no key.
+// Key returns the key that a reference names, of the data of its Secret, and remarks on it. The
+// error, an *Error, says why it cannot be used. scheme is nil if there is none to use it with: then
+// it is only looked for, and there is no key.
 //
-// Each outcome is something that the author of a trigger learns about a Secret: docs/security.md counts them,
-// and TestWhatATriggerTellsOfASecret sees to it.
+// Each outcome is something that the author of a trigger learns about a Secret: docs/security.md
+// counts them, and TestWhatATriggerTellsOfASecret sees to it.
 func Key(ref sluicev1alpha1.SecretKeyReference, data map[string][]byte, scheme *signature.Scheme) (key []byte, remarks []string, err error) {
 	key, ok := data[ref.Key]
 	switch {

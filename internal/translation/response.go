@@ -16,8 +16,9 @@ import (
 
 // response makes of spec.response what a route holds.
 //
-// A content type that the API server would refuse by now is passed over, with a remark: text is what no browser runs. The sender gets the
-// same status and body as ever, since a sender that takes the answer for a failure may stop sending.
+// A content type that the API server would refuse by now is passed over, with a remark: text is
+// what no browser runs. The sender gets the same status and body as ever, since a sender that takes
+// the answer for a failure may stop sending.
 func response(r sluicev1alpha1.Response) (made route.Response, remark string) {
 	made.EmptyUnauthorized = r.UnauthorizedBody == sluicev1alpha1.UnauthorizedEmpty
 	if r.Status == 0 && r.Body == "" {
@@ -47,6 +48,6 @@ func inert(contentType string) bool {
 	return inertType.MatchString(strings.ToLower(contentType))
 }
 
-// inertType is the expression by which the API refuses content types that browsers may run, for lower
-// case. XML is left to the policy that every answer has.
+// inertType is the expression by which the API refuses content types that browsers may run, for
+// lower case. XML is left to the policy that every answer has.
 var inertType = regexp.MustCompile(`^(text/(plain|xml)|application/(([-!#$&^_.+0-9a-z]+[+])?json|xml|x-www-form-urlencoded|octet-stream))( *; *[-_.0-9a-z]+=[-_.0-9a-z]+)*$`)

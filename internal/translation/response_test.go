@@ -65,7 +65,8 @@ func TestResponse(t *testing.T) {
 	}
 }
 
-// TestInertTypes shows which content types a body can have: none in which a browser would run something, whatever it makes of the text.
+// TestInertTypes shows which content types a body can have: none in which a browser would run
+// something, whatever it makes of the text.
 func TestInertTypes(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{

@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// schemeFor returns the scheme that requests to a trigger have to be signed by, and what is wrong with it. The API server has
-// seen to most of it; what is left is a CustomResourceDefinition that is newer than this program, and what its rules
-// cannot say.
+// schemeFor returns the scheme that requests to a trigger have to be signed by, and what is wrong
+// with it. The API server has seen to most of it; what is left is a CustomResourceDefinition that
+// is newer than this program, and what its rules cannot say.
 func schemeFor(spec *sluicev1alpha1.WebhookTriggerSpec, publicURL string) (signature.Scheme, error) {
 	var scheme signature.Scheme
 	switch {

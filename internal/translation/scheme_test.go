@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/signature"
 )
 
-// TestOfferedSchemesWork takes schemes at the limits of what the CustomResourceDefinition lets through: whatever a user
-// can store has to work, or else be refused while the user looks.
+// TestOfferedSchemesWork takes schemes at the limits of what the CustomResourceDefinition lets
+// through: whatever a user can store has to work, or else be refused while the user looks.
 func TestOfferedSchemesWork(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -174,8 +174,9 @@ func TestOfferedCombinationsWork(t *testing.T) {
 	}
 }
 
-// TestOfferedDeduplicationOfProviders goes through all presets and all ways to say what a delivery is. The rules of the
-// CustomResourceDefinition name providers, so that a new preset may need to be named there too.
+// TestOfferedDeduplicationOfProviders goes through all presets and all ways to say what a delivery
+// is. The rules of the CustomResourceDefinition name providers, so that a new preset may need to be
+// named there too.
 func TestOfferedDeduplicationOfProviders(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)

@@ -28,18 +28,21 @@ func errorf(reason, format string, a ...any) error {
 	return &Error{Reason: reason, Message: fmt.Sprintf(format, a...)}
 }
 
-// A Translation is what follows from the fields of a trigger alone, whatever its Flow and its Secrets are.
+// A Translation is what follows from the fields of a trigger alone, whatever its Flow and its
+// Secrets are.
 type Translation struct {
 	// Scheme is how requests have to be signed.
 	Scheme signature.Scheme
-	// Route is what to serve, without Verifier, Unavailable and Revision, which follow from other objects too.
+	// Route is what to serve, without Verifier, Unavailable and Revision, which follow from other
+	// objects too.
 	Route *route.Route
 	// Remarks are what the owner should know of fields that work, in sentences.
 	Remarks []string
 }
 
-// Translate translates a trigger. externalURL is what senders put before the trigger's path; empty if it is
-// not known. The error, an *Error, is about the scheme: the route then holds all that does not need it.
+// Translate translates a trigger. externalURL is what senders put before the trigger's path; empty
+// if it is not known. The error, an *Error, is about the scheme: the route then holds all that does
+// not need it.
 func Translate(trigger *sluicev1alpha1.WebhookTrigger, externalURL string) (Translation, error) {
 	spec := &trigger.Spec
 	r := &route.Route{

@@ -20,16 +20,16 @@ import (
 const (
 	rawBaseline = "the same objects, created straight at kube-apiserver by the same generator over as many connections, and by the same user where Sluice is started for this."
 	hopNote     = "A bare hop is a net/http handler that posts the objects, which it gets ready-made, to kube-apiserver, and neither verifies nor encodes anything."
-	// latencyConnections is how many connections there are where latency is measured, and latencyShare the part of the raw peak
-	// that is sent.
+	// latencyConnections is how many connections there are where latency is measured, and
+	// latencyShare the part of the raw peak that is sent.
 	latencyConnections = 64
 	latencyShare       = 0.6
 	// calmRate is how many requests a second leave the machine idle for most of the time.
 	calmRate = 20
 )
 
-// A contest measures creates straight at the API server, through Sluice, and through a process that does nothing but hand them over,
-// which shows what one between costs on this machine.
+// A contest measures creates straight at the API server, through Sluice, and through a process that
+// does nothing but hand them over, which shows what one between costs on this machine.
 type contest struct {
 	bench            *bench
 	raw, sluice, hop *contender // hop is nil in a given cluster: there it would be elsewhere than Sluice
@@ -205,7 +205,8 @@ func accept(ctx context.Context, b *bench) ([]table, error) {
 	return []table{t}, nil
 }
 
-// latency measures how long it takes until a FlowRun is stored, with the load of a busy day and with next to none.
+// latency measures how long it takes until a FlowRun is stored, with the load of a busy day and
+// with next to none.
 func latency(ctx context.Context, b *bench) ([]table, error) {
 	if b.peak == 0 {
 		c, err := newContest(ctx, b, latencyConnections)
@@ -246,7 +247,8 @@ func latency(ctx context.Context, b *bench) ([]table, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What is looked for is less than what the create itself takes longer from one minute to the next, so turns are short.
+	// What is looked for is less than what the create itself takes longer from one minute to the
+	// next, so turns are short.
 	if err := calm.run(ctx, 3*b.settings.rounds, b.settings.round/2, calmRate); err != nil {
 		return nil, err
 	}

@@ -22,17 +22,19 @@ import (
 )
 
 const (
-	// bareCommand is the argument with which this program is a bare server; those of serveBare follow.
+	// bareCommand is the argument with which this program is a bare server; those of serveBare
+	// follow.
 	bareCommand = "bare-server"
 	// Its paths: with which status it answers, and whether it reads the body before.
 	bareRead, bareUnread, bareUnknown = "/401-read", "/401", "/404"
-	// hopPath is of the FlowRuns that it hands over, and hopConnections how many connections to the API server it keeps.
+	// hopPath is of the FlowRuns that it hands over, and hopConnections how many connections to the
+	// API server it keeps.
 	hopPath        = "/hop"
 	hopConnections = 1024
 )
 
-// serveBare serves the least that can refuse a request, with the settings that Sluice has. With a kubeconfig, and the
-// URL of FlowRuns, it serves the least that can store a FlowRun too.
+// serveBare serves the least that can refuse a request, with the settings that Sluice has. With a
+// kubeconfig, and the URL of FlowRuns, it serves the least that can store a FlowRun too.
 func serveBare(address string, api ...string) error {
 	answer := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, http.StatusText(status), status) }
@@ -70,7 +72,8 @@ func serveBare(address string, api ...string) error {
 	return server.ListenAndServe()
 }
 
-// newHop returns a handler that posts what it gets to the API server, by net/http and HTTP/1.1, and answers 202 once that has answered 201.
+// newHop returns a handler that posts what it gets to the API server, by net/http and HTTP/1.1, and
+// answers 202 once that has answered 201.
 func newHop(kubeconfig, runs string) (http.HandlerFunc, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

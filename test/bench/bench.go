@@ -18,7 +18,8 @@ import (
 type experiment struct {
 	name string
 	run  func(context.Context, *bench) ([]table, error)
-	// anywhere says that it needs nothing but a cluster and a Sluice in it. The others start processes or look at them.
+	// anywhere says that it needs nothing but a cluster and a Sluice in it. The others start
+	// processes or look at them.
 	anywhere bool
 	// extra says that it only runs when it is named.
 	extra bool
@@ -40,7 +41,8 @@ func experiments() []experiment {
 	}
 }
 
-// experimentNames are those that can be run, in a given cluster or in one of its own, and those of them that need not be named.
+// experimentNames are those that can be run, in a given cluster or in one of its own, and those of
+// them that need not be named.
 func experimentNames(given bool) (all, usual []string) {
 	for _, e := range experiments() {
 		if !e.anywhere && given {
@@ -61,7 +63,8 @@ type bench struct {
 	children *children
 	begin    time.Time
 	cluster  *cluster
-	// peak is how many objects a second kube-apiserver takes, by the best measurement so far; 0 if there is none.
+	// peak is how many objects a second kube-apiserver takes, by the best measurement so far; 0 if
+	// there is none.
 	peak float64
 }
 

@@ -23,8 +23,9 @@ const (
 	chartBottom = 30
 )
 
-// chart draws a table as SVG: a bar for each row with its spread, and a line where its target is. Where there is a baseline, the bar is
-// the ratio to it. Otherwise the bar is the part of the target that was measured; what has no target is left to the table.
+// chart draws a table as SVG: a bar for each row with its spread, and a line where its target is.
+// Where there is a baseline, the bar is the ratio to it. Otherwise the bar is the part of the
+// target that was measured; what has no target is left to the table.
 func chart(t *table) string {
 	var bars []bar
 	for i := range t.Rows {
@@ -105,7 +106,8 @@ func legend(t *table) string {
 	return "part of the target; median and quartiles of the rounds; red: target"
 }
 
-// tick returns a round distance of the lines of a scale, so that there are from four to ten of them.
+// tick returns a round distance of the lines of a scale, so that there are from four to ten of
+// them.
 func tick(scale float64) float64 {
 	step := math.Pow(10, math.Floor(math.Log10(scale/4)))
 	for _, factor := range []float64{5, 2.5, 2} {

@@ -35,7 +35,8 @@ const (
 	keyText     = "a key of the length that senders use"
 	fieldOwner  = client.FieldOwner("sluice-bench")
 
-	// patience is how long to wait for what takes seconds, and longPatience for what takes minutes on many objects.
+	// patience is how long to wait for what takes seconds, and longPatience for what takes minutes
+	// on many objects.
 	patience     = 2 * time.Minute
 	longPatience = 15 * time.Minute
 )
@@ -45,8 +46,8 @@ type cluster struct {
 	bench *bench
 	own   bool
 	plane localcluster.ControlPlane // if it is of our own
-	// config is for those who create FlowRuns straight at the API server. In a cluster of our own they are the service account of ingest, so
-	// that priority and fairness treats both alike.
+	// config is for those who create FlowRuns straight at the API server. In a cluster of our own
+	// they are the service account of ingest, so that priority and fairness treats both alike.
 	config    *rest.Config
 	admin     client.Client
 	namespace string
@@ -93,7 +94,8 @@ func startCluster(ctx context.Context, b *bench) (*cluster, error) {
 	if err := c.plane.Prepare(); err != nil {
 		return nil, err
 	}
-	// Deletes between rounds leave their history behind until it is compacted, which is more than etcd's default allows.
+	// Deletes between rounds leave their history behind until it is compacted, which is more than
+	// etcd's default allows.
 	etcd := append(c.plane.EtcdArguments(), "--quota-backend-bytes=8589934592", "--log-level=warn")
 	database, err := b.children.start(ctx, "etcd", filepath.Join(b.settings.assets, "etcd"), etcd...)
 	if err != nil {
@@ -271,7 +273,8 @@ func (c *cluster) stopIngest() {
 	}
 }
 
-// observed runs a round, and notes how much time of processors it has taken those that take part, if they are our own.
+// observed runs a round, and notes how much time of processors it has taken those that take part,
+// if they are our own.
 func (c *cluster) observed(between *localcluster.Child, run func() round) (round, error) {
 	if !c.own {
 		return run(), nil
@@ -289,7 +292,8 @@ func (c *cluster) observed(between *localcluster.Child, run func() round) (round
 	return r, errors.Join(err, err2, err3, err4)
 }
 
-// hop returns a bare server that posts FlowRuns to that URL, as the user who runs ingest, and its address. The first call starts it.
+// hop returns a bare server that posts FlowRuns to that URL, as the user who runs ingest, and its
+// address. The first call starts it.
 func (c *cluster) hop(ctx context.Context, runs string) (*localcluster.Child, string, error) {
 	if c.hopServer == nil {
 		kubeconfig, err := c.writeKubeconfig("hop", localcluster.IngestUser)
@@ -313,8 +317,8 @@ const (
 	http2 protocol = "HTTP/2"
 )
 
-// newSender returns a client of the generator that keeps so many connections; HTTP/2 makes its own number, as it sends many requests
-// over each.
+// newSender returns a client of the generator that keeps so many connections; HTTP/2 makes its own
+// number, as it sends many requests over each.
 func newSender(p protocol, connections int, config *tls.Config) *http.Client {
 	return &http.Client{Transport: patient{newTransport(p, connections, config)}, Timeout: time.Minute}
 }
@@ -336,8 +340,9 @@ func newTransport(p protocol, connections int, config *tls.Config) *http.Transpo
 	return transport
 }
 
-// patient waits before it hands over an answer for as long as that asks the sender to: otherwise a connection that is turned away would
-// come again at once, and what is measured is how fast Sluice turns away.
+// patient waits before it hands over an answer for as long as that asks the sender to: otherwise a
+// connection that is turned away would come again at once, and what is measured is how fast Sluice
+// turns away.
 type patient struct{ http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

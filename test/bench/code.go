@@ -18,7 +18,8 @@ import (
 // benchTime is how long a benchmark of Go runs in a round.
 const benchTime = "60ms"
 
-// figures are what benchmarks of Go have measured, by their names without «Benchmark» and then by unit, a value for each round.
+// figures are what benchmarks of Go have measured, by their names without «Benchmark» and then by
+// unit, a value for each round.
 type figures map[string]map[string][]float64
 
 // add reads the output of a test binary.
@@ -58,8 +59,8 @@ func (f figures) times(name string) ([]float64, error) {
 	return values, nil
 }
 
-// goBenchmarks builds the tests of a package and runs the benchmarks of that pattern once in each round, so that they are measured by
-// turns.
+// goBenchmarks builds the tests of a package and runs the benchmarks of that pattern once in each
+// round, so that they are measured by turns.
 func (b *bench) goBenchmarks(ctx context.Context, all figures, folder, pattern string) error {
 	binary := filepath.Join(b.folder, strings.ReplaceAll(folder, "/", "-")+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./"+folder) //nolint:gosec // one of the project's packages
@@ -208,7 +209,8 @@ func (b *bench) againstPHP(ctx context.Context, all figures) (row, error) {
 	return compare("HMAC of 1 MiB, with PHP", "ns", sluice, theirs, target{atLeast, 1}, true), nil
 }
 
-// cyclesPerByte is by the clock that Linux tells, which a processor that speeds up exceeds. 8.6 cycles were published for C.
+// cyclesPerByte is by the clock that Linux tells, which a processor that speeds up exceeds. 8.6
+// cycles were published for C.
 func cyclesPerByte(all figures) (row, bool) {
 	const published, factor, length = 8.6, 1.5, 1 << 20
 	clock, err := strconv.ParseFloat(field("/proc/cpuinfo", "cpu MHz"), 64)

@@ -104,7 +104,8 @@ func forEach(n, workers int, do func(i int) error) error {
 	return group.Wait()
 }
 
-// repeat has workers do something again and again for a while, and returns how often it was done in a second.
+// repeat has workers do something again and again for a while, and returns how often it was done in
+// a second.
 func repeat(ctx context.Context, last time.Duration, workers int, do func() error) (float64, error) {
 	begin := time.Now()
 	counts := make([]int, workers)

@@ -42,7 +42,8 @@ type plan struct {
 	target vegeta.Targeter
 	want   int // the status that counts
 	last   time.Duration
-	// rate is how many requests to send in a second, whatever becomes of those before; 0 has each worker send one after the other.
+	// rate is how many requests to send in a second, whatever becomes of those before; 0 has each
+	// worker send one after the other.
 	rate    int
 	workers int
 	// each is called with every answer that counts; nil for nothing. It must not take long.
@@ -54,8 +55,8 @@ type round struct {
 	took    []time.Duration // of the answers that count
 	seconds float64         // from the first request to the last answer
 	others  map[string]int  // the answers that do not count, and errors
-	// servers and between are how much time of processors kube-apiserver and etcd, and what is between the generator and these, have
-	// taken meanwhile; 0 if it is not known.
+	// servers and between are how much time of processors kube-apiserver and etcd, and what is
+	// between the generator and these, have taken meanwhile; 0 if it is not known.
 	servers, between time.Duration
 }
 
@@ -151,7 +152,8 @@ func signed(namespace string, urls ...string) vegeta.Targeter {
 	}
 }
 
-// A template is a FlowRun as Sluice has stored one, but for its name and for what the API server adds.
+// A template is a FlowRun as Sluice has stored one, but for its name and for what the API server
+// adds.
 type template struct {
 	before, after []byte // its JSON around the name
 	url           string
@@ -204,7 +206,8 @@ func cutTemplate(run *unstructured.Unstructured) (*template, error) {
 	return &template{before: before, after: after}, nil
 }
 
-// next returns an object with a name of its own, as long as Sluice's and in the order of time as those are.
+// next returns an object with a name of its own, as long as Sluice's and in the order of time as
+// those are.
 func (t *template) next() (name string, object []byte) {
 	name = fmt.Sprintf("%s-%014x%06x", triggerName, time.Now().UnixMicro(), t.number.Add(1)&0xffffff)
 	return name, slices.Concat(t.before, []byte(name), t.after)

@@ -82,7 +82,8 @@ func field(file, name string) string {
 	return ""
 }
 
-// firstLine returns the first line that a program prints; its exit status does not matter, as wrk's is 1 for --version.
+// firstLine returns the first line that a program prints; its exit status does not matter, as wrk's
+// is 1 for --version.
 func firstLine(ctx context.Context, path string, args ...string) string {
 	out, _ := exec.CommandContext(ctx, path, args...).Output() //nolint:gosec // the caller says what to run
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")

@@ -3,22 +3,27 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command bench measures Sluice against what it cannot be faster than: creates straight at kube-apiserver, a bare net/http handler,
-// crypto/hmac, a Go map. It is what make bench runs, in the project's root folder, on Linux.
+// Command bench measures Sluice against what it cannot be faster than: creates straight at
+// kube-apiserver, a bare net/http handler, crypto/hmac, a Go map. It is what make bench runs, in
+// the project's root folder, on Linux.
 //
-// What counts are ratios: what is compared is measured by turns in one run, A B A B, and the ratio is taken within each round. A figure is
-// the median of the rounds with the first and the third quartile. Absolute figures are for orientation: the generator, Sluice,
-// kube-apiserver and etcd share one machine. FlowRuns are deleted after each round, as a database that grows is slower.
+// What counts are ratios: what is compared is measured by turns in one run, A B A B, and the ratio
+// is taken within each round. A figure is the median of the rounds with the first and the third
+// quartile. Absolute figures are for orientation: the generator, Sluice, kube-apiserver and etcd
+// share one machine. FlowRuns are deleted after each round, as a database that grows is slower.
 //
-// The load comes from vegeta. Where latency is reported, requests are sent at a rate, whatever becomes of those before them, so that
-// stalls count. Where the most that can be done is reported, each of a number of connections sends one request after the other. For
-// requests that are refused, that is wrk's work: it takes less of the processors.
+// The load comes from vegeta. Where latency is reported, requests are sent at a rate, whatever
+// becomes of those before them, so that stalls count. Where the most that can be done is reported,
+// each of a number of connections sends one request after the other. For requests that are refused,
+// that is wrk's work: it takes less of the processors.
 //
-// It starts a control plane of its own on loopback addresses, and processes of the operator with the permissions of config/rbac. With
-// --url it uses a Sluice that runs already and the cluster of KUBECONFIG, where it makes a namespace and deletes it in the end. Then
-// the experiments are left out for which processes have to be started or looked at.
+// It starts a control plane of its own on loopback addresses, and processes of the operator with
+// the permissions of config/rbac. With --url it uses a Sluice that runs already and the cluster of
+// KUBECONFIG, where it makes a namespace and deletes it in the end. Then the experiments are left
+// out for which processes have to be started or looked at.
 //
-// The control plane, and all that is written but the results, is in a temporary folder that is removed in the end.
+// The control plane, and all that is written but the results, is in a temporary folder that is
+// removed in the end.
 package main
 
 import (

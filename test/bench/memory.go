@@ -31,7 +31,8 @@ import (
 // memory is what a process has, in bytes.
 type memory struct{ resident, peak, live float64 }
 
-// settle waits until the replica has nothing to do any more: once it serves, it looks at each route once again.
+// settle waits until the replica has nothing to do any more: once it serves, it looks at each route
+// once again.
 func (r *replica) settle(ctx context.Context) error {
 	const period, idle = 5 * time.Second, 250 * time.Millisecond
 	last, err := processorTime(r.child.PID())
@@ -84,8 +85,9 @@ func fetch(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// informerObjects returns how much of this process's memory the objects take that every replica of ingest has in its caches, whatever it
-// makes of them. The caches are those of a replica, but without indexes.
+// informerObjects returns how much of this process's memory the objects take that every replica of
+// ingest has in its caches, whatever it makes of them. The caches are those of a replica, but
+// without indexes.
 func (c *cluster) informerObjects(ctx context.Context) (float64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

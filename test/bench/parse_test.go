@@ -193,7 +193,8 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// TestPatient shows that an answer that asks to come back later is handed over later: not as long as nobody ends the wait.
+// TestPatient shows that an answer that asks to come back later is handed over later: not as long
+// as nobody ends the wait.
 func TestPatient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
-// children starts children on a thread of its own, which lasts as long as this program (localcluster.Attributes), so that nothing that
-// measures has to run on that one.
+// children starts children on a thread of its own, which lasts as long as this program
+// (localcluster.Attributes), so that nothing that measures has to run on that one.
 type children struct {
 	*localcluster.Children
 	starts chan func()
@@ -46,7 +46,8 @@ func (c *children) start(ctx context.Context, name, path string, args ...string)
 	return child, err
 }
 
-// clockTicks is how many of the units of /proc/PID/stat are in a second: 100 on every Linux of today.
+// clockTicks is how many of the units of /proc/PID/stat are in a second: 100 on every Linux of
+// today.
 const clockTicks = 100
 
 // processorTime returns how much time of processors a process has taken.
@@ -71,7 +72,8 @@ func processorTimes(children ...*localcluster.Child) (time.Duration, error) {
 	return sum, nil
 }
 
-// parseStat reads utime and stime, the 14th and 15th field. The second is the name in parentheses, which can hold anything.
+// parseStat reads utime and stime, the 14th and 15th field. The second is the name in parentheses,
+// which can hold anything.
 func parseStat(stat string) (time.Duration, error) {
 	_, rest, found := strings.Cut(stat[max(0, strings.LastIndexByte(stat, ')')):], ")")
 	fields := strings.Fields(rest)

@@ -48,7 +48,8 @@ end
 	return text.String()
 }
 
-// fire has wrk send for a while, and returns the answers in a second, and how many microseconds of a processor the server took for each.
+// fire has wrk send for a while, and returns the answers in a second, and how many microseconds of
+// a processor the server took for each.
 func (s *shot) fire(ctx context.Context, b *bench, last time.Duration) (rate, cost float64, err error) {
 	before, err := processorTime(s.server.PID())
 	if err != nil {

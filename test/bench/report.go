@@ -67,8 +67,9 @@ func (t target) met(value float64) bool {
 	return value <= t.Value
 }
 
-// compare makes a row of what rounds have measured. If the unit is one of time, the target is for the ratio as it is; so it is for
-// rates. inverse turns the ratio round, so that it is that of speeds where times were measured.
+// compare makes a row of what rounds have measured. If the unit is one of time, the target is for
+// the ratio as it is; so it is for rates. inverse turns the ratio round, so that it is that of
+// speeds where times were measured.
 func compare(name, unit string, measured, baseline []float64, t target, inverse bool) row {
 	ratio := ratios(measured, baseline)
 	if inverse {

@@ -17,7 +17,8 @@ import (
 // metadataAlone asks the API server for no more than the metadata of what it has stored.
 const metadataAlone = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
-// requests measures what the API server makes of the ways to ask it for the same: what Sluice could choose.
+// requests measures what the API server makes of the ways to ask it for the same: what Sluice could
+// choose.
 func requests(ctx context.Context, b *bench) ([]table, error) {
 	const connections, full = 16, "application/json"
 	usual, err := b.cluster.newTemplate(ctx)

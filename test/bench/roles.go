@@ -46,7 +46,8 @@ func idle(ctx context.Context, b *bench) ([]table, error) {
 	return []table{t}, nil
 }
 
-// replicas measures whether more replicas of ingest on one API server store as much as one, and what a request costs them.
+// replicas measures whether more replicas of ingest on one API server store as much as one, and
+// what a request costs them.
 func replicas(ctx context.Context, b *bench) ([]table, error) {
 	const connections = 64
 	url, err := b.cluster.ingestURL(ctx)

@@ -36,7 +36,8 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + (position-float64(i))*(sorted[i+1]-sorted[i])
 }
 
-// percentile returns the duration, in milliseconds, below which so many of a hundred are; took need not be sorted.
+// percentile returns the duration, in milliseconds, below which so many of a hundred are; took need
+// not be sorted.
 func percentile(took []time.Duration, p float64) float64 {
 	if len(took) == 0 {
 		return 0
@@ -45,8 +46,8 @@ func percentile(took []time.Duration, p float64) float64 {
 	return float64(sorted[min(int(float64(len(sorted))*p/100), len(sorted)-1)]) / float64(time.Millisecond)
 }
 
-// ratios divides what each round has measured by what the same round has measured of the other. A round in which either has
-// measured nothing does not count.
+// ratios divides what each round has measured by what the same round has measured of the other. A
+// round in which either has measured nothing does not count.
 func ratios(measured, baseline []float64) []float64 {
 	var all []float64
 	for i := range min(len(measured), len(baseline)) {
@@ -66,7 +67,8 @@ func differences(measured, baseline []float64) []float64 {
 	return all
 }
 
-// interleave runs the variants by turns, A B A B, and each once before, which is told to be a warm-up.
+// interleave runs the variants by turns, A B A B, and each once before, which is told to be a
+// warm-up.
 func interleave(rounds int, variants ...func(warmUp bool) error) error {
 	for round := range rounds + 1 {
 		for _, variant := range variants {

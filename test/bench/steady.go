@@ -23,7 +23,8 @@ import (
 
 const (
 	keptRuns = 10
-	// settling is how long it takes until there are as many deletes as creates, and cycling how long is measured: some sweeps.
+	// settling is how long it takes until there are as many deletes as creates, and cycling how
+	// long is measured: some sweeps.
 	settling = 25 * time.Second
 	cycling  = 15 * time.Second
 	// steadyShare is how much of what can be done is done at the constant rate.
@@ -67,8 +68,9 @@ func steady(ctx context.Context, b *bench) ([]table, error) {
 	return []table{result}, b.cluster.deleteRuns(ctx)
 }
 
-// lifecycles measures how many creates, writes of a status and deletes there are in a second, by hand and with Sluice, by turns. With
-// Sluice, deletes come in sweeps, and so there are more of them at one time than at another.
+// lifecycles measures how many creates, writes of a status and deletes there are in a second, by
+// hand and with Sluice, by turns. With Sluice, deletes come in sweeps, and so there are more of
+// them at one time than at another.
 func (b *bench) lifecycles(ctx context.Context, h *hand) (byHand, bySluice []float64, err error) {
 	const turns = 2
 	url := b.cluster.url + "/hooks/" + b.cluster.namespace + "/" + triggerName

@@ -82,7 +82,8 @@ func (c *cluster) etcdInUse(ctx context.Context) (float64, error) {
 	return status.InUse, c.askEtcdInto(ctx, "/v3/maintenance/status", map[string]any{}, &status)
 }
 
-// etcdRecord returns the length of the first key with that prefix, and of its value; 0 if there is none.
+// etcdRecord returns the length of the first key with that prefix, and of its value; 0 if there is
+// none.
 func (c *cluster) etcdRecord(ctx context.Context, prefix string) (key, value int, err error) {
 	end := []byte(prefix)
 	end[len(end)-1]++

@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// rotations is how often a key is changed, and rotationLoad how many webhooks a second come meanwhile.
+	// rotations is how often a key is changed, and rotationLoad how many webhooks a second come
+	// meanwhile.
 	rotations    = 200
 	rotationLoad = 100
 	// rotationPoll is how often it is asked whether the new key is good.
@@ -31,7 +32,8 @@ const (
 	calm = time.Minute
 )
 
-// manyTriggers measures the start of a replica among many triggers, and how fast it notices that a key has changed.
+// manyTriggers measures the start of a replica among many triggers, and how fast it notices that a
+// key has changed.
 func manyTriggers(ctx context.Context, b *bench) ([]table, error) {
 	c, n := b.cluster, b.settings.triggers
 	b.cluster.stopIngest()
@@ -138,7 +140,8 @@ func manyTriggers(ctx context.Context, b *bench) ([]table, error) {
 	return []table{start, rotation}, nil
 }
 
-// rotateKeys changes a key again and again, under load, and measures until each replica accepts the new one.
+// rotateKeys changes a key again and again, under load, and measures until each replica accepts the
+// new one.
 func (b *bench) rotateKeys(ctx context.Context, replicas []*replica) ([]time.Duration, error) {
 	c := b.cluster
 	loading, stop := context.WithCancel(ctx)

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// answerLimit is how long a sender waits for an answer. A replica takes up to --read-timeout and --accept-deadline
-	// together, and is stopped for a while now and then.
+	// answerLimit is how long a sender waits for an answer. A replica takes up to --read-timeout
+	// and --accept-deadline together, and is stopped for a while now and then.
 	answerLimit = 40 * time.Second
 	// idleLimit is how long a connection is used again; the server keeps it for 60 s.
 	idleLimit = 20 * time.Second
@@ -33,15 +33,16 @@ const (
 // errNotSent means that there was no connection, so nothing was sent.
 var errNotSent = errors.New("not sent")
 
-// A backend is where requests are sent: a replica of ingest, or a balancer. It speaks HTTP/1.1 on connections that it keeps, with
-// as little work as that takes: it shares the machine with what it loads. (net/http's client would send a request again
-// by itself, too, if the connection broke.)
+// A backend is where requests are sent: a replica of ingest, or a balancer. It speaks HTTP/1.1 on
+// connections that it keeps, with as little work as that takes: it shares the machine with what it
+// loads. (net/http's client would send a request again by itself, too, if the connection broke.)
 type backend struct {
 	name    string
 	address string
 
 	ready atomic.Bool // whether requests are to be sent there
-	// kills counts up when a SIGKILL is about to be sent, and again when the process is gone: it is odd in between.
+	// kills counts up when a SIGKILL is about to be sent, and again when the process is gone: it is
+	// odd in between.
 	kills atomic.Int64
 
 	mu   sync.Mutex
@@ -227,8 +228,8 @@ func (b *backend) give(c *connection) {
 	b.idle = append(b.idle, c)
 }
 
-// setReady says whether requests are to be sent there. If not, idle connections are closed: the replica will close them
-// soon, and a request that crossed that on its way would get no answer.
+// setReady says whether requests are to be sent there. If not, idle connections are closed: the
+// replica will close them soon, and a request that crossed that on its way would get no answer.
 func (b *backend) setReady(ready bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

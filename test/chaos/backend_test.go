@@ -44,7 +44,8 @@ func testMessage(body string) *message {
 	return &message{head: head("/hooks/chaos/orders", len(body)), body: []byte(body)}
 }
 
-// TestFates shows how a request can end for its sender, and that what is nobody's fault is not taken for what is.
+// TestFates shows how a request can end for its sender, and that what is nobody's fault is not
+// taken for what is.
 func TestFates(t *testing.T) {
 	t.Parallel()
 	readRequest := func(c net.Conn) {

@@ -29,8 +29,9 @@ const (
 	goodputTarget = 0.9
 	// overloadTurns is how often both are measured; the medians count.
 	overloadTurns = 3
-	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps each replica below --max-connections, as what
-	// is in front of it has to: a connection too many is closed without an answer.
+	// inFlightLimit is how many requests of an open loop may be without an answer. It keeps each
+	// replica below --max-connections, as what is in front of it has to: a connection too many is
+	// closed without an answer.
 	inFlightLimit = 1500
 )
 
@@ -53,11 +54,12 @@ func (e *experiment) quiet(ctx context.Context) {
 	}
 }
 
-// goodput is how many requests were stored in a second, and how many processors the generator took meanwhile. It runs on the machine
-// that Sluice and the API server run on.
+// goodput is how many requests were stored in a second, and how many processors the generator took
+// meanwhile. It runs on the machine that Sluice and the API server run on.
 type goodput struct{ stored, taken float64 }
 
-// ofTheRest returns how many requests were stored by a second of one of the processors that the generator left.
+// ofTheRest returns how many requests were stored by a second of one of the processors that the
+// generator left.
 func (g goodput) ofTheRest() float64 { return g.stored / (float64(runtime.NumCPU()) - g.taken) }
 
 // goodputOf measures the goodput of something that returns how many were stored, and takes so long.
@@ -76,7 +78,8 @@ func processorTime() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// overload measures how many requests can be stored, and then sends ten times as many; and both again, by turns.
+// overload measures how many requests can be stored, and then sends ten times as many; and both
+// again, by turns.
 func overload(ctx context.Context, e *experiment, last time.Duration) (string, error) {
 	e.quiet(ctx)
 	defer e.setRate(e.settings.rate)
@@ -134,8 +137,8 @@ func (e *experiment) storeFor(ctx context.Context, senders int, last time.Durati
 	return int(stored.Load())
 }
 
-// sendFor sends requests at a rate, however many of them have no answer yet, and returns how many it sent, how many it could
-// not, and how many were accepted in that time.
+// sendFor sends requests at a rate, however many of them have no answer yet, and returns how many
+// it sent, how many it could not, and how many were accepted in that time.
 func (e *experiment) sendFor(ctx context.Context, p *phase, rate float64, last time.Duration) (sent, left, accepted int) {
 	var inFlight atomic.Int64
 	var senders sync.WaitGroup
@@ -294,8 +297,9 @@ backend ingest
 	return text.String()
 }
 
-// balanced returns nil if HAProxy sends requests to the replica. A rollout has to wait for that, by minReadySeconds, say: otherwise the
-// last replica that HAProxy knows may go before it knows a new one.
+// balanced returns nil if HAProxy sends requests to the replica. A rollout has to wait for that, by
+// minReadySeconds, say: otherwise the last replica that HAProxy knows may go before it knows a new
+// one.
 func balanced(ctx context.Context, statistics, name string) error {
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", statistics)
 	if err != nil {
@@ -312,7 +316,8 @@ func balanced(ctx context.Context, statistics, name string) error {
 	if err != nil {
 		return err
 	}
-	// In each line, separated by commas, the backend comes first, then the server, and the status is the 18th field.
+	// In each line, separated by commas, the backend comes first, then the server, and the status
+	// is the 18th field.
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Split(line, ","); len(fields) > 17 && fields[1] == name && fields[17] == "UP" {
 			return nil

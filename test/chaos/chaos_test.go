@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program prepares a run of the program in the project's root. What it writes goes into a folder of the test's own.
+// program prepares a run of the program in the project's root. What it writes goes into a folder of
+// the test's own.
 func program(t *testing.T, args ...string) (cmd *exec.Cmd, folder string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -45,7 +46,8 @@ func program(t *testing.T, args ...string) (cmd *exec.Cmd, folder string) {
 	if err != nil {
 		t.Fatalf("get the control plane: %v", err)
 	}
-	// With the flags of make build, so that its packages are compiled once. Not with the race detector: what is measured is what runs.
+	// With the flags of make build, so that its packages are compiled once. Not with the race
+	// detector: what is measured is what runs.
 	manager := filepath.Join(t.TempDir(), "manager")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", manager, "./cmd/manager")
 	build.Dir = testenv.Root()
@@ -86,7 +88,8 @@ func checkLeftovers(t *testing.T, folder string) {
 	})
 }
 
-// TestShortRun breaks what tells most, for about two minutes, and compares what was acknowledged with etcd.
+// TestShortRun breaks what tells most, for about two minutes, and compares what was acknowledged
+// with etcd.
 func TestShortRun(t *testing.T) {
 	if os.Getenv("SLUICE_CHAOS") == "" {
 		t.Skip("it does not share the machine with other tests: make test runs it after them, with SLUICE_CHAOS=1")

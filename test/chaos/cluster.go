@@ -168,7 +168,8 @@ func (c *cluster) create(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// applyObjects installs Sluice's definitions and permissions, and creates the triggers and all that they need.
+// applyObjects installs Sluice's definitions and permissions, and creates the triggers and all that
+// they need.
 func (c *cluster) applyObjects(ctx context.Context, triggers map[string]*trigger) error {
 	for _, name := range []string{localcluster.OperatorNamespace, mainNamespace, tenantNamespace} {
 		if err := c.create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
@@ -285,7 +286,8 @@ func (r *replica) followReadiness(ctx context.Context) {
 	}
 }
 
-// kill kills a replica of ingest with SIGKILL, so that requests that were under way are known to be cut by it.
+// kill kills a replica of ingest with SIGKILL, so that requests that were under way are known to be
+// cut by it.
 func (r *replica) kill(ctx context.Context) error {
 	r.backend.kills.Add(1)
 	defer r.backend.kills.Add(1)
@@ -309,7 +311,8 @@ func (m memory) most(other memory) memory {
 	return memory{ingest: max(m.ingest, other.ingest), controller: max(m.controller, other.controller)}
 }
 
-// measure returns the most that a process of each role holds at present, and the most that one held since it was started.
+// measure returns the most that a process of each role holds at present, and the most that one held
+// since it was started.
 func (c *cluster) measure() (now, peak memory) {
 	for _, r := range c.ingest {
 		rss, high := localcluster.Resident(r.pid())

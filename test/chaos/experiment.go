@@ -49,7 +49,8 @@ type experiment struct {
 	history    *history
 
 	phases []*phase
-	// peaks is how many requests could be stored, and overloads how many were in an overload, by turns.
+	// peaks is how many requests could be stored, and overloads how many were in an overload, by
+	// turns.
 	peaks, overloads []goodput
 
 	mu     sync.Mutex
@@ -70,7 +71,8 @@ func newExperiment(s settings, folder string) *experiment {
 	return e
 }
 
-// run does everything, and returns what came of it. An error means that the experiment itself has failed.
+// run does everything, and returns what came of it. An error means that the experiment itself has
+// failed.
 func (e *experiment) run(ctx context.Context) (*report, error) {
 	processes := newProcesses(e.folder)
 	defer processes.stop()
@@ -117,7 +119,8 @@ func (e *experiment) run(ctx context.Context) (*report, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		// The report is made of what there is: the senders' last chance comes when there are no more arrivals.
+		// The report is made of what there is: the senders' last chance comes when there are no
+		// more arrivals.
 		e.endPhase()
 		e.ledger.violated(ruleRecovery, "%v", err)
 	}
@@ -166,8 +169,8 @@ func (e *experiment) choose() ([]fault, error) {
 	return chosen, nil
 }
 
-// warmUp waits until every replica stores FlowRuns of every trigger: an API server that has just learned of a kind makes creates of it
-// wait.
+// warmUp waits until every replica stores FlowRuns of every trigger: an API server that has just
+// learned of a kind makes creates of it wait.
 func (e *experiment) warmUp(ctx context.Context) error {
 	for _, b := range e.load.backends {
 		for _, t := range e.triggers {
@@ -256,7 +259,8 @@ func (e *experiment) causeFault(ctx context.Context, f fault) error {
 // healed says that the fault has just been healed.
 func (e *experiment) healed() { e.load.recovery.Store(newRecovery()) }
 
-// settle waits until every replica accepts requests and follows changes, and there are no more senders waiting than usual.
+// settle waits until every replica accepts requests and follows changes, and there are no more
+// senders waiting than usual.
 func (e *experiment) settle(ctx context.Context, name string) {
 	p := e.phases[len(e.phases)-1] // a fault may have several
 	p.recovery, p.follow = -1, -1
@@ -286,7 +290,8 @@ func (e *experiment) settle(ctx context.Context, name string) {
 	localcluster.Pause(ctx, settleTime)
 }
 
-// replicasFollow replaces a key, and waits until every replica accepts a request that is signed with the new one.
+// replicasFollow replaces a key, and waits until every replica accepts a request that is signed
+// with the new one.
 func (e *experiment) replicasFollow(ctx context.Context) error {
 	t := e.triggers[triggerProbe]
 	e.probes++
@@ -299,7 +304,8 @@ func (e *experiment) replicasFollow(ctx context.Context) error {
 	return e.replicasKnow(ctx, t, key, true)
 }
 
-// replicasKnow waits until every replica accepts requests that are signed with a key, or until every one refuses them.
+// replicasKnow waits until every replica accepts requests that are signed with a key, or until
+// every one refuses them.
 func (e *experiment) replicasKnow(ctx context.Context, t *trigger, key []byte, accept bool) error {
 	uncounted := newPhase("")
 	for _, b := range e.load.backends {
@@ -419,7 +425,8 @@ func (e *experiment) conclude(ctx context.Context, begin time.Time) (*report, er
 	return newReport(e, runs, peak, time.Since(begin)), nil
 }
 
-// list returns the names of the FlowRuns that the API server lists, page by page, as namespace/name.
+// list returns the names of the FlowRuns that the API server lists, page by page, as
+// namespace/name.
 func (e *experiment) list(ctx context.Context) (map[string]bool, error) {
 	const page = 500
 	names := map[string]bool{}

@@ -38,8 +38,8 @@ type fault struct {
 	long, short time.Duration
 	// once says that it is not repeated when all faults have come and there is time left.
 	once bool
-	// cause makes it, lets it last, and heals it. When it begins to heal it, it calls healed. What it returns is a remark for the
-	// report; an error means that the experiment itself has failed.
+	// cause makes it, lets it last, and heals it. When it begins to heal it, it calls healed. What
+	// it returns is a remark for the report; an error means that the experiment itself has failed.
 	cause func(ctx context.Context, e *experiment, last time.Duration) (remark string, err error)
 }
 
@@ -117,8 +117,9 @@ func faultNames() []string {
 	return names
 }
 
-// schedule is the order of the faults: round after round of all of them, each in an order of its own, and in the first one those too that
-// come only once. The calm comes first. round says where a round begins.
+// schedule is the order of the faults: round after round of all of them, each in an order of its
+// own, and in the first one those too that come only once. The calm comes first. round says where a
+// round begins.
 func schedule(seed uint64, all []fault, yield func(f fault, endsRound bool) bool) {
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // to be repeated, not to be secret
 	for round := 0; ; round++ {
@@ -166,8 +167,8 @@ func killIngest(ctx context.Context, e *experiment, last time.Duration) (string,
 	return fmt.Sprintf("%d kills", kills), nil
 }
 
-// roll restarts the replicas of ingest one after the other, as a Deployment does that waits for each new one to be ready, and for
-// what noticed says after that.
+// roll restarts the replicas of ingest one after the other, as a Deployment does that waits for
+// each new one to be ready, and for what noticed says after that.
 func (e *experiment) roll(ctx context.Context, noticed func(context.Context, *replica) error) error {
 	for _, r := range e.cluster.ingest {
 		status, err := r.end(ctx, syscall.SIGTERM)
@@ -216,7 +217,8 @@ func stopProcess(which func(*experiment) *process, s syscall.Signal) func(contex
 		p := which(e)
 		p.dismiss(s)
 		localcluster.Pause(ctx, last)
-		// As a kubelet does: kube-apiserver takes more than a minute to end by itself while there are watches.
+		// As a kubelet does: kube-apiserver takes more than a minute to end by itself while there
+		// are watches.
 		if _, err := p.end(ctx, syscall.SIGKILL); err != nil {
 			return "", err
 		}
@@ -583,7 +585,8 @@ func stopped(pid int) error {
 	return nil
 }
 
-// probeStatus changes a Flow and waits until the status of its trigger says so. The remark says how long after begin that was.
+// probeStatus changes a Flow and waits until the status of its trigger says so. The remark says how
+// long after begin that was.
 func (e *experiment) probeStatus(ctx context.Context, begin time.Time) (string, error) {
 	flow := makeFlow(mainNamespace, statusName)
 	want := metav1.ConditionTrue
@@ -620,7 +623,8 @@ func (e *experiment) probeStatus(ctx context.Context, begin time.Time) (string, 
 	return fmt.Sprintf("status was written after %.1f s", time.Since(begin).Seconds()), nil
 }
 
-// closedLoop has so many senders send one request after the other until ctx ends, and waits for them.
+// closedLoop has so many senders send one request after the other until ctx ends, and waits for
+// them.
 func closedLoop(ctx context.Context, senders int, send func()) {
 	var all sync.WaitGroup
 	for range senders {

@@ -27,8 +27,9 @@ const flowRunsPrefix = "/registry/sluice.dev/flowruns/"
 // errCompacted means that etcd has forgotten a part of the history that was not read yet.
 var errCompacted = errors.New("etcd has compacted what was not read yet")
 
-// history is every FlowRun that etcd ever held, those that were deleted too. It reads etcd's own record of changes, from the first
-// revision on and without the API server, so that neither Sluice nor a cache can hide anything from it.
+// history is every FlowRun that etcd ever held, those that were deleted too. It reads etcd's own
+// record of changes, from the first revision on and without the API server, so that neither Sluice
+// nor a cache can hide anything from it.
 type history struct {
 	url    string
 	client http.Client
@@ -44,8 +45,8 @@ func newHistory(etcdURL string) *history {
 	return &history{url: etcdURL, runs: map[string]*storedRun{}, live: map[string]string{}}
 }
 
-// follow reads until ctx ends. When etcd is away it tries again; etcd keeps 5 minutes of history at least, by which the API server
-// has it compact.
+// follow reads until ctx ends. When etcd is away it tries again; etcd keeps 5 minutes of history at
+// least, by which the API server has it compact.
 func (h *history) follow(ctx context.Context) {
 	pause := time.NewTicker(100 * time.Millisecond)
 	defer pause.Stop()
@@ -140,7 +141,8 @@ func (h *history) post(ctx context.Context, path string, body any) (*http.Respon
 	return response, nil
 }
 
-// take takes in a change. Only the first of a FlowRun's counts, as its spec cannot change, and its deletion.
+// take takes in a change. Only the first of a FlowRun's counts, as its spec cannot change, and its
+// deletion.
 func (h *history) take(e *event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -223,7 +225,8 @@ func (h *history) caughtUp(ctx context.Context) error {
 	return nil
 }
 
-// listed compares the FlowRuns that the API server lists, as namespace/name, with those that etcd holds.
+// listed compares the FlowRuns that the API server lists, as namespace/name, with those that etcd
+// holds.
 func (h *history) listed(names map[string]bool) (differences []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -42,8 +42,8 @@ func hexDigest(body string) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// TestHistory shows what is kept of the changes in etcd: each FlowRun once, with the digest of what is stored, and whether it was
-// deleted.
+// TestHistory shows what is kept of the changes in etcd: each FlowRun once, with the digest of what
+// is stored, and whether it was deleted.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	h := newHistory("")

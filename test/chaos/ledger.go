@@ -24,8 +24,8 @@ type sort int
 const (
 	// genuine is one that must be stored in the end.
 	genuine sort = iota
-	// rival is one of several bodies under one delivery id that is signed: one of them must be stored in the end, and no other. The
-	// others are taken for repetitions of it.
+	// rival is one of several bodies under one delivery id that is signed: one of them must be
+	// stored in the end, and no other. The others are taken for repetitions of it.
 	rival
 	// single is one that is sent once, whatever the answer is.
 	single
@@ -74,7 +74,8 @@ const (
 	abandoned
 )
 
-// A ledger is what senders know: what they sent, and what they were told. It may be used concurrently.
+// A ledger is what senders know: what they sent, and what they were told. It may be used
+// concurrently.
 type ledger struct {
 	mu         sync.Mutex
 	deliveries map[digest]*delivery
@@ -213,7 +214,8 @@ type storedRun struct {
 	deleted      bool
 }
 
-// compare holds the ledger against what etcd has held, and returns what must not be. runs are all FlowRuns that were ever stored.
+// compare holds the ledger against what etcd has held, and returns what must not be. runs are all
+// FlowRuns that were ever stored.
 func (l *ledger) compare(runs []storedRun) []violation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -301,10 +303,12 @@ type totals struct {
 	Genuine    int `json:"genuine"`
 	Accepted   int `json:"acknowledged"`
 	Refused    int `json:"refusedByPolicy"`
-	// Repeating is how many were taken for repetitions, because another body was stored under their delivery id, which is signed.
+	// Repeating is how many were taken for repetitions, because another body was stored under their
+	// delivery id, which is signed.
 	Repeating int `json:"takenForRepetitions"`
 	Forged    int `json:"forged"`
-	// Again is how many deliveries without an id were stored more than once, because an answer was lost.
+	// Again is how many deliveries without an id were stored more than once, because an answer was
+	// lost.
 	Again int `json:"storedAgainWithoutId"`
 	// Untold is how many were stored although their senders were never told so, or gave up.
 	Untold int `json:"storedAndNotAcknowledged"`

@@ -39,7 +39,8 @@ type sentDelivery struct {
 	answers  []answer
 }
 
-// TestCompare shows that a ledger and etcd which agree are not found fault with, and that each rule finds what violates it.
+// TestCompare shows that a ledger and etcd which agree are not found fault with, and that each rule
+// finds what violates it.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

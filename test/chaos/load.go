@@ -22,8 +22,9 @@ import (
 const (
 	// tick is how often arrivals are let in that are due.
 	tick = 5 * time.Millisecond
-	// The pause before a sender tries again doubles from the first to the second of these, about half of it by chance. It
-	// honours Retry-After up to retryAfterLimit. Real senders have more patience; a run has no time for that.
+	// The pause before a sender tries again doubles from the first to the second of these, about
+	// half of it by chance. It honours Retry-After up to retryAfterLimit. Real senders have more
+	// patience; a run has no time for that.
 	firstPause      = 250 * time.Millisecond
 	lastPause       = 8 * time.Second
 	retryAfterLimit = 2 * time.Second
@@ -50,7 +51,8 @@ type load struct {
 // firstOfMeasurements is the number of the first arrival that is not of the mix.
 const firstOfMeasurements = 1 << 40
 
-// run lets senders in, at the rate, until ctx ends. They go on until they are done, or until settle ends.
+// run lets senders in, at the rate, until ctx ends. They go on until they are done, or until settle
+// ends.
 func (l *load) run(ctx, settle context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -146,8 +148,9 @@ func (l *load) message(a *arrival, t *trigger, body, key []byte, signature func(
 	return m
 }
 
-// deliver sends a delivery until it is settled, as a good sender does: after 503 it comes back when it is told to, and if the connection
-// broke it sends the same again. b is where to send it first; nil is anywhere.
+// deliver sends a delivery until it is settled, as a good sender does: after 503 it comes back when
+// it is told to, and if the connection broke it sends the same again. b is where to send it first;
+// nil is anywhere.
 func (l *load) deliver(ctx context.Context, t *trigger, d *delivery, a *arrival, index int, b *backend) {
 	l.pending.Add(1)
 	defer l.pending.Add(-1)
@@ -212,8 +215,9 @@ func (l *load) forge(ctx context.Context, a *arrival, t *trigger) {
 	l.attempt(ctx, l.pick(ctx, nil), d, l.message(a, t, body, key, change), false)
 }
 
-// attempt sends one request and notes what became of it. first says that it is the first of a genuine delivery. A fate of unanswered with
-// status 0 is also that of a request that could not be sent.
+// attempt sends one request and notes what became of it. first says that it is the first of a
+// genuine delivery. A fate of unanswered with status 0 is also that of a request that could not be
+// sent.
 func (l *load) attempt(ctx context.Context, b *backend, d *delivery, m *message, first bool) (reply, fate) {
 	return l.attemptIn(ctx, l.phase.Load(), b, d, m, first)
 }
@@ -244,7 +248,8 @@ func (l *load) attemptIn(ctx context.Context, phase *phase, b *backend, d *deliv
 	return r, fate
 }
 
-// pick returns a backend that is ready, at random, another one than that if there is one; nil if none is.
+// pick returns a backend that is ready, at random, another one than that if there is one; nil if
+// none is.
 func (l *load) pick(ctx context.Context, not *backend) *backend {
 	var ready []*backend
 	for _, b := range l.backends {
@@ -261,7 +266,8 @@ func (l *load) pick(ctx context.Context, not *backend) *backend {
 	return nil
 }
 
-// recovery is when each backend first accepted a request again that was sent after a fault was healed.
+// recovery is when each backend first accepted a request again that was sent after a fault was
+// healed.
 type recovery struct {
 	healed time.Time
 
@@ -284,7 +290,8 @@ func (r *recovery) accepted(b *backend, begin time.Time) {
 	}
 }
 
-// slowest returns the longest that one of the backends took, and false if one of them has not accepted anything yet.
+// slowest returns the longest that one of the backends took, and false if one of them has not
+// accepted anything yet.
 func (r *recovery) slowest(backends []*backend) (time.Duration, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A phase is a stretch of the run: what happened in it, as senders saw it. Requests count for the phase in which they were sent.
+// A phase is a stretch of the run: what happened in it, as senders saw it. Requests count for the
+// phase in which they were sent.
 type phase struct {
 	name  string
 	begin time.Time
@@ -46,7 +47,8 @@ type tally struct {
 
 func newPhase(name string) *phase { return &phase{name: name, triggers: map[string]*tally{}} }
 
-// note counts a request. usual says that its body was neither slow nor large, and first that it was the first of a genuine delivery.
+// note counts a request. usual says that its body was neither slow nor large, and first that it was
+// the first of a genuine delivery.
 func (p *phase) note(trigger string, status int, f fate, took time.Duration, usual, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +121,8 @@ func (p *phase) tally(which func(trigger string) bool) tally {
 
 func everyTrigger(string) bool { return true }
 
-// percentile returns the latency that so many of 100 accepted requests had at most, and 0 if there was none.
+// percentile returns the latency that so many of 100 accepted requests had at most, and 0 if there
+// was none.
 func (t *tally) percentile(percent float64) time.Duration {
 	if len(t.latencies) == 0 {
 		return 0

@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// stopLimit is how long a process may take to end after SIGTERM: a replica of ingest drains for up to 30 s.
+	// stopLimit is how long a process may take to end after SIGTERM: a replica of ingest drains for
+	// up to 30 s.
 	stopLimit = 45 * time.Second
-	// restartPause is how long a process that ended by itself stays down, as with a kubelet that starts it again.
+	// restartPause is how long a process that ended by itself stays down, as with a kubelet that
+	// starts it again.
 	restartPause = time.Second
 )
 
@@ -33,8 +35,8 @@ type processes struct {
 	all    []*process
 }
 
-// newProcesses has all processes started on one thread, which lasts as long as this program: the kernel kills them when
-// that thread ends, as it is asked to (localcluster.Attributes).
+// newProcesses has all processes started on one thread, which lasts as long as this program: the
+// kernel kills them when that thread ends, as it is asked to (localcluster.Attributes).
 func newProcesses(folder string) *processes {
 	p := &processes{folder: folder, starts: make(chan func())}
 	go func() {
@@ -53,7 +55,8 @@ type process struct {
 	path   string
 	args   []string
 	log    string
-	// mayEnd says that the program ends by itself when it has to, as a leader does that has lost its lease.
+	// mayEnd says that the program ends by itself when it has to, as a leader does that has lost
+	// its lease.
 	mayEnd bool
 
 	mu     sync.Mutex
@@ -125,7 +128,8 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// dismiss sends a signal that is to end the process, which is not started again by itself, and does not wait.
+// dismiss sends a signal that is to end the process, which is not started again by itself, and does
+// not wait.
 func (p *process) dismiss(s syscall.Signal) {
 	p.mu.Lock()
 	p.wanted = false
@@ -133,7 +137,8 @@ func (p *process) dismiss(s syscall.Signal) {
 	p.signal(s)
 }
 
-// end sends a signal that ends the process, which is not started again by itself, and returns its exit status.
+// end sends a signal that ends the process, which is not started again by itself, and returns its
+// exit status.
 func (p *process) end(ctx context.Context, s syscall.Signal) (int, error) {
 	p.mu.Lock()
 	p.wanted = false
@@ -172,7 +177,8 @@ func (p *process) count() (starts int, fell []string) {
 	return p.starts, slices.Clone(p.fell)
 }
 
-// stop kills all processes, in the reverse order of their start. What they hold is of no use any more.
+// stop kills all processes, in the reverse order of their start. What they hold is of no use any
+// more.
 func (p *processes) stop() {
 	for _, child := range slices.Backward(p.all) {
 		child.mu.Lock()

@@ -20,13 +20,13 @@ import (
 type weather struct {
 	// delay is by how much each piece of data is late, half of it for certain.
 	delay time.Duration
-	// lost is whether nothing gets through: data stays where it is until the weather changes, as with packets that are
-	// sent again and again.
+	// lost is whether nothing gets through: data stays where it is until the weather changes, as
+	// with packets that are sent again and again.
 	lost bool
 	// refuse is whether new connections are closed at once.
 	refuse bool
-	// cutAfter is after how many bytes of answers a connection is reset; 0 for never. Each connection gets a limit of its own,
-	// of between half of it and all of it.
+	// cutAfter is after how many bytes of answers a connection is reset; 0 for never. Each
+	// connection gets a limit of its own, of between half of it and all of it.
 	cutAfter int64
 }
 
@@ -97,8 +97,8 @@ func (p *proxy) reset() {
 	}
 }
 
-// orphan loses whatever goes through the connections there are, for good. New ones are not affected. So it is when what is at
-// the other end is gone without a word.
+// orphan loses whatever goes through the connections there are, for good. New ones are not
+// affected. So it is when what is at the other end is gone without a word.
 func (p *proxy) orphan() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,7 +191,8 @@ type piece struct {
 	due  time.Time // when it may arrive
 }
 
-// pass copies from one end to the other until either ends. answers says that it is the direction of answers.
+// pass copies from one end to the other until either ends. answers says that it is the direction of
+// answers.
 func (p *proxy) pass(l *link, to, from net.Conn, answers bool) {
 	pieces := make(chan piece, underWay)
 	var writing sync.WaitGroup

@@ -89,7 +89,8 @@ func mustAsk(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// TestProxyPasses shows that a proxy in good weather is none: in both directions, of any length, and at the end of a stream.
+// TestProxyPasses shows that a proxy in good weather is none: in both directions, of any length,
+// and at the end of a stream.
 func TestProxyPasses(t *testing.T) {
 	t.Parallel()
 	c := newEcho(t).dial(t)
@@ -121,7 +122,8 @@ func TestProxyDelays(t *testing.T) {
 	}
 }
 
-// TestProxyLoses shows that nothing gets through while all is lost, and that it does once it is not.
+// TestProxyLoses shows that nothing gets through while all is lost, and that it does once it is
+// not.
 func TestProxyLoses(t *testing.T) {
 	t.Parallel()
 	e := newEcho(t)
@@ -144,7 +146,8 @@ func TestProxyLoses(t *testing.T) {
 	}
 }
 
-// TestProxyCuts shows that connections are reset in the midst of an answer, those that there are and new ones.
+// TestProxyCuts shows that connections are reset in the midst of an answer, those that there are
+// and new ones.
 func TestProxyCuts(t *testing.T) {
 	t.Parallel()
 	e := newEcho(t)

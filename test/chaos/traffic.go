@@ -33,7 +33,8 @@ const maxBody = 1 << 20
 // A trigger is what senders know of a WebhookTrigger.
 type trigger struct {
 	namespace, name string
-	// deduplicates says whether deliveries have an id, in deliveryHeader, and signsID whether it is signed.
+	// deduplicates says whether deliveries have an id, in deliveryHeader, and signsID whether it is
+	// signed.
 	deduplicates, signsID bool
 
 	mu     sync.Mutex
@@ -272,7 +273,8 @@ var filler = func() []byte {
 	return []byte(text.String())
 }()
 
-// largeContent is a body that costs as much as one can: long, and of what takes the most room or work in JSON.
+// largeContent is a body that costs as much as one can: long, and of what takes the most room or
+// work in JSON.
 func largeContent(start string, random *rand.Rand) []byte {
 	length := 64<<10 + random.IntN(maxBody-64<<10)
 	worst := []string{"\x00\x01\x02", "<>&", `\"`, "\u2028\u2029", "\xff\xfe", "x", "€", "\n\t"}

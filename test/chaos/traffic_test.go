@@ -42,8 +42,8 @@ func TestArrivalsAreSigned(t *testing.T) {
 	}
 }
 
-// TestArrivals shows that an arrival depends on nothing but the seed and its number, that all kinds come, and that no two bodies are
-// the same.
+// TestArrivals shows that an arrival depends on nothing but the seed and its number, that all kinds
+// come, and that no two bodies are the same.
 func TestArrivals(t *testing.T) {
 	t.Parallel()
 	const count = 5000
@@ -86,8 +86,8 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// TestSchedule shows that the order depends on the seed alone, that each fault comes in the first round, and that those that come once do
-// not come again.
+// TestSchedule shows that the order depends on the seed alone, that each fault comes in the first
+// round, and that those that come once do not come again.
 func TestSchedule(t *testing.T) {
 	t.Parallel()
 	order := func(seed uint64, n int) (names []string) {

@@ -11,7 +11,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/localcluster"
 )
 
-// namespaces are the attributes of the first process in namespaces of its own. Mounts in there are not seen outside.
+// namespaces are the attributes of the first process in namespaces of its own. Mounts in there are
+// not seen outside.
 func namespaces() *syscall.SysProcAttr {
 	attributes := localcluster.Attributes(syscall.SIGKILL)
 	attributes.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNET

@@ -13,8 +13,8 @@ import (
 	"slices"
 )
 
-// A cgroup is the name of one at the root of every hierarchy: there is one for each controller with version 1 of cgroups, and
-// just one with version 2.
+// A cgroup is the name of one at the root of every hierarchy: there is one for each controller with
+// version 1 of cgroups, and just one with version 2.
 type cgroup string
 
 const (
@@ -61,7 +61,8 @@ func (c cgroup) create() error {
 	return nil
 }
 
-// remove removes the cgroup and those below it, innermost first. Their files cannot be removed and need not be.
+// remove removes the cgroup and those below it, innermost first. Their files cannot be removed and
+// need not be.
 func (c cgroup) remove() {
 	for _, pattern := range []string{filepath.Join(cgroupRoot, string(c)), filepath.Join(cgroupRoot, "*", string(c))} {
 		roots, _ := filepath.Glob(pattern) // the patterns are good

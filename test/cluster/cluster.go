@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	// address is the node's, of a range for documentation. It is not seen outside of the node's network.
+	// address is the node's, of a range for documentation. It is not seen outside of the node's
+	// network.
 	address = "198.51.100.10"
 	// podRange is where pods have their addresses.
 	podRange = "10.244.0.0/24"
@@ -93,8 +94,8 @@ func (c *cluster) start(ctx context.Context) error {
 	return nil
 }
 
-// The users whom the API server knows, and what each has its kubeconfig for. The groups are what Kubernetes' own RBAC rules
-// and the Node authorizer go by.
+// The users whom the API server knows, and what each has its kubeconfig for. The groups are what
+// Kubernetes' own RBAC rules and the Node authorizer go by.
 var users = map[string]localcluster.User{
 	"admin":                   localcluster.Admin,
 	"kubelet":                 {Name: "system:node:" + nodeName, Groups: []string{"system:nodes"}},
@@ -143,7 +144,8 @@ func (c *cluster) writeSettings() error {
 	return nil
 }
 
-// kubeconfig is the file of a user. That of the administrator has a name of its own, because people use it.
+// kubeconfig is the file of a user. That of the administrator has a name of its own, because people
+// use it.
 func (c *cluster) kubeconfig(user string) string {
 	if user == "admin" {
 		return c.folder.in(kubeconfigFile)

@@ -195,7 +195,8 @@ func outside(t *testing.T) string {
 	return string(mounts) + string(links) + folders
 }
 
-// TestNodes runs two nodes at a time. One is killed, which leaves nothing that runs; the other is stopped, which leaves nothing.
+// TestNodes runs two nodes at a time. One is killed, which leaves nothing that runs; the other is
+// stopped, which leaves nothing.
 func TestNodes(t *testing.T) {
 	before := outside(t)
 	one, other := newProject(t).up(t), newProject(t).up(t)

@@ -82,7 +82,8 @@ func (f folder) clean() {
 	f.cgroup().remove()
 }
 
-// cgroup is the cgroup below which all pods' are. It has the folder's name, so that the next start finds it.
+// cgroup is the cgroup below which all pods' are. It has the folder's name, so that the next start
+// finds it.
 func (f folder) cgroup() cgroup {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(f)) // never fails

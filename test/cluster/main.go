@@ -34,8 +34,9 @@ Usage, in the project's root folder, as root:
 Commands get a KUBECONFIG. make e2e builds what this needs; see CONTRIBUTING.md.
 `
 
-// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children are (localcluster.Attributes).
-// The main thread ends last of all, so this keeps the main goroutine, which starts the children, on it.
+// The kernel kills a process whose parent's thread has ended, if it was asked to, as the children
+// are (localcluster.Attributes). The main thread ends last of all, so this keeps the main
+// goroutine, which starts the children, on it.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -133,7 +134,8 @@ func up(ctx context.Context, folder folder, images, command []string) error {
 	return err
 }
 
-// runCommand runs a command in the node's network, and nothing else of it: files and processes are the machine's.
+// runCommand runs a command in the node's network, and nothing else of it: files and processes are
+// the machine's.
 func runCommand(ctx context.Context, folder folder, pid int, command []string) error {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target=" + strconv.Itoa(pid), "--net", "--"}, command...)...) //nolint:gosec // the user says what to run
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

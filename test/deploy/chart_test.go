@@ -22,8 +22,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestRenderings renders the chart with each feature on and off. The API server is asked whether it would take what
-// comes out, and what differs from the chart's defaults is looked at.
+// TestRenderings renders the chart with each feature on and off. The API server is asked whether it
+// would take what comes out, and what differs from the chart's defaults is looked at.
 func TestRenderings(t *testing.T) {
 	t.Parallel()
 	defaults := map[string]bool{}
@@ -566,7 +566,8 @@ func field(t *testing.T, object *unstructured.Unstructured, path string) string 
 	return strings.Join(found, " ")
 }
 
-// TestFiles shows that the alerts and the dashboard are in the objects as they are in the chart's files.
+// TestFiles shows that the alerts and the dashboard are in the objects as they are in the chart's
+// files.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	read := func(name string, into any) {
@@ -607,7 +608,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestRefusals renders the chart with values that are wrong, and looks for the words that say what is.
+// TestRefusals renders the chart with values that are wrong, and looks for the words that say what
+// is.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -699,7 +701,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestPartOfAnotherChart renders a chart that has this one as a dependency, which hands over values of its own.
+// TestPartOfAnotherChart renders a chart that has this one as a dependency, which hands over values
+// of its own.
 func TestPartOfAnotherChart(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
@@ -759,7 +762,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNameOfNoService has a release whose name would make a Service's that is none. Helm allows it, and the API server did not always.
+// TestNameOfNoService has a release whose name would make a Service's that is none. Helm allows it,
+// and the API server did not always.
 func TestNameOfNoService(t *testing.T) {
 	t.Parallel()
 	_, stderr, err := run(t, "", nil, helm, "template", "1.sluice", chart, "--namespace", system)
@@ -771,7 +775,8 @@ func TestNameOfNoService(t *testing.T) {
 	}
 }
 
-// TestLongVersion renders a chart of a version that is longer than a label may be, and cut where no label may end.
+// TestLongVersion renders a chart of a version that is longer than a label may be, and cut where no
+// label may end.
 func TestLongVersion(t *testing.T) {
 	t.Parallel()
 	long := filepath.Join(t.TempDir(), "sluice")
@@ -799,8 +804,8 @@ func TestLongVersion(t *testing.T) {
 	accept(t, objects)
 }
 
-// TestSchemaAndValues shows that what the schema allows is in values.yaml, and so in the README. That what is in
-// values.yaml is allowed is what every rendering shows.
+// TestSchemaAndValues shows that what the schema allows is in values.yaml, and so in the README.
+// That what is in values.yaml is allowed is what every rendering shows.
 func TestSchemaAndValues(t *testing.T) {
 	t.Parallel()
 	read := func(name string) map[string]any {

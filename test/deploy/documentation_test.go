@@ -21,7 +21,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// TestDocumentedValues renders the chart with every block of values, and asks the API server about what comes out.
+// TestDocumentedValues renders the chart with every block of values, and asks the API server about
+// what comes out.
 func TestDocumentedValues(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"docs/install.md", "docs/observability.md"} {
@@ -35,7 +36,8 @@ func TestDocumentedValues(t *testing.T) {
 	}
 }
 
-// TestDocumentedKustomization builds the documented kustomization, with this folder in place of the one on the network.
+// TestDocumentedKustomization builds the documented kustomization, with this folder in place of the
+// one on the network.
 func TestDocumentedKustomization(t *testing.T) {
 	t.Parallel()
 	const remote = "https://github.com/sluice-dev/sluice//config/default?ref=v0.1.0"
@@ -63,8 +65,9 @@ func TestDocumentedKustomization(t *testing.T) {
 	}
 }
 
-// TestDocumentedForeignObjects asks the API server, which has the definitions of these projects, about all objects of
-// kinds that are not Kubernetes' or Sluice's. What they say about the chart is held against it.
+// TestDocumentedForeignObjects asks the API server, which has the definitions of these projects,
+// about all objects of kinds that are not Kubernetes' or Sluice's. What they say about the chart is
+// held against it.
 func TestDocumentedForeignObjects(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(testenv.Root(), "docs", "*.md"))
@@ -164,8 +167,9 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestWalks goes the ways of a new user: that of the README, which installs the chart, and then that of Helm's notes. There
-// is no node, so the operator runs here, with what the commands have made; test/e2e does the same with pods.
+// TestWalks goes the ways of a new user: that of the README, which installs the chart, and then
+// that of Helm's notes. There is no node, so the operator runs here, with what the commands have
+// made; test/e2e does the same with pods.
 func TestWalks(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -204,7 +208,8 @@ func commands(text string) string {
 	return strings.Join(found, "\n")
 }
 
-// walk runs commands as they are but for what needs a node: an operator here takes the place of the forwarded port.
+// walk runs commands as they are but for what needs a node: an operator here takes the place of the
+// forwarded port.
 func (c *cluster) walk(t *testing.T, script, address string) string {
 	t.Helper()
 	script = regexp.MustCompile(`(?m)^kubectl .*(port-forward|rollout status).*$`).ReplaceAllString(script, "")

@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 )
 
-// foreign are the CustomResourceDefinitions of other projects that the chart or the documentation has objects of.
+// foreign are the CustomResourceDefinitions of other projects that the chart or the documentation
+// has objects of.
 //
-// The modules are not in go.mod, because nothing of them is built and their own requirements would raise the operator's.
-// They are downloaded as any module is, and compared with the checksum here, which is what go.sum would have.
+// The modules are not in go.mod, because nothing of them is built and their own requirements would
+// raise the operator's. They are downloaded as any module is, and compared with the checksum here,
+// which is what go.sum would have.
 var foreign = []struct {
 	module, sum string
 	files       []string
@@ -66,7 +68,8 @@ var foreign = []struct {
 	},
 }
 
-// foreignFiles returns the files of the foreign definitions, which it downloads if they are not there.
+// foreignFiles returns the files of the foreign definitions, which it downloads if they are not
+// there.
 func foreignFiles() ([]string, error) {
 	empty, err := os.MkdirTemp("", "sluice-foreign")
 	if err != nil {

@@ -45,7 +45,8 @@ type operator struct {
 	stop func()
 }
 
-// startOperator runs an operator for some namespaces until the test ends, and waits until it serves.
+// startOperator runs an operator for some namespaces until the test ends, and waits until it
+// serves.
 func startOperator(t *testing.T, cluster *testenv.Environment, namespaces ...string) *operator {
 	t.Helper()
 	options := app.DefaultOptions()
@@ -67,8 +68,8 @@ func startOperator(t *testing.T, cluster *testenv.Environment, namespaces ...str
 	return o
 }
 
-// TestNothingDrifts applies the samples as GitOps tools do, lets the operator work on them and a webhook come, and applies
-// them again.
+// TestNothingDrifts applies the samples as GitOps tools do, lets the operator work on them and a
+// webhook come, and applies them again.
 func TestNothingDrifts(t *testing.T) {
 	t.Parallel()
 	namespace := env.Namespace(t)
@@ -151,8 +152,8 @@ func TestNothingDrifts(t *testing.T) {
 // health is what the tools make of an object.
 type health struct{ Kstatus, Flux, Argo string }
 
-// TestHealth brings triggers into each state that they can be in, by an operator, and asks what the tools go by: kstatus,
-// and the expression and the script of docs/gitops.md.
+// TestHealth brings triggers into each state that they can be in, by an operator, and asks what the
+// tools go by: kstatus, and the expression and the script of docs/gitops.md.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	watched, unwatched := env.Namespace(t), env.Namespace(t)
@@ -304,7 +305,8 @@ func judge(t *testing.T, object client.Object) health {
 	return health{result.Status.String(), flux(t, live), argo(t, live.Object, gvk.Kind)}
 }
 
-// flux evaluates the documented expression, with Flux' own evaluator. It returns nothing if there is none for the kind.
+// flux evaluates the documented expression, with Flux' own evaluator. It returns nothing if there
+// is none for the kind.
 func flux(t *testing.T, object *unstructured.Unstructured) string {
 	t.Helper()
 	for _, text := range markdown.Texts(t, "docs/gitops.md", "yaml foreign") {
@@ -338,7 +340,8 @@ func flux(t *testing.T, object *unstructured.Unstructured) string {
 	return ""
 }
 
-// argo runs the documented script as Argo CD does: with the object as the global obj, and with no libraries but these.
+// argo runs the documented script as Argo CD does: with the object as the global obj, and with no
+// libraries but these.
 func argo(t *testing.T, object map[string]any, kind string) string {
 	t.Helper()
 	var script string

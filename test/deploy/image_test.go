@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// TestImageOfARelease makes the chart and the install.yaml of a release with an image of another name, as a fork does. Who
-// installs either, without a value, gets that image.
+// TestImageOfARelease makes the chart and the install.yaml of a release with an image of another
+// name, as a fork does. Who installs either, without a value, gets that image.
 func TestImageOfARelease(t *testing.T) {
 	t.Parallel()
 	const repository, version = "registry.example:5000/fork/gate", "v0.9.1-rc.2"

@@ -44,7 +44,8 @@ var (
 	helm  = filepath.Join(testenv.Root(), "bin", "tools", "helm")
 )
 
-// TestMain starts a control plane that knows the kinds of other projects too, and has the namespaces that values name.
+// TestMain starts a control plane that knows the kinds of other projects too, and has the
+// namespaces that values name.
 func TestMain(m *testing.M) {
 	if err := buildHelm(); err != nil {
 		panic(err)
@@ -141,7 +142,8 @@ func build(tb testing.TB, folder string) []*unstructured.Unstructured {
 // overlay builds a kustomization, in which a folder of config takes the place of a text.
 func overlay(tb testing.TB, kustomization, text, folder string) []*unstructured.Unstructured {
 	tb.Helper()
-	// kustomize takes no absolute paths, and nothing above the folder but folders that are kustomizations.
+	// kustomize takes no absolute paths, and nothing above the folder but folders that are
+	// kustomizations.
 	dir := tb.TempDir()
 	relative, err := filepath.Rel(dir, filepath.Join(testenv.Root(), "config", folder))
 	if err != nil {
@@ -201,8 +203,8 @@ func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.texts = append(w.texts, text)
 }
 
-// accept asks the API server whether it would take objects as they are: known fields only, valid, and with nothing to
-// warn of. Nothing is stored.
+// accept asks the API server whether it would take objects as they are: known fields only, valid,
+// and with nothing to warn of. Nothing is stored.
 func accept(tb testing.TB, objects []*unstructured.Unstructured) {
 	tb.Helper()
 	config := rest.CopyConfig(env.Config)

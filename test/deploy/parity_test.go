@@ -46,8 +46,9 @@ func TestKustomizeAndHelmAgree(t *testing.T) {
 	}
 }
 
-// TestNamespacedElsewhere shows that config/namespaced can be put into another namespace, as its comment says: nothing of it is
-// left in sluice-system, and its accounts are those that the permissions are for.
+// TestNamespacedElsewhere shows that config/namespaced can be put into another namespace, as its
+// comment says: nothing of it is left in sluice-system, and its accounts are those that the
+// permissions are for.
 func TestNamespacedElsewhere(t *testing.T) {
 	t.Parallel()
 	objects := overlay(t, "resources: [FOLDER]\nnamespace: shop\n", "FOLDER", "namespaced")
@@ -100,8 +101,8 @@ func stripped(t *testing.T, objects []*unstructured.Unstructured) map[string]map
 	return found
 }
 
-// sameArguments puts a container's arguments into an order, and the namespace where kustomize has a variable: a
-// kustomization cannot know which namespace it will be in.
+// sameArguments puts a container's arguments into an order, and the namespace where kustomize has a
+// variable: a kustomization cannot know which namespace it will be in.
 func sameArguments(t *testing.T, container any) {
 	t.Helper()
 	fields, ok := container.(map[string]any)
@@ -128,7 +129,8 @@ func sameArguments(t *testing.T, container any) {
 	})
 }
 
-// TestCopies shows that the chart's definitions and permissions are those of config, of which make generate copies them.
+// TestCopies shows that the chart's definitions and permissions are those of config, of which make
+// generate copies them.
 func TestCopies(t *testing.T) {
 	t.Parallel()
 	for folder, pattern := range map[string]string{"crds": "crd/bases/*.yaml", "rbac": "rbac/*_role*.yaml"} {
@@ -227,8 +229,8 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// TestMemory holds the memory that the manifests give to docs/operations.md: even at the worst, GOMEMLIMIT is not below what
-// is in use, or the garbage collector would never rest.
+// TestMemory holds the memory that the manifests give to docs/operations.md: even at the worst,
+// GOMEMLIMIT is not below what is in use, or the garbage collector would never rest.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	needed := int64(64<<20) + 5*app.DefaultOptions().Limits.MaxInFlightBytes

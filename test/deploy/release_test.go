@@ -98,7 +98,8 @@ func (c *cluster) versions(t *testing.T, objects []*unstructured.Unstructured) m
 	return found
 }
 
-// expect compares what is there with what is rendered: all that is wanted, and nothing of what is known besides.
+// expect compares what is there with what is rendered: all that is wanted, and nothing of what is
+// known besides.
 func (c *cluster) expect(t *testing.T, when string, wanted, known []*unstructured.Unstructured) {
 	t.Helper()
 	want, is := map[string]bool{}, map[string]bool{}
@@ -189,7 +190,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestOneForEachTeam installs the chart twice under one name, for two teams with namespaces of their own.
+// TestOneForEachTeam installs the chart twice under one name, for two teams with namespaces of
+// their own.
 func TestOneForEachTeam(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -264,7 +266,8 @@ func TestFromKubectlToHelm(t *testing.T) {
 	c.expect(t, "after helm install and uninstall", append(kinds(build(t, "default"), "Namespace"), kinds(mustRender(t, ``), "CustomResourceDefinition")...), mustRender(t, ``))
 }
 
-// TestUpgradeOfDefinitions upgrades to a chart whose definitions and version are newer, as Helm does not with the folder crds.
+// TestUpgradeOfDefinitions upgrades to a chart whose definitions and version are newer, as Helm
+// does not with the folder crds.
 func TestUpgradeOfDefinitions(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -282,7 +285,8 @@ func TestUpgradeOfDefinitions(t *testing.T) {
 	}
 }
 
-// TestUpgradeFromThePreviousVersion installs the chart of the last release and upgrades to this one.
+// TestUpgradeFromThePreviousVersion installs the chart of the last release and upgrades to this
+// one.
 func TestUpgradeFromThePreviousVersion(t *testing.T) {
 	t.Parallel()
 	root := testenv.Root()

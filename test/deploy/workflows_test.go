@@ -21,12 +21,13 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// mayWrite are the jobs whose token may write something, and what. Whoever can change what runs in one of them makes releases.
+// mayWrite are the jobs whose token may write something, and what. Whoever can change what runs in
+// one of them makes releases.
 var mayWrite = map[string][]string{"release.yaml publish": {"contents", "packages"}}
 
-// TestWorkflows looks at what could let somebody else's code into a release: actions that their owners can exchange, because a
-// tag names another commit tomorrow; tokens that may write more than they must; and events that run a stranger's change with
-// such a token.
+// TestWorkflows looks at what could let somebody else's code into a release: actions that their
+// owners can exchange, because a tag names another commit tomorrow; tokens that may write more than
+// they must; and events that run a stranger's change with such a token.
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(testenv.Root(), ".github", "workflows", "*"))
@@ -58,7 +59,8 @@ func TestWorkflows(t *testing.T) {
 	}
 }
 
-// pinned is an action of GitHub's own whose commit is named in full, and behind it the version, for people and for what updates pins.
+// pinned is an action of GitHub's own whose commit is named in full, and behind it the version, for
+// people and for what updates pins.
 var pinned = regexp.MustCompile(`^actions/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
 
 // reviewWorkflow returns what is wrong with a workflow, and which of its jobs may write what.

@@ -61,8 +61,9 @@ const key = "a-key-of-more-than-sixteen-bytes"
 
 const verifyToken = "a-token-of-more-than-sixteen-bytes"
 
-// newServer starts a webhook server without a cluster. It serves /hooks/default/orders, /hooks/default/suspended, which
-// is unavailable, /hooks/default/overridden with answers of its own, and a path for each provider that has a handshake.
+// newServer starts a webhook server without a cluster. It serves /hooks/default/orders,
+// /hooks/default/suspended, which is unavailable, /hooks/default/overridden with answers of its
+// own, and a path for each provider that has a handshake.
 func newServer(t *testing.T, registerer prometheus.Registerer, accept end, change func(*ingest.Limits)) *ingest.Server {
 	t.Helper()
 	verifier := newVerifier(t, signature.Scheme{Algorithm: signature.SHA256})
@@ -106,7 +107,8 @@ func newVerifier(t *testing.T, scheme signature.Scheme) *signature.Verifier {
 	return verifier
 }
 
-// request returns a request with its headers as it is sent. Of a signed one those are all that it needs, but for a length.
+// request returns a request with its headers as it is sent. Of a signed one those are all that it
+// needs, but for a length.
 func request(method, target, headers, body string) string {
 	return method + " " + target + " HTTP/1.1\r\nHost: hooks.example.com\r\n" + headers + "\r\n" + body
 }
@@ -131,7 +133,8 @@ func sign(t *testing.T, scheme signature.Scheme, body string) string {
 	return headersOf(t, signed, err)
 }
 
-// handshake returns the request with which a provider makes sure that somebody is there. The path is its name.
+// handshake returns the request with which a provider makes sure that somebody is there. The path
+// is its name.
 func handshake(t *testing.T, provider, key, challenge string) string {
 	t.Helper()
 	preset, _ := signature.PresetByName(provider)
@@ -143,7 +146,8 @@ func handshake(t *testing.T, provider, key, challenge string) string {
 	return request(signed.Method, path, fmt.Sprintf("Content-Length: %d\r\n%s", len(signed.Body), headers), string(signed.Body))
 }
 
-// send sends a request as it is and returns the answer. half closes the connection for writing after it.
+// send sends a request as it is and returns the answer. half closes the connection for writing
+// after it.
 func send(t *testing.T, server *ingest.Server, raw string, half bool) string {
 	t.Helper()
 	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Address().String())
@@ -172,15 +176,17 @@ func send(t *testing.T, server *ingest.Server, raw string, half bool) string {
 	return answer
 }
 
-// ofEveryAnswer are the headers that docs/http.md says every answer of Sluice has. A sender has no use for the last three; a browser that
-// somebody makes fetch an answer neither runs nor guesses anything, nor stores it.
+// ofEveryAnswer are the headers that docs/http.md says every answer of Sluice has. A sender has no
+// use for the last three; a browser that somebody makes fetch an answer neither runs nor guesses
+// anything, nor stores it.
 var ofEveryAnswer = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; sandbox",
 	"X-Content-Type-Options":  "nosniff",
 	"Cache-Control":           "no-store",
 }
 
-// ofNetHTTP are the answers that net/http writes past every handler. They are always the same text, and no type that a browser would run.
+// ofNetHTTP are the answers that net/http writes past every handler. They are always the same text,
+// and no type that a browser would run.
 var ofNetHTTP = []string{
 	"HTTP/1.1 400 Bad Request\nConnection: close\nContent-Type: text/plain; charset=utf-8\n\n400 Bad Request\n",
 	"HTTP/1.1 431 Request Header Fields Too Large\nConnection: close\nContent-Type: text/plain; charset=utf-8\n\n431 Request Header Fields Too Large\n",
@@ -231,8 +237,8 @@ func receive(t *testing.T, r io.Reader) (string, http.Header) {
 	return answer.String(), response.Header
 }
 
-// TestAnswers provokes every answer that the webhook server has, and compares them with the blocks of docs/http.md. The
-// metrics that this leaves are compared with the table in docs/operations.md.
+// TestAnswers provokes every answer that the webhook server has, and compares them with the blocks
+// of docs/http.md. The metrics that this leaves are compared with the table in docs/operations.md.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const body = `{"order": 1001}`
@@ -367,8 +373,8 @@ func TestAnswers(t *testing.T) {
 	checkMetrics(t, registry)
 }
 
-// checkMetrics compares what was registered and counted, names and values of labels, with the table in docs/operations.md,
-// and has the names and the helps judged by Prometheus' own linter.
+// checkMetrics compares what was registered and counted, names and values of labels, with the table
+// in docs/operations.md, and has the names and the helps judged by Prometheus' own linter.
 func checkMetrics(t *testing.T, registry *prometheus.Registry) {
 	t.Helper()
 	families, err := registry.Gather()

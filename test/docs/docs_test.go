@@ -3,8 +3,9 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package docs_test holds the documentation to what the program does. Its objects are applied to a real API server, its
-// commands are run against a running operator, and its tables are compared with the code.
+// Package docs_test holds the documentation to what the program does. Its objects are applied to a
+// real API server, its commands are run against a running operator, and its tables are compared
+// with the code.
 //
 // Fenced blocks say by their first line what is done with them:
 //
@@ -24,7 +25,8 @@ SPDX-License-Identifier: Apache-2.0
 //	yaml kustomization  a kustomization.yaml
 //	yaml foreign        objects of kinds that are not Kubernetes' or Sluice's
 //
-// In a file's blocks 127.0.0.1:8080 stands for the webhook server, and the namespace default for one of the file's own.
+// In a file's blocks 127.0.0.1:8080 stands for the webhook server, and the namespace default for
+// one of the file's own.
 package docs_test
 
 import (
@@ -297,7 +299,8 @@ func checkPayload(t *testing.T, object *unstructured.Unstructured) {
 	}
 }
 
-// run runs a block and compares what it prints. A language that the machine does not have is left out.
+// run runs a block and compares what it prints. A language that the machine does not have is left
+// out.
 func (r *reader) run(t *testing.T, b markdown.Block, output *markdown.Block, program string, args ...string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil && program != "bash" {
@@ -324,7 +327,8 @@ func (r *reader) compare(t *testing.T, b markdown.Block, expected, printed strin
 	}
 }
 
-// missing returns the first expected line that is not in what was printed, and false, if there is one.
+// missing returns the first expected line that is not in what was printed, and false, if there is
+// one.
 func (r *reader) missing(expected, printed string) (line string, ok bool) {
 	rest := strings.Split(printed, "\n")
 	for line := range strings.Lines(r.here(expected)) {

@@ -28,7 +28,8 @@ import (
 // module is what the import paths of Sluice's packages begin with, in all of its modules.
 const module = "github.com/sluice-dev/sluice/"
 
-// packages are the folders that hold Go files, with the folders of Sluice that those import which are no tests.
+// packages are the folders that hold Go files, with the folders of Sluice that those import which
+// are no tests.
 type packages map[string]map[string]bool
 
 // readPackages goes through the tree, whatever modules and build tags its files belong to.
@@ -191,8 +192,8 @@ func checkLayout(table [][]string, all packages, exists func(folder string) bool
 	return wrong
 }
 
-// TestLayout holds the table of folders in CONTRIBUTING.md to the tree: every folder with Go files is in one row, every
-// row's folder is there, and what is imported is what the last column says.
+// TestLayout holds the table of folders in CONTRIBUTING.md to the tree: every folder with Go files
+// is in one row, every row's folder is there, and what is imported is what the last column says.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	root := testenv.Root()

@@ -71,7 +71,8 @@ func TestMistakes(t *testing.T) {
 // isTest matches the name of a test or a fuzz target.
 var isTest = regexp.MustCompile(`^(Test|Fuzz)[A-Z]\w*$`)
 
-// TestThreatModel looks for the tests that the threat model names, each behind the name of its package.
+// TestThreatModel looks for the tests that the threat model names, each behind the name of its
+// package.
 func TestThreatModel(t *testing.T) {
 	t.Parallel()
 	all := tests{}
@@ -100,7 +101,8 @@ func TestThreatModel(t *testing.T) {
 	}
 }
 
-// TestGoroutines compares the goroutines that the documentation accounts for with those that the code starts.
+// TestGoroutines compares the goroutines that the documentation accounts for with those that the
+// code starts.
 func TestGoroutines(t *testing.T) {
 	t.Parallel()
 	is, documented := map[string]int{}, map[string]int{}

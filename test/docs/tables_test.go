@@ -172,7 +172,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestCauses compares the causes of a 401 that the documentation explains with those that there are.
+// TestCauses compares the causes of a 401 that the documentation explains with those that there
+// are.
 func TestCauses(t *testing.T) {
 	t.Parallel()
 	var is, documented []string
@@ -339,7 +340,8 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// TestSignatures shows that the signatures in the documentation are right, whatever languages the machine has.
+// TestSignatures shows that the signatures in the documentation are right, whatever languages the
+// machine has.
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	const body = `{"order": 1001}`
@@ -375,7 +377,8 @@ var (
 	oneFlag    = regexp.MustCompile("`--([a-z-]+)(?:=[^`]*)?`")
 )
 
-// TestNames looks for the make targets, environment variables and flags that the documentation mentions.
+// TestNames looks for the make targets, environment variables and flags that the documentation
+// mentions.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	source := func(patterns ...string) string {

@@ -3,16 +3,16 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package e2e is the end-to-end test: the image and the chart in a real cluster, from installation to removal. make e2e runs
-// it, by default in a cluster of one node that test/cluster makes for it.
+// Package e2e is the end-to-end test: the image and the chart in a real cluster, from installation
+// to removal. make e2e runs it, by default in a cluster of one node that test/cluster makes for it.
 //
-// It is one test of steps that begin where the one before left off. Each prints a line. What it sends goes to the Service,
-// by a client that never repeats a request by itself, and a ledger of all answers is held against the FlowRuns that are
-// stored: what was accepted is there, once.
+// It is one test of steps that begin where the one before left off. Each prints a line. What it
+// sends goes to the Service, by a client that never repeats a request by itself, and a ledger of
+// all answers is held against the FlowRuns that are stored: what was accepted is there, once.
 //
-// The files have the build tag e2e, so that go test ./... leaves it out: it installs into the cluster that
-// E2E_KUBECONFIG names, removes the CustomResourceDefinitions in the end, and drains a node. Give it a cluster that nobody
-// else uses. These variables are read:
+// The files have the build tag e2e, so that go test ./... leaves it out: it installs into the
+// cluster that E2E_KUBECONFIG names, removes the CustomResourceDefinitions in the end, and drains a
+// node. Give it a cluster that nobody else uses. These variables are read:
 //
 //	E2E_KUBECONFIG     the cluster
 //	E2E_IMAGE          the repository of the image; the tags of Makefile's E2E_VERSIONS must be in the cluster or can be pulled

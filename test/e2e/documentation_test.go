@@ -22,7 +22,8 @@ const (
 	documented = "sluice-system"
 )
 
-// blocks returns the commands of a page that have exactly this after their fences, in a cluster with nodes.
+// blocks returns the commands of a page that have exactly this after their fences, in a cluster
+// with nodes.
 func blocks(t *testing.T, page, info string) []string {
 	t.Helper()
 	found := markdown.Texts(t, page, info)
@@ -38,8 +39,8 @@ func (w *world) follow(t *testing.T, commands string) string {
 	return w.run(t, "bash", "-e", "-o", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"+commands)
 }
 
-// followReadme runs the commands by which the README installs the chart and sends a webhook. The step before has left the
-// cluster as it was.
+// followReadme runs the commands by which the README installs the chart and sends a webhook. The
+// step before has left the cluster as it was.
 func followReadme(t *testing.T, w *world) string {
 	commands := blocks(t, readme, "sh node")[0]
 	printed := w.follow(t, commands)
@@ -50,8 +51,8 @@ func followReadme(t *testing.T, w *world) string {
 	return fmt.Sprintf("%d commands, an answer 202 and a run", strings.Count(commands, "\n"))
 }
 
-// followInstallPage goes on with what the README has installed: upgrades, rolls back and removes it by the commands of
-// docs/install.md. Then it installs and removes everything without Helm.
+// followInstallPage goes on with what the README has installed: upgrades, rolls back and removes it
+// by the commands of docs/install.md. Then it installs and removes everything without Helm.
 func followInstallPage(t *testing.T, w *world) string {
 	withHelm, withKubectl := blocks(t, installPage, "sh node"), blocks(t, installPage, "sh node kubectl")
 	install, _, _ := strings.Cut(blocks(t, readme, "sh node")[0], "\n")

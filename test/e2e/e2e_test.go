@@ -135,7 +135,8 @@ func applySamples(t *testing.T, w *world) string {
 	for _, name := range triggers {
 		w.eventuallyReady(t, name)
 	}
-	// Ready is what the leader says. Each replica of ingest follows by itself, within a second or so.
+	// Ready is what the leader says. Each replica of ingest follows by itself, within a second or
+	// so.
 	w.eventuallyAnswers(t, oldKey, http.StatusAccepted)
 	return fmt.Sprintf("%d triggers are Ready, and served by all replicas", len(triggers))
 }
@@ -245,8 +246,8 @@ func (w *world) expectReplaced(t *testing.T, before []string) {
 	}
 }
 
-// killPods takes a pod of ingest away with no time to drain, which requests in flight do not survive, and the leader. A
-// sender that repeats, as webhook senders do, loses nothing.
+// killPods takes a pod of ingest away with no time to drain, which requests in flight do not
+// survive, and the leader. A sender that repeats, as webhook senders do, loses nothing.
 func killPods(t *testing.T, w *world) string {
 	victim := w.settle(t, "ingest")[0].Name
 	l := w.underLoad(t, func() signing { return orders(oldKey) }, func(*load) {
@@ -295,7 +296,8 @@ func (w *world) copyTrigger(t *testing.T, from, to string) {
 	}
 }
 
-// rotateKey replaces the key as docs/rotation.md says, while senders send, and then the data of the Secret in place.
+// rotateKey replaces the key as docs/rotation.md says, while senders send, and then the data of the
+// Secret in place.
 func rotateKey(t *testing.T, w *world) string {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "orders-2"},
@@ -349,8 +351,9 @@ func (w *world) patchTrigger(t *testing.T, patch string) {
 	}
 }
 
-// eventuallyAnswers waits until requests that are signed with a key get an answer, whichever replica they reach: so many in a
-// row, each by a connection of its own, do not miss one of two by chance.
+// eventuallyAnswers waits until requests that are signed with a key get an answer, whichever
+// replica they reach: so many in a row, each by a connection of its own, do not miss one of two by
+// chance.
 func (w *world) eventuallyAnswers(t *testing.T, key string, want int) {
 	t.Helper()
 	const row = 16
@@ -376,8 +379,8 @@ func upgrade(t *testing.T, w *world) string {
 	return "to version " + w.versions[1] + "; " + l.String()
 }
 
-// drainNode drains the node of an ingest pod while senders send. Where there is no other node, the budgets keep one pod of
-// each kind, and drain gives up.
+// drainNode drains the node of an ingest pod while senders send. Where there is no other node, the
+// budgets keep one pod of each kind, and drain gives up.
 func drainNode(t *testing.T, w *world) string {
 	node := w.settle(t, "ingest")[0].Spec.NodeName
 	var nodes corev1.NodeList
@@ -406,8 +409,8 @@ func uninstall(t *testing.T, w *world) string {
 	w.run(t, "helm", "uninstall", release, "--namespace="+operatorNamespace, "--wait", "--timeout="+patience.String())
 	w.checkLedger(t) // what was stored outlives the chart
 
-	// The definitions, because crds.keep is true, the namespaces, which Helm did not make, and the leader's lease, which no
-	// chart has made.
+	// The definitions, because crds.keep is true, the namespaces, which Helm did not make, and the
+	// leader's lease, which no chart has made.
 	var want []string
 	for _, kind := range []string{"flowruns", "flows", "webhooktriggers"} {
 		want = append(want, "customresourcedefinitions.apiextensions.k8s.io "+kind+".sluice.dev")

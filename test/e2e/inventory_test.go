@@ -19,7 +19,8 @@ import (
 	"k8s.io/client-go/metadata"
 )
 
-// inventory returns every object in the cluster, but Events and the heartbeats of nodes, as «resource.group namespace/name».
+// inventory returns every object in the cluster, but Events and the heartbeats of nodes, as
+// «resource.group namespace/name».
 func (w *world) inventory(t *testing.T) []string {
 	t.Helper()
 	lister, err := metadata.NewForConfig(w.config)

@@ -27,9 +27,11 @@ import (
 const (
 	// answerLimit is how long a sender waits for an answer.
 	answerLimit = 30 * time.Second
-	// pause is between two requests of a sender. Six of them send at this pace, which leaves the processors to the cluster.
+	// pause is between two requests of a sender. Six of them send at this pace, which leaves the
+	// processors to the cluster.
 	pause = 200 * time.Millisecond
-	// slowBody is how long the slow senders take for a body: longer than a pod that stops goes on to take requests (5 s).
+	// slowBody is how long the slow senders take for a body: longer than a pod that stops goes on
+	// to take requests (5 s).
 	slowBody = 8 * time.Second
 )
 
@@ -120,8 +122,8 @@ func (w *world) send(ctx context.Context, sender *http.Client, by signing, body 
 	return a
 }
 
-// The kinds of senders: one that keeps its connection, one that makes one for each request, and one that takes long for a
-// body, so that its requests are in flight when a pod is told to stop.
+// The kinds of senders: one that keeps its connection, one that makes one for each request, and one
+// that takes long for a body, so that its requests are in flight when a pod is told to stop.
 const (
 	keepingSender    = "keep-alive"
 	connectingSender = "new connection"
@@ -201,8 +203,9 @@ func (l *load) String() string {
 	return fmt.Sprintf("%d requests, %d of them slow, %d failed; the longest of the others took %d ms", l.count, l.slow, len(l.failures), l.worst.Milliseconds())
 }
 
-// underLoad does something while senders send, and returns what became of that. Who is not answered 202 sends the same body
-// again, as webhook senders do, until it is. sign is asked anew for each request.
+// underLoad does something while senders send, and returns what became of that. Who is not answered
+// 202 sends the same body again, as webhook senders do, until it is. sign is asked anew for each
+// request.
 func (w *world) underLoad(t *testing.T, sign func() signing, do func(*load)) *load {
 	t.Helper()
 	l := &load{begin: time.Now(), inFlight: map[string]int{}}

@@ -141,7 +141,8 @@ func (w *world) pods(t *testing.T, component string) []corev1.Pod {
 	return list.Items
 }
 
-// settle waits until a component has the pods it should have, all of them ready and of the newest kind, and no others.
+// settle waits until a component has the pods it should have, all of them ready and of the newest
+// kind, and no others.
 func (w *world) settle(t *testing.T, component string) []corev1.Pod {
 	t.Helper()
 	var pods []corev1.Pod

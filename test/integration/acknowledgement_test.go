@@ -21,8 +21,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// newMemoryWorld creates a namespace with a trigger that takes the header X-Delivery for the delivery id, and returns how to send a
-// body to it.
+// newMemoryWorld creates a namespace with a trigger that takes the header X-Delivery for the
+// delivery id, and returns how to send a body to it.
 func newMemoryWorld(t *testing.T) (namespace string, send func(o *operator, id, body string) reply) {
 	t.Helper()
 	namespace = env.Namespace(t)
@@ -59,8 +59,8 @@ func checkNotAcknowledged(t *testing.T, reason string, r reply) {
 	}
 }
 
-// TestRunThatGoesIsNoRecord repeats deliveries whose FlowRun is about to go, or has lost its payload before anybody acted on it: a 2xx
-// would rest on nothing.
+// TestRunThatGoesIsNoRecord repeats deliveries whose FlowRun is about to go, or has lost its
+// payload before anybody acted on it: a 2xx would rest on nothing.
 func TestRunThatGoesIsNoRecord(t *testing.T) {
 	t.Parallel()
 	namespace, send := newMemoryWorld(t)
@@ -107,7 +107,8 @@ func TestRunThatGoesIsNoRecord(t *testing.T) {
 	})
 }
 
-// TestTerminatingNamespace sends to a namespace that is being deleted, which nothing can be stored in any more.
+// TestTerminatingNamespace sends to a namespace that is being deleted, which nothing can be stored
+// in any more.
 func TestTerminatingNamespace(t *testing.T) {
 	t.Parallel()
 	namespace, send := newMemoryWorld(t)
@@ -126,8 +127,9 @@ func TestTerminatingNamespace(t *testing.T) {
 	checkNotAcknowledged(t, "a repetition of what was stored goes with the namespace", send(o, "1", "{}"))
 }
 
-// TestCapturedRequestUnderFutureID sends a captured request ahead, under an id that the sender will use next. The id is not signed, so
-// this cannot be told from a delivery; but the genuine one of that id must not be lost for it.
+// TestCapturedRequestUnderFutureID sends a captured request ahead, under an id that the sender will
+// use next. The id is not signed, so this cannot be told from a delivery; but the genuine one of
+// that id must not be lost for it.
 func TestCapturedRequestUnderFutureID(t *testing.T) {
 	t.Parallel()
 	namespace, send := newMemoryWorld(t)
@@ -146,7 +148,8 @@ func TestCapturedRequestUnderFutureID(t *testing.T) {
 	}
 }
 
-// TestEchoIsNoConfirmation puts something between Sluice and the API server that answers a create with 201 and what was sent.
+// TestEchoIsNoConfirmation puts something between Sluice and the API server that answers a create
+// with 201 and what was sent.
 func TestEchoIsNoConfirmation(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

@@ -26,8 +26,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// BenchmarkSecretRotation measures how long it takes from the update of a Secret until the new key is accepted and the
-// old one refused.
+// BenchmarkSecretRotation measures how long it takes from the update of a Secret until the new key
+// is accepted and the old one refused.
 func BenchmarkSecretRotation(b *testing.B) {
 	namespace := newWorld(b)
 	o := startOperator(b, namespace)
@@ -74,9 +74,9 @@ func reportQuantiles(b *testing.B, took []time.Duration) {
 	b.ReportMetric(took[len(took)-1].Seconds()*1000, "max-ms")
 }
 
-// BenchmarkWarmUp starts the operator, as a process of its own, on 10,000 triggers with a Secret each, and reports how long
-// the warm-up of the route table took and how much memory the process then has. Another number can be set with
-// SLUICE_BENCH_TRIGGERS.
+// BenchmarkWarmUp starts the operator, as a process of its own, on 10,000 triggers with a Secret
+// each, and reports how long the warm-up of the route table took and how much memory the process
+// then has. Another number can be set with SLUICE_BENCH_TRIGGERS.
 func BenchmarkWarmUp(b *testing.B) {
 	count := 10_000
 	if s := os.Getenv("SLUICE_BENCH_TRIGGERS"); s != "" {

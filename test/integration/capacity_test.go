@@ -48,7 +48,8 @@ func newTrigger(tb testing.TB, namespace, name string, limits sluicev1alpha1.Tri
 	env.Create(tb, trigger)
 }
 
-// TestTriggerLimits sees that the limits of a trigger hold, for verified requests alone and for that trigger alone.
+// TestTriggerLimits sees that the limits of a trigger hold, for verified requests alone and for
+// that trigger alone.
 func TestTriggerLimits(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -140,8 +141,8 @@ func TestTriggerLimits(t *testing.T) {
 	})
 }
 
-// TestFloodOfSlowSenders has connections hold all that a trigger may have, with bodies that do not come. The real
-// sender gets in all the same, and so does that of another trigger.
+// TestFloodOfSlowSenders has connections hold all that a trigger may have, with bodies that do not
+// come. The real sender gets in all the same, and so does that of another trigger.
 func TestFloodOfSlowSenders(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -202,7 +203,8 @@ func TestFloodOfSlowSenders(t *testing.T) {
 	}
 }
 
-// TestOutage takes the API server away for long enough that Sluice stops to ask it for each request.
+// TestOutage takes the API server away for long enough that Sluice stops to ask it for each
+// request.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -282,8 +284,9 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestUnreadBodies has senders announce bodies that nobody wants to read, and stay silent. net/http waits for such a body before it
-// sends the answer; here not for as long as the read timeout allows, so that they cannot hold connections.
+// TestUnreadBodies has senders announce bodies that nobody wants to read, and stay silent. net/http
+// waits for such a body before it sends the answer; here not for as long as the read timeout
+// allows, so that they cannot hold connections.
 func TestUnreadBodies(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

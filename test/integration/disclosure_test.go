@@ -23,7 +23,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// conditionsOf waits until the conditions of a trigger are of its present generation, and returns one a line.
+// conditionsOf waits until the conditions of a trigger are of its present generation, and returns
+// one a line.
 func conditionsOf(tb testing.TB, namespace, name string) []string {
 	tb.Helper()
 	var lines []string
@@ -45,8 +46,9 @@ func conditionsOf(tb testing.TB, namespace, name string) []string {
 	return lines
 }
 
-// TestStoredSecretPrefix has triggers that an earlier version let somebody store, to find out by prefixes how a Secret begins. They are
-// served by no one, say what to change and nothing of the Secret, and can be mended; new ones are refused.
+// TestStoredSecretPrefix has triggers that an earlier version let somebody store, to find out by
+// prefixes how a Secret begins. They are served by no one, say what to change and nothing of the
+// Secret, and can be mended; new ones are refused.
 func TestStoredSecretPrefix(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -118,8 +120,9 @@ func eventsOn(tb testing.TB, namespace, name string) []string {
 	return lines
 }
 
-// TestUnlabelledIsMissing has people who may write triggers, and not read Secrets, use an operator that is limited to Secrets with a label: of
-// any other Secret they see the same as of one that does not exist, whatever is in it and whatever is done to it.
+// TestUnlabelledIsMissing has people who may write triggers, and not read Secrets, use an operator
+// that is limited to Secrets with a label: of any other Secret they see the same as of one that
+// does not exist, whatever is in it and whatever is done to it.
 func TestUnlabelledIsMissing(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

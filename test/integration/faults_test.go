@@ -35,7 +35,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// intercept changes what happens to an operator's creates of FlowRuns on their way to the API server.
+// intercept changes what happens to an operator's creates of FlowRuns on their way to the API
+// server.
 type intercept struct {
 	next   http.RoundTripper
 	create func(*http.Request, http.RoundTripper) (*http.Response, error)
@@ -101,7 +102,8 @@ func TestCreateIsRetried(t *testing.T) {
 	}
 }
 
-// TestTakenNameIsNotTakenForOurs answers the first attempt AlreadyExists: that cannot be this request's FlowRun.
+// TestTakenNameIsNotTakenForOurs answers the first attempt AlreadyExists: that cannot be this
+// request's FlowRun.
 func TestTakenNameIsNotTakenForOurs(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -134,8 +136,8 @@ func answerStatus(r *http.Request, code int, reason metav1.StatusReason, message
 	}
 }
 
-// TestAPIServerTrouble shows the answers when the API server cannot or will not store a FlowRun. None is a 2xx, and
-// each comes within the accept deadline.
+// TestAPIServerTrouble shows the answers when the API server cannot or will not store a FlowRun.
+// None is a 2xx, and each comes within the accept deadline.
 func TestAPIServerTrouble(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -370,8 +372,9 @@ func certificate(config *tls.Config) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})
 }
 
-// TestCreatesAreNotThrottled sends as many requests at once as are let through of one trigger at the beginning. A client-side limit, such as client-go's default of 5 a
-// second, would let them through one by one; here none gets its answer before all of them are on their way.
+// TestCreatesAreNotThrottled sends as many requests at once as are let through of one trigger at
+// the beginning. A client-side limit, such as client-go's default of 5 a second, would let them
+// through one by one; here none gets its answer before all of them are on their way.
 func TestCreatesAreNotThrottled(t *testing.T) {
 	t.Parallel()
 	const requests = 24
@@ -476,7 +479,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestShutdownFinishesRequestsInFlight stops the operator while a verified request waits for the API server.
+// TestShutdownFinishesRequestsInFlight stops the operator while a verified request waits for the
+// API server.
 func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -536,7 +540,8 @@ func (o *operator) eventuallyDraining(t *testing.T) {
 	})
 }
 
-// TestDrainingFollowsChanges shows that a replica which is going does not serve yesterday's routes until it is gone.
+// TestDrainingFollowsChanges shows that a replica which is going does not serve yesterday's routes
+// until it is gone.
 func TestDrainingFollowsChanges(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -553,7 +558,8 @@ func TestDrainingFollowsChanges(t *testing.T) {
 	<-o.done
 }
 
-// TestSenderHangsUp shows that a sender which does not wait for the answer does not take its request back.
+// TestSenderHangsUp shows that a sender which does not wait for the answer does not take its
+// request back.
 func TestSenderHangsUp(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -584,7 +590,8 @@ func TestSenderHangsUp(t *testing.T) {
 	})
 }
 
-// TestSecretReadFails shows fail static: if the API server cannot say what a Secret holds, the last key stays.
+// TestSecretReadFails shows fail static: if the API server cannot say what a Secret holds, the last
+// key stays.
 func TestSecretReadFails(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -623,8 +630,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestListensOnlyWhenWarm holds back the Secret during the warm-up: until it is read the server must not listen, because
-// it would answer 404 for a trigger that exists.
+// TestListensOnlyWhenWarm holds back the Secret during the warm-up: until it is read the server
+// must not listen, because it would answer 404 for a trigger that exists.
 func TestListensOnlyWhenWarm(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -660,7 +667,8 @@ func TestListensOnlyWhenWarm(t *testing.T) {
 	acceptedRun(t, namespace, o.mustPost(t, namespace, keyText, "{}"))
 }
 
-// TestDeletedDuringWarmUp deletes a trigger after the warm-up has listed it: its route must not stay.
+// TestDeletedDuringWarmUp deletes a trigger after the warm-up has listed it: its route must not
+// stay.
 func TestDeletedDuringWarmUp(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

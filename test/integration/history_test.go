@@ -17,8 +17,9 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// TestHistory follows two requests until their FlowRuns are due: of one that is recognised when it is repeated the payload
-// goes, and of one that is not, the run. The operator has the permissions of config/rbac for it.
+// TestHistory follows two requests until their FlowRuns are due: of one that is recognised when it
+// is repeated the payload goes, and of one that is not, the run. The operator has the permissions
+// of config/rbac for it.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

@@ -30,7 +30,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// frames is a connection over which frames of HTTP/2 are sent one by one, whatever a client would do.
+// frames is a connection over which frames of HTTP/2 are sent one by one, whatever a client would
+// do.
 type frames struct {
 	*http2.Framer
 	conn    *tls.Conn
@@ -96,7 +97,8 @@ func (c *frames) errorCode() http2.ErrCode {
 	return c.code
 }
 
-// status returns the status of the answer on a stream, -1 if it was reset, and whether there is either by now.
+// status returns the status of the answer on a stream, -1 if it was reset, and whether there is
+// either by now.
 func (c *frames) status(stream uint32) (int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,8 +156,9 @@ func runsByBody(t *testing.T, namespace string) map[string]int {
 	return count
 }
 
-// TestRapidReset opens streams and resets them at once, while what they have begun cannot end. No more of them run at a time than one
-// connection may have open, the connection is ended, and each is stored once or not at all.
+// TestRapidReset opens streams and resets them at once, while what they have begun cannot end. No
+// more of them run at a time than one connection may have open, the connection is ended, and each
+// is stored once or not at all.
 //
 // CVE-2023-44487, CVE-2023-39325: requests that were reset did not count, and yet they ran.
 func TestRapidReset(t *testing.T) {
@@ -228,8 +231,8 @@ func TestRapidReset(t *testing.T) {
 	}
 }
 
-// TestRapidResetBesideOthers resets streams on connection after connection, all of them forged. Others are served meanwhile, and the
-// ledger is exact.
+// TestRapidResetBesideOthers resets streams on connection after connection, all of them forged.
+// Others are served meanwhile, and the ledger is exact.
 func TestRapidResetBesideOthers(t *testing.T) {
 	t.Parallel()
 	const (
@@ -298,7 +301,8 @@ func TestRapidResetBesideOthers(t *testing.T) {
 	}
 }
 
-// TestContinuationFlood sends headers that never end, and headers that become long only when they are decoded.
+// TestContinuationFlood sends headers that never end, and headers that become long only when they
+// are decoded.
 //
 // CVE-2023-45288: Go decoded headers beyond the limit for as long as they came.
 func TestContinuationFlood(t *testing.T) {
@@ -386,8 +390,9 @@ func TestContinuationFlood(t *testing.T) {
 	}
 }
 
-// TestHTTP2Framing sends requests that say one thing of themselves and are another, all of them signed. What is stored is what was
-// signed and what the frames hold; a proxy in front that speaks HTTP/1.1 to others would have nothing to smuggle.
+// TestHTTP2Framing sends requests that say one thing of themselves and are another, all of them
+// signed. What is stored is what was signed and what the frames hold; a proxy in front that speaks
+// HTTP/1.1 to others would have nothing to smuggle.
 func TestHTTP2Framing(t *testing.T) {
 	t.Parallel()
 	const body = `{"order": 1}`

@@ -105,8 +105,8 @@ func (v vectorBody) text(tb testing.TB) string {
 	return string(decoded)
 }
 
-// TestVectors sends requests that other implementations have signed, over HTTP, and compares the payloads that are
-// stored byte for byte.
+// TestVectors sends requests that other implementations have signed, over HTTP, and compares the
+// payloads that are stored byte for byte.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile(filepath.Join(testenv.Root(), "ingest", "signature", "testdata", "patchworks.json"))
@@ -185,7 +185,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestHMACVectors sends the published HMAC test cases as requests. Their messages are bytes of any kind.
+// TestHMACVectors sends the published HMAC test cases as requests. Their messages are bytes of any
+// kind.
 func TestHMACVectors(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile(filepath.Join(testenv.Root(), "ingest", "signature", "testdata", "hmac.json"))
@@ -250,8 +251,8 @@ func TestHMACVectors(t *testing.T) {
 	}
 }
 
-// TestHostileRequests sends what no well-meaning sender would. Each is answered as the contract says, and none leaves a
-// FlowRun behind but those that are accepted.
+// TestHostileRequests sends what no well-meaning sender would. Each is answered as the contract
+// says, and none leaves a FlowRun behind but those that are accepted.
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -472,8 +473,8 @@ func TestSlowSenders(t *testing.T) {
 	})
 }
 
-// TestNothingSecretIsSaid looks for keys, signatures, payloads and header values in all that Sluice writes: its log at
-// the most verbose level, its metrics, its answers and its Events.
+// TestNothingSecretIsSaid looks for keys, signatures, payloads and header values in all that Sluice
+// writes: its log at the most verbose level, its metrics, its answers and its Events.
 func TestNothingSecretIsSaid(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

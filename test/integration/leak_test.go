@@ -36,8 +36,9 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// ledger is what all tests of this package together have given Sluice that is secret, and what Sluice has said, to whom.
-// After the last test everything of the one is looked for in everything of the other.
+// ledger is what all tests of this package together have given Sluice that is secret, and what
+// Sluice has said, to whom. After the last test everything of the one is looked for in everything
+// of the other.
 type ledger struct {
 	mu      sync.Mutex
 	secrets map[string]string // what kind of secret, by its value
@@ -60,7 +61,8 @@ var open = []string{
 	"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Expect", "Host", "Http2-Settings", "Transfer-Encoding", "Upgrade", "User-Agent",
 }
 
-// shortest is the length of a secret below which it is not looked for: it would be found in other words.
+// shortest is the length of a secret below which it is not looked for: it would be found in other
+// words.
 const shortest = 8
 
 // secret takes note of a secret.
@@ -307,8 +309,8 @@ func around(text string, from, length int) string {
 	return strings.ToValidUTF8(text[max(0, from-80):min(len(text), from+length+80)], "?")
 }
 
-// expected returns the signatures of the default scheme that Sluice expects of each payload under each key, whatever the
-// sender has sent.
+// expected returns the signatures of the default scheme that Sluice expects of each payload under
+// each key, whatever the sender has sent.
 func expected(secrets map[string]string) []string {
 	var keys, payloads, macs []string
 	for value, kind := range secrets {
@@ -330,8 +332,8 @@ func expected(secrets map[string]string) []string {
 	return macs
 }
 
-// forms returns how a secret, or a part of it, may look in a log or an answer. Of a long one three parts are looked for,
-// which also finds it where it was cut.
+// forms returns how a secret, or a part of it, may look in a log or an answer. Of a long one three
+// parts are looked for, which also finds it where it was cut.
 func forms(value string) []string {
 	const part = 24
 	parts := []string{value}
@@ -356,7 +358,8 @@ func forms(value string) []string {
 	return slices.DeleteFunc(slices.Compact(all), func(form string) bool { return len(form) < shortest || repetitive(form) })
 }
 
-// repetitive says whether a text is so little in what is different that it is in texts of others too: "xxxxxxxx", "0 0 0 0".
+// repetitive says whether a text is so little in what is different that it is in texts of others
+// too: "xxxxxxxx", "0 0 0 0".
 func repetitive(text string) bool {
 	different := map[byte]bool{}
 	for i := range len(text) {
@@ -451,8 +454,8 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
-// TestLedgerHears shows that what goes over a raw connection, and what an operator reads and stores, gets into the ledger of
-// the whole run.
+// TestLedgerHears shows that what goes over a raw connection, and what an operator reads and
+// stores, gets into the ledger of the whole run.
 func TestLedgerHears(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

@@ -278,8 +278,8 @@ func TestFlowLifecycle(t *testing.T) {
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
 }
 
-// TestSettledStatusIsNotWritten shows that a status which says all it has to is left alone, which kstatus and GitOps
-// tools rest on, and that it has no conditions but the three.
+// TestSettledStatusIsNotWritten shows that a status which says all it has to is left alone, which
+// kstatus and GitOps tools rest on, and that it has no conditions but the three.
 func TestSettledStatusIsNotWritten(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -291,8 +291,8 @@ func TestSettledStatusIsNotWritten(t *testing.T) {
 	}
 	settled := trigger.ResourceVersion
 
-	// A Secret's label changes nothing, but wakes the controller; the trigger's own change afterwards shows that it has
-	// been through.
+	// A Secret's label changes nothing, but wakes the controller; the trigger's own change
+	// afterwards shows that it has been through.
 	update(t, makeSecret(namespace, keyText), func(s *corev1.Secret) { s.Labels = map[string]string{"seen": "yes"} })
 	second := startOperator(t, namespace) // whose status controller goes through all triggers when it is elected
 	_ = second
@@ -314,7 +314,8 @@ func TestSettledStatusIsNotWritten(t *testing.T) {
 	}
 }
 
-// TestSettled shows that an operator of either role says, once it is ready, that it has settled, and says it once.
+// TestSettled shows that an operator of either role says, once it is ready, that it has settled,
+// and says it once.
 func TestSettled(t *testing.T) {
 	t.Parallel()
 	for _, role := range []app.Role{app.RoleIngest, app.RoleController} {

@@ -60,7 +60,8 @@ func TestMain(m *testing.M) {
 	testenv.Main(m, &env, checkWholeRun)
 }
 
-// operator is one that runs, as a service account that has the permissions of config/rbac and no others.
+// operator is one that runs, as a service account that has the permissions of config/rbac and no
+// others.
 type operator struct {
 	*app.Operator
 	url    string // of the webhook server
@@ -127,7 +128,8 @@ func launchOperator(tb testing.TB, namespace string, configure ...func(*operator
 	options.HealthAddress = testenv.FreeAddress(tb)
 	options.MetricsAddress = "0"
 	options.Limits.ShutdownDelay = 0
-	// The tests share two cores with the API server, which also holds back creates of a kind that is less than 2 s old.
+	// The tests share two cores with the API server, which also holds back creates of a kind that
+	// is less than 2 s old.
 	options.Limits.AcceptDeadline, options.Limits.WriteTimeout = 10*time.Second, 30*time.Second
 	options.LogLevel = slog.LevelDebug
 	options.Registerer = prometheus.NewRegistry()
@@ -189,8 +191,8 @@ func (o *operator) ready() error {
 	return nil
 }
 
-// userConfig makes a service account that may do what config/rbac allows for the role, and returns the configuration of a
-// pod that has it.
+// userConfig makes a service account that may do what config/rbac allows for the role, and returns
+// the configuration of a pod that has it.
 func userConfig(tb testing.TB, options app.Options) *rest.Config {
 	tb.Helper()
 	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: options.LeaderElectionNamespace, Name: "operator-" + string(options.Role)}
@@ -212,7 +214,8 @@ func userConfig(tb testing.TB, options app.Options) *rest.Config {
 	return env.ServiceAccount(tb, account.Namespace, account.Name)
 }
 
-// grant gives a role of config/rbac to a service account, in its namespace if it is not a cluster role.
+// grant gives a role of config/rbac to a service account, in its namespace if it is not a cluster
+// role.
 func grant(tb testing.TB, name string, account rbacv1.Subject) {
 	tb.Helper()
 	role := configuredRole(tb, name)
@@ -326,7 +329,8 @@ func signWith(algorithm signature.Algorithm, key, body string) string {
 	return signed.Headers[signature.DefaultHeader][0]
 }
 
-// forge is sign for keys that are none, such as the empty one, with which nothing is signed but forgeries.
+// forge is sign for keys that are none, such as the empty one, with which nothing is signed but
+// forgeries.
 func forge(key, body string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(body))
@@ -422,8 +426,8 @@ func countRuns(tb testing.TB, namespace string) int {
 	return len(runs.Items)
 }
 
-// eventuallyCondition waits until a condition of the trigger has this status and reason for the present generation,
-// and returns its message.
+// eventuallyCondition waits until a condition of the trigger has this status and reason for the
+// present generation, and returns its message.
 func eventuallyCondition(tb testing.TB, namespace, kind string, status metav1.ConditionStatus, reason string) string {
 	tb.Helper()
 	var message string

@@ -35,8 +35,8 @@ func countStatusWrites(writes *atomic.Int32) func(*operatorConfig) {
 	}
 }
 
-// TestTwoManagers runs two operators of role all: both serve, one writes status. When that one stops, not one request
-// to the other fails, and it takes over the status.
+// TestTwoManagers runs two operators of role all: both serve, one writes status. When that one
+// stops, not one request to the other fails, and it takes over the status.
 func TestTwoManagers(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -81,8 +81,9 @@ func TestTwoManagers(t *testing.T) {
 	}
 }
 
-// TestRollingRestart stops a replica of role ingest under load, as a rollout does, with senders that keep their
-// connections and move on when they are told to. Every request is answered 202, by the one or the other.
+// TestRollingRestart stops a replica of role ingest under load, as a rollout does, with senders
+// that keep their connections and move on when they are told to. Every request is answered 202, by
+// the one or the other.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -117,8 +118,8 @@ type load struct {
 	answers []string
 }
 
-// startLoad sends to the first operator, and to the next when that one closes the connection: a load balancer has noticed
-// by then that it is going.
+// startLoad sends to the first operator, and to the next when that one closes the connection: a
+// load balancer has noticed by then that it is going.
 func startLoad(t *testing.T, first *operator, namespace string, others ...*operator) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -143,7 +144,8 @@ func startLoad(t *testing.T, first *operator, namespace string, others ...*opera
 	return l
 }
 
-// send returns the status of the answer, or the error, and whether the server asks to close the connection.
+// send returns the status of the answer, or the error, and whether the server asks to close the
+// connection.
 func send(transport *http.Transport, o *operator, namespace string) (answer string, closed bool) {
 	request, err := http.NewRequest(http.MethodPost, o.url+"/hooks/"+namespace+"/"+triggerName, strings.NewReader("{}")) //nolint:noctx // a request that was begun is finished, or the ledger would not add up
 	if err != nil {

@@ -52,7 +52,8 @@ func makeAccount(t *testing.T, namespace, name string) rbacv1.Subject {
 	return rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}
 }
 
-// TestMetricsAreForTheAuthorized asks for metrics with tokens of service accounts, which the API server judges.
+// TestMetricsAreForTheAuthorized asks for metrics with tokens of service accounts, which the API
+// server judges.
 func TestMetricsAreForTheAuthorized(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -115,7 +116,8 @@ func TestMetricsAreForTheAuthorized(t *testing.T) {
 	})
 }
 
-// TestMetricsWithoutPermissionToAsk runs an operator that may not ask the API server who somebody is. Nobody gets metrics.
+// TestMetricsWithoutPermissionToAsk runs an operator that may not ask the API server who somebody
+// is. Nobody gets metrics.
 func TestMetricsWithoutPermissionToAsk(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -176,8 +178,9 @@ func (c *reviews) wrap(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// TestMetricsReviews counts how often the API server is asked who somebody is. Who shows no token makes for no question, a reader for one a
-// minute, and those who show made-up tokens for few at a time. Without an answer nobody gets metrics who did not have them before.
+// TestMetricsReviews counts how often the API server is asked who somebody is. Who shows no token
+// makes for no question, a reader for one a minute, and those who show made-up tokens for few at a
+// time. Without an answer nobody gets metrics who did not have them before.
 func TestMetricsReviews(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

@@ -83,8 +83,9 @@ func (v providerRequest) sendTo(tb testing.TB, o *operator, namespace, trigger s
 	return exchange(tb, o, rawRequest(http.MethodPost, target, headers, v.Body))
 }
 
-// TestForeignCredentials sends what is good for one trigger to all others: those of other providers, and those of the
-// same name and provider of another tenant, who has another key. The right one alone accepts it.
+// TestForeignCredentials sends what is good for one trigger to all others: those of other
+// providers, and those of the same name and provider of another tenant, who has another key. The
+// right one alone accepts it.
 //
 // CVE-2026-40109: Flux took any genuine token of Google's, whomever it was made for.
 func TestForeignCredentials(t *testing.T) {
@@ -134,7 +135,8 @@ func TestForeignCredentials(t *testing.T) {
 				if from == to && i == 0 {
 					want = http.StatusAccepted
 				}
-				// Svix takes the headers of Standard Webhooks too, and the vectors of both are signed with one key.
+				// Svix takes the headers of Standard Webhooks too, and the vectors of both are
+				// signed with one key.
 				if from == "StandardWebhooks" && to == "Svix" && i == 0 {
 					want = http.StatusAccepted
 				}
@@ -155,10 +157,11 @@ func TestForeignCredentials(t *testing.T) {
 	}
 }
 
-// TestNoKeySignsNothing signs with keys that anybody has, while the Secret is in every state in which it could be taken for one of
-// them: as the trigger's only key, and as an additional one.
+// TestNoKeySignsNothing signs with keys that anybody has, while the Secret is in every state in
+// which it could be taken for one of them: as the trigger's only key, and as an additional one.
 //
-// CVE-2026-86080 (n8n): no secret was stored, and so nothing was checked. CVE-2026-119037 (Business::GoCardless): an empty key was one.
+// CVE-2026-86080 (n8n): no secret was stored, and so nothing was checked. CVE-2026-119037
+// (Business::GoCardless): an empty key was one.
 func TestNoKeySignsNothing(t *testing.T) {
 	t.Parallel()
 	states := map[string]struct {
@@ -230,8 +233,9 @@ func eventuallyConditionOf(tb testing.TB, namespace, name, kind string, status m
 	})
 }
 
-// TestKeyIsTakenAwayMeanwhile deletes a Secret while requests that are signed with it come in. From the moment that the
-// replica has noticed, none is accepted, and for each that was before there is one FlowRun.
+// TestKeyIsTakenAwayMeanwhile deletes a Secret while requests that are signed with it come in. From
+// the moment that the replica has noticed, none is accepted, and for each that was before there is
+// one FlowRun.
 func TestKeyIsTakenAwayMeanwhile(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -282,8 +286,9 @@ func TestKeyIsTakenAwayWhileBodyArrives(t *testing.T) {
 	}
 }
 
-// TestWorstBodiesAreStored stores the longest bodies that --max-body-bytes can let through, of the contents that take the most
-// room, with the longest of everything around them, and reads them back.
+// TestWorstBodiesAreStored stores the longest bodies that --max-body-bytes can let through, of the
+// contents that take the most room, with the longest of everything around them, and reads them
+// back.
 func TestWorstBodiesAreStored(t *testing.T) {
 	t.Parallel()
 	const limit = sluicev1alpha1.MaxPayloadBytes
@@ -346,11 +351,12 @@ func TestWorstBodiesAreStored(t *testing.T) {
 	}
 }
 
-// TestTenantsURLIsNotFetched gives a trigger the URL of a listener as its public URL, in every scheme that signs it, and in all other
-// places where an owner can write text. Nobody ever connects.
+// TestTenantsURLIsNotFetched gives a trigger the URL of a listener as its public URL, in every
+// scheme that signs it, and in all other places where an owner can write text. Nobody ever
+// connects.
 //
-// CVE-2026-40161: Tekton sent the operator's token to a URL of the tenant's. GO-2025-3608: a tenant's object made Argo
-// Events run what it liked with its own rights.
+// CVE-2026-40161: Tekton sent the operator's token to a URL of the tenant's. GO-2025-3608: a
+// tenant's object made Argo Events run what it liked with its own rights.
 func TestTenantsURLIsNotFetched(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

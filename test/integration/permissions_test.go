@@ -121,8 +121,9 @@ func granted(t *testing.T, roles ...string) map[permission]bool {
 	return all
 }
 
-// TestPermissionsAreThoseUsed runs an operator of each role through all that it does, and compares what it asked of the
-// API server with what config/rbac allows: nothing is refused, and nothing is allowed in vain.
+// TestPermissionsAreThoseUsed runs an operator of each role through all that it does, and compares
+// what it asked of the API server with what config/rbac allows: nothing is refused, and nothing is
+// allowed in vain.
 func TestPermissionsAreThoseUsed(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

@@ -24,7 +24,8 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// childVariable names the kubeconfig of an operator that the test binary is to be, instead of running tests.
+// childVariable names the kubeconfig of an operator that the test binary is to be, instead of
+// running tests.
 const childVariable = "SLUICE_TEST_KUBECONFIG"
 
 // runChild is an operator in a process of its own.
@@ -46,8 +47,9 @@ func runChild(kubeconfig string) {
 	}
 }
 
-// TestStopBeforeServing sends SIGTERM to an operator that may not list anything, so that its caches are never filled:
-// it has to end all the same. (controller-runtime's manager would turn on the spot for ever; so the operator is a process of its own.)
+// TestStopBeforeServing sends SIGTERM to an operator that may not list anything, so that its caches
+// are never filled: it has to end all the same. (controller-runtime's manager would turn on the
+// spot for ever; so the operator is a process of its own.)
 func TestStopBeforeServing(t *testing.T) {
 	t.Parallel()
 	kubeconfig, err := env.AddUser(t, "no-permissions").KubeConfig()

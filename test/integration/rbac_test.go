@@ -28,7 +28,8 @@ const operatorNamespace = "sluice-system"
 
 var createOperatorNamespace sync.Once
 
-// applyNamespaced applies config/rbac-namespaced for these watched namespaces, as the documentation says.
+// applyNamespaced applies config/rbac-namespaced for these watched namespaces, as the documentation
+// says.
 func applyNamespaced(t *testing.T, namespaces ...string) {
 	t.Helper()
 	createOperatorNamespace.Do(func() {
@@ -50,8 +51,9 @@ func applyNamespaced(t *testing.T, namespaces ...string) {
 	}
 }
 
-// TestTokens holds the token of a service account of each role to what the role may do and what it may not, by asking a
-// real API server. Writes are dry runs; the API server decides on permission before it looks at anything else.
+// TestTokens holds the token of a service account of each role to what the role may do and what it
+// may not, by asking a real API server. Writes are dry runs; the API server decides on permission
+// before it looks at anything else.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	namespace, other := newWorld(t), newWorld(t)
@@ -173,7 +175,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// ask sends a request to the API server, as a dry run if it is a write, and returns the status of the answer.
+// ask sends a request to the API server, as a dry run if it is a write, and returns the status of
+// the answer.
 func ask(t *testing.T, config *rest.Config, method, path string, headers map[string]string, body string) int {
 	t.Helper()
 	transport, err := rest.HTTPClientFor(config)
@@ -201,8 +204,9 @@ func ask(t *testing.T, config *rest.Config, method, path string, headers map[str
 	return r.status
 }
 
-// TestNamespacedPermissions runs both roles for two namespaces, with the permissions of config/rbac-namespaced and not one
-// of the whole cluster. Both namespaces are served, and nothing is asked of a third one.
+// TestNamespacedPermissions runs both roles for two namespaces, with the permissions of
+// config/rbac-namespaced and not one of the whole cluster. Both namespaces are served, and nothing
+// is asked of a third one.
 func TestNamespacedPermissions(t *testing.T) {
 	t.Parallel()
 	shop, billing, other := newWorld(t), newWorld(t), newWorld(t)

@@ -40,8 +40,8 @@ var providerOf = map[string]sluicev1alpha1.Provider{
 	"twilio": "Twilio", "typeform": "Typeform", "woocommerce": "WooCommerce", "xero": "Xero", "zoom": "Zoom",
 }
 
-// TestProviderVectors sends the requests of 30 schemes, most of them judged by the provider's own SDK, to triggers of the
-// matching presets, with the clock at the time that each was made for.
+// TestProviderVectors sends the requests of 30 schemes, most of them judged by the provider's own
+// SDK, to triggers of the matching presets, with the clock at the time that each was made for.
 func TestProviderVectors(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile(filepath.Join(testenv.Root(), "ingest", "signature", "testdata", "providers.json"))
@@ -157,7 +157,8 @@ func TestProviderVectors(t *testing.T) {
 	}
 }
 
-// secretIsUnusable says whether the route of a trigger has no key, which refuses every request to it.
+// secretIsUnusable says whether the route of a trigger has no key, which refuses every request to
+// it.
 func secretIsUnusable(t *testing.T, namespace string, o *operator, trigger string) bool {
 	t.Helper()
 	r, ok := o.Table.Lookup("/hooks/" + namespace + "/" + trigger)
@@ -291,8 +292,8 @@ func runName(tb testing.TB, r reply) string {
 	return answer.FlowRun.Name
 }
 
-// TestConcurrentCopies sends 50 copies of one delivery at once to two replicas: there is one FlowRun, and every copy is
-// told its name.
+// TestConcurrentCopies sends 50 copies of one delivery at once to two replicas: there is one
+// FlowRun, and every copy is told its name.
 func TestConcurrentCopies(t *testing.T) {
 	t.Parallel()
 	const copies = 50
@@ -336,8 +337,8 @@ func TestConcurrentCopies(t *testing.T) {
 	}
 }
 
-// TestRotation follows a key's replacement: both are accepted for a while, the URL stays, and the status says when each was
-// last used.
+// TestRotation follows a key's replacement: both are accepted for a while, the URL stays, and the
+// status says when each was last used.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -409,7 +410,8 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// TestRefusalIsExplained shows that the owner of a trigger learns why a request was refused, and its sender does not.
+// TestRefusalIsExplained shows that the owner of a trigger learns why a request was refused, and
+// its sender does not.
 func TestRefusalIsExplained(t *testing.T) {
 	t.Parallel()
 	const body = `{"order": 1001}`

@@ -54,8 +54,8 @@ func (s *secretTraffic) Write(p []byte) (int, error) {
 	return s.answers.Write(p)
 }
 
-// TestSecretLabelSelector runs an operator that may use the Secrets with a label and no others. The API server does the
-// selecting: what does not have the label is never sent to the operator.
+// TestSecretLabelSelector runs an operator that may use the Secrets with a label and no others. The
+// API server does the selecting: what does not have the label is never sent to the operator.
 func TestSecretLabelSelector(t *testing.T) {
 	t.Parallel()
 	const selector, hiddenKey = "sluice.dev/webhook-key=true", "the-key-of-a-secret-without-label"

@@ -35,9 +35,11 @@ type smuggled struct {
 	raw    string
 	// status are those of the answers, in order, without a proxy in between.
 	status []int
-	// may are the bodies that are signed and framed as requests of their own, so that each of them may be stored, once.
+	// may are the bodies that are signed and framed as requests of their own, so that each of them
+	// may be stored, once.
 	may []string
-	// waits says that the request is not complete, so that nobody answers before the connection ends.
+	// waits says that the request is not complete, so that nobody answers before the connection
+	// ends.
 	waits bool
 }
 
@@ -254,7 +256,8 @@ func (s smuggler) smuggling() map[string]smuggled {
 	return all
 }
 
-// exchangeAll sends raw bytes over a connection of their own and returns the statuses of all that comes back.
+// exchangeAll sends raw bytes over a connection of their own and returns the statuses of all that
+// comes back.
 func exchangeAll(tb testing.TB, address string, c smuggled, proxied bool) (statuses []int) {
 	tb.Helper()
 	connection, err := new(net.Dialer).DialContext(tb.Context(), "tcp", address)
@@ -320,7 +323,8 @@ func runSmuggling(t *testing.T, namespace, address, by string) {
 		for _, body := range c.may {
 			may[body] = name
 		}
-		// Somebody else's request after that, which may have to use the same connection to the server.
+		// Somebody else's request after that, which may have to use the same connection to the
+		// server.
 		after := s.body("after-" + name)
 		may[after] = "after " + name
 		accepted++
@@ -357,9 +361,9 @@ func runSmuggling(t *testing.T, namespace, address, by string) {
 	}
 }
 
-// TestRequestSmuggling sends requests over raw connections whose bounds two readers could see at two places, straight
-// and behind proxies. There is at most one FlowRun for each signed body, none for anything else, and nobody's request is
-// taken for another's.
+// TestRequestSmuggling sends requests over raw connections whose bounds two readers could see at
+// two places, straight and behind proxies. There is at most one FlowRun for each signed body, none
+// for anything else, and nobody's request is taken for another's.
 //
 // CVE-2025-22871: Go took a bare LF for the end of a chunk's size, which proxies did not.
 func TestRequestSmuggling(t *testing.T) {
@@ -429,7 +433,8 @@ http {
 	})
 }
 
-// startProxy runs a proxy with this configuration until the test ends. The last argument is followed by the file's name.
+// startProxy runs a proxy with this configuration until the test ends. The last argument is
+// followed by the file's name.
 func startProxy(t *testing.T, address, program, config string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(program)

@@ -110,7 +110,8 @@ func writeFile(tb testing.TB, file, text string) {
 	}
 }
 
-// startTLS starts an operator that serves webhooks with the key pair, and returns it with the address.
+// startTLS starts an operator that serves webhooks with the key pair, and returns it with the
+// address.
 func startTLS(tb testing.TB, namespace string, pair app.KeyPair, change ...func(*app.Options)) (*operator, string) {
 	tb.Helper()
 	o := startOperator(tb, namespace, func(c *operatorConfig) {
@@ -205,7 +206,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestHTTP2Settings reads what the server tells its clients to keep to. What they send beyond it ends the connection.
+// TestHTTP2Settings reads what the server tells its clients to keep to. What they send beyond it
+// ends the connection.
 func TestHTTP2Settings(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -276,8 +278,8 @@ func TestNoHTTP2InClearText(t *testing.T) {
 	}
 }
 
-// TestCertificateIsFollowed replaces the files of the certificate in every way that is usual while connections are being
-// made: each of them gets the old certificate or the new one.
+// TestCertificateIsFollowed replaces the files of the certificate in every way that is usual while
+// connections are being made: each of them gets the old certificate or the new one.
 func TestCertificateIsFollowed(t *testing.T) {
 	namespace := newWorld(t)
 	rename := func(tb testing.TB, folder string, next issued) {
@@ -352,7 +354,8 @@ func served(ctx context.Context, address string, config *tls.Config) (string, er
 	return state.PeerCertificates[0].SerialNumber.String(), nil
 }
 
-// mountVolume lays the files out as the kubelet does: links to files in a folder that is a link itself.
+// mountVolume lays the files out as the kubelet does: links to files in a folder that is a link
+// itself.
 func mountVolume(tb testing.TB, folder string, first issued) {
 	tb.Helper()
 	updateVolume(tb, folder, first)
@@ -386,8 +389,9 @@ func updateVolume(tb testing.TB, folder string, next issued) {
 	}
 }
 
-// TestCertificateStaysUntilThereIsAGoodOne breaks the files in turn. What was served before is served on, and the files
-// are mended without a restart. No other parallel test may make such errors: they are counted for the whole process.
+// TestCertificateStaysUntilThereIsAGoodOne breaks the files in turn. What was served before is
+// served on, and the files are mended without a restart. No other parallel test may make such
+// errors: they are counted for the whole process.
 func TestCertificateStaysUntilThereIsAGoodOne(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -444,8 +448,8 @@ func readErrors(t *testing.T) float64 {
 	return 0
 }
 
-// TestUnusableCertificateAtStart shows that an operator does not start with files that it cannot serve, and that it says
-// which flags are meant.
+// TestUnusableCertificateAtStart shows that an operator does not start with files that it cannot
+// serve, and that it says which flags are meant.
 func TestUnusableCertificateAtStart(t *testing.T) {
 	good, other := issue(t), issue(t)
 	folder := t.TempDir()

@@ -327,7 +327,8 @@ func TestTracesOfTrustedSenders(t *testing.T) {
 	}
 }
 
-// TestUnsampledTraces samples nothing. FlowRuns have a context all the same, so that whoever continues it leaves it out, too.
+// TestUnsampledTraces samples nothing. FlowRuns have a context all the same, so that whoever
+// continues it leaves it out, too.
 func TestUnsampledTraces(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)
@@ -353,8 +354,8 @@ func TestNoTraces(t *testing.T) {
 	}
 }
 
-// TestCollectorHangs has a collector that takes the first batch and does not answer. More requests than the queue holds are
-// answered while it hangs, and the operator stops.
+// TestCollectorHangs has a collector that takes the first batch and does not answer. More requests
+// than the queue holds are answered while it hangs, and the operator stops.
 func TestCollectorHangs(t *testing.T) {
 	// What the SDK reads of the environment applies.
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")

@@ -45,7 +45,8 @@ func poison(tb testing.TB, object client.Object, kind, name string) *unstructure
 	return u
 }
 
-// put changes the value at a path such as a.b.*.c, whatever is on the way. "*" stands for the only element of a list.
+// put changes the value at a path such as a.b.*.c, whatever is on the way. "*" stands for the only
+// element of a list.
 func put(fields map[string]any, path string, value any) {
 	name, rest, deeper := strings.Cut(path, ".")
 	if !deeper {
@@ -67,8 +68,8 @@ func put(fields map[string]any, path string, value any) {
 	put(child, rest, value)
 }
 
-// fieldsOf returns the paths of all fields below spec and status in the CustomResourceDefinition of a resource, and
-// their types.
+// fieldsOf returns the paths of all fields below spec and status in the CustomResourceDefinition of
+// a resource, and their types.
 func fieldsOf(tb testing.TB, resource string) map[string]string {
 	tb.Helper()
 	definition := readObjects(tb, filepath.Join(testenv.Root(), "config", "crd", "bases", "sluice.dev_"+resource+".yaml"))[0]
@@ -126,9 +127,9 @@ func otherValues(kind string) []any {
 	return append(others, nil)
 }
 
-// TestStoredPoison puts objects into etcd that the API server would not have accepted, but hands out: for every field of
-// every kind, values of the types that the field does not have. An operator starts among them, is ready, and serves the
-// good trigger; and it goes on following what changes.
+// TestStoredPoison puts objects into etcd that the API server would not have accepted, but hands
+// out: for every field of every kind, values of the types that the field does not have. An operator
+// starts among them, is ready, and serves the good trigger; and it goes on following what changes.
 //
 // CVE-2026-40886: an annotation of a stored Workflow made Argo's controller crash at every start.
 func TestStoredPoison(t *testing.T) {
@@ -238,8 +239,8 @@ func TestStoredPoison(t *testing.T) {
 	}
 }
 
-// TestPoisonIsReported shows what the owner of a trigger sees that was stored under another version of its
-// CustomResourceDefinition, or whose Flow was.
+// TestPoisonIsReported shows what the owner of a trigger sees that was stored under another version
+// of its CustomResourceDefinition, or whose Flow was.
 func TestPoisonIsReported(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -295,7 +296,8 @@ func TestPoisonIsReported(t *testing.T) {
 					return nil
 				}
 			}
-			// Where the API server refuses every write because of the spec, there is an Event instead.
+			// Where the API server refuses every write because of the spec, there is an Event
+			// instead.
 			events, _, kubectlErr := env.Kubectl(t, "", "get", "events", "-n", namespace, "--field-selector", "involvedObject.name="+name, "-o", "jsonpath={.items[*].reason}: {.items[*].message}")
 			if strings.Contains(events, tc.why) && strings.Contains(events, tc.says) {
 				return nil
@@ -305,8 +307,8 @@ func TestPoisonIsReported(t *testing.T) {
 	}
 }
 
-// TestStoredOddities has somebody make by hand every odd object that the API server accepts. An operator starts among them, is ready,
-// and serves those that can be.
+// TestStoredOddities has somebody make by hand every odd object that the API server accepts. An
+// operator starts among them, is ready, and serves those that can be.
 func TestStoredOddities(t *testing.T) {
 	t.Parallel()
 	namespace := newWorld(t)

@@ -369,7 +369,8 @@ func TestSDKs(t *testing.T) {
 	}
 }
 
-// flip returns the text with another character at that place, which is as good a digit as any in hexadecimal and base64.
+// flip returns the text with another character at that place, which is as good a digit as any in
+// hexadecimal and base64.
 func flip(text string, at int) string {
 	other := "a"
 	if text[at] == 'a' {

@@ -3,8 +3,8 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package sinktest is the contract of a delivery.Sink, as tests that every Sink passes. It is for tests
-// only.
+// Package sinktest is the contract of a delivery.Sink, as tests that every Sink passes. It is for
+// tests only.
 package sinktest
 
 import (
@@ -26,8 +26,8 @@ const patience = 20 * time.Second
 // A Subject is a Sink, and what its tests need to know and do besides.
 type Subject struct {
 	Sink delivery.Sink
-	// Stored returns the bodies that are durable, or certain to become so, under the name of a run in
-	// a namespace; none if there is no such run.
+	// Stored returns the bodies that are durable, or certain to become so, under the name of a run
+	// in a namespace; none if there is no such run.
 	Stored func(t *testing.T, namespace, run string) [][]byte
 	// Namespace returns the name of a namespace that deliveries can be stored in.
 	Namespace func(t *testing.T) string
@@ -116,7 +116,8 @@ func testStored(t *testing.T, s Subject) {
 	}
 }
 
-// testSameID accepts a delivery again, with another body as senders have it that count their attempts.
+// testSameID accepts a delivery again, with another body as senders have it that count their
+// attempts.
 func testSameID(t *testing.T, s Subject) {
 	namespace := s.Namespace(t)
 	first := Delivery(namespace, "evt_1", []byte(`{"attempt":1}`), delivery.ByID)
@@ -180,8 +181,8 @@ func testUnclearUnique(t *testing.T, s Subject) {
 	checkStored(t, s, &d, []byte("body"))
 }
 
-// testRefusal has one tenant refuse. It must be told from trouble of the store, for which others would
-// have to pay.
+// testRefusal has one tenant refuse. It must be told from trouble of the store, for which others
+// would have to pay.
 func testRefusal(t *testing.T, s Subject) {
 	refusing, other := s.Namespace(t), s.Namespace(t)
 	s.Refuse(t, refusing)
@@ -197,8 +198,8 @@ func testRefusal(t *testing.T, s Subject) {
 	accept(t, s, &d, false)
 }
 
-// testContextEnds ends the context of an attempt that has no answer. It can be accepted afterwards, and
-// is then stored once.
+// testContextEnds ends the context of an attempt that has no answer. It can be accepted afterwards,
+// and is then stored once.
 func testContextEnds(t *testing.T, s Subject) {
 	d := Delivery(s.Namespace(t), "evt_1", []byte("body"), delivery.ByID)
 	resume := s.Stop(t)

@@ -18,13 +18,13 @@ import (
 	"github.com/sluice-dev/sluice/ingest/delivery"
 )
 
-// errNotConfirmed is for an answer of 2xx that is not the API server's about this FlowRun: something
-// between, a proxy that asks for a login for instance, has answered.
+// errNotConfirmed is for an answer of 2xx that is not the API server's about this FlowRun:
+// something between, a proxy that asks for a login for instance, has answered.
 var errNotConfirmed = errors.New("the answer does not say that the FlowRun is stored")
 
-// A confirmation is what an answer has to say for it to be the API server's, and about a FlowRun that
-// is stored. The last two members are those that only the API server can give: a request that is sent
-// back has neither, nor has a dry run a version.
+// A confirmation is what an answer has to say for it to be the API server's, and about a FlowRun
+// that is stored. The last two members are those that only the API server can give: a request that
+// is sent back has neither, nor has a dry run a version.
 type confirmation struct {
 	Kind       string `json:"kind"`
 	APIVersion string `json:"apiVersion"`
@@ -42,9 +42,9 @@ func (c *confirmation) confirms(d *delivery.Delivery) bool {
 		c.Metadata.UID != "" && c.Metadata.ResourceVersion != ""
 }
 
-// A record is what the metadata of a FlowRun tell of whether a delivery can be said to be stored because
-// of it. Metadata alone are read, as the payload can be a megabyte; they do not have the state of the
-// payload, but say who has set it.
+// A record is what the metadata of a FlowRun tell of whether a delivery can be said to be stored
+// because of it. Metadata alone are read, as the payload can be a megabyte; they do not have the
+// state of the payload, but say who has set it.
 type record struct {
 	Metadata struct {
 		DeletionTimestamp string `json:"deletionTimestamp"`
@@ -62,10 +62,10 @@ type record struct {
 	} `json:"metadata"`
 }
 
-// useless returns why the FlowRun is nothing to count on; empty if it can be counted on. One that is
-// being deleted will be gone. One whose payload was dropped before anybody had acted on it, by somebody
-// other than the history, which keeps it as the memory of its delivery, can come to nothing any more.
-// That somebody has acted on it is known by its having a status.
+// useless returns why the FlowRun is nothing to count on; empty if it can be counted on. One that
+// is being deleted will be gone. One whose payload was dropped before anybody had acted on it, by
+// somebody other than the history, which keeps it as the memory of its delivery, can come to
+// nothing any more. That somebody has acted on it is known by its having a status.
 func (r *record) useless() string {
 	if r.Metadata.DeletionTimestamp != "" {
 		return "is being deleted"
@@ -105,8 +105,8 @@ const (
 // answers has the buffers for answers about FlowRuns.
 var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// readConfirmation returns an error unless the answer confirms that the delivery's FlowRun is stored,
-// and reads the record from it if there is to be one.
+// readConfirmation returns an error unless the answer confirms that the delivery's FlowRun is
+// stored, and reads the record from it if there is to be one.
 func readConfirmation(answer io.ReadCloser, d *delivery.Delivery, into *record) error {
 	buffer := answers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
 	defer func() {

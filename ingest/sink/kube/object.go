@@ -87,10 +87,10 @@ func retainUntil(t time.Time) string {
 	return t.Add(time.Second - 1).UTC().Format(time.RFC3339)
 }
 
-// storeAsText says whether the body is stored as a JSON string rather than as base64: where it is valid
-// UTF-8, and where that is not longer. What counts is the length in etcd, and the API server escapes
-// what it stores as encoding/json does by default: 6 bytes for a control character, for <, > and &,
-// and for U+2028 and U+2029. So any body is stored in at most 4/3 of its length, which
+// storeAsText says whether the body is stored as a JSON string rather than as base64: where it is
+// valid UTF-8, and where that is not longer. What counts is the length in etcd, and the API server
+// escapes what it stores as encoding/json does by default: 6 bytes for a control character, for <,
+// > and &, and for U+2028 and U+2029. So any body is stored in at most 4/3 of its length, which
 // delivery.MaxBody rests on.
 func storeAsText(body []byte) bool {
 	limit := base64.StdEncoding.EncodedLen(len(body))

@@ -74,8 +74,8 @@ func decode(tb testing.TB, object []byte) sluicev1alpha1.FlowRun {
 	return run
 }
 
-// store is what the API server does with an object of a custom resource: it is decoded into maps, gets some fields, and
-// is encoded as encoding/json does by default.
+// store is what the API server does with an object of a custom resource: it is decoded into maps,
+// gets some fields, and is encoded as encoding/json does by default.
 func store(tb testing.TB, object []byte) []byte {
 	tb.Helper()
 	var stored map[string]any
@@ -212,7 +212,8 @@ func TestEncodeFlowRun(t *testing.T) {
 	}
 }
 
-// TestEncodeFlowRunMembers looks at the JSON itself: the API server checks the presence and form of members.
+// TestEncodeFlowRunMembers looks at the JSON itself: the API server checks the presence and form of
+// members.
 func TestEncodeFlowRunMembers(t *testing.T) {
 	tests := map[string]struct {
 		reason      string
@@ -342,8 +343,8 @@ func TestWorstBodies(t *testing.T) {
 	}
 }
 
-// asStored is the oracle of storeAsText: whether the body is valid UTF-8 and, as encoding/json writes it, not longer than
-// base64.
+// asStored is the oracle of storeAsText: whether the body is valid UTF-8 and, as encoding/json
+// writes it, not longer than base64.
 func asStored(tb testing.TB, body []byte) bool {
 	tb.Helper()
 	return utf8.Valid(body) && escapedLength(tb, body) <= base64.StdEncoding.EncodedLen(len(body))
@@ -358,9 +359,10 @@ func escapedLength(tb testing.TB, body []byte) int {
 	return len(encoded) - len(`""`)
 }
 
-// checkLength finds out what length storeAsText works out for a body that is valid UTF-8, though it only says whether
-// that is within the limit: letters are added to the body, each of which moves the length and the limit by a known
-// amount, until every distance of the two from below to above has been seen.
+// checkLength finds out what length storeAsText works out for a body that is valid UTF-8, though it
+// only says whether that is within the limit: letters are added to the body, each of which moves
+// the length and the limit by a known amount, until every distance of the two from below to above
+// has been seen.
 func checkLength(tb testing.TB, body []byte) {
 	tb.Helper()
 	if got, want := storeAsText(body), asStored(tb, body); got != want {
@@ -390,7 +392,8 @@ func checkLength(tb testing.TB, body []byte) {
 	}
 }
 
-// TestStoreAsTextCharacters looks at single characters: all of the first planes' first rows, and what is special later.
+// TestStoreAsTextCharacters looks at single characters: all of the first planes' first rows, and
+// what is special later.
 func TestStoreAsTextCharacters(t *testing.T) {
 	check := func(r rune) {
 		checkLength(t, []byte(string(r)))
@@ -463,7 +466,8 @@ func FuzzEncodeFlowRun(f *testing.F) {
 				t.Errorf("content type %q, want %q", got, want)
 			}
 		}
-		// All that is not the body takes no more than the reserve, also where the body is at its longest.
+		// All that is not the body takes no more than the reserve, also where the body is at its
+		// longest.
 		if rest := len(store(t, object)) - base64.StdEncoding.EncodedLen(len(body)); rest > 64*1024 {
 			t.Errorf("%d bytes beside the body", rest)
 		}

@@ -47,10 +47,11 @@ type Sink struct {
 
 var _ delivery.Sink = (*Sink)(nil)
 
-// New returns a Sink for the API server of that configuration, which keeps that many connections open
-// at the most when they are idle. It may use more, so that is how many creates there usually are at a
-// time. Whatever the configuration says, creates are not throttled on this side: API Priority and
-// Fairness is the limiter, and a queue in here would only age requests that their senders wait for.
+// New returns a Sink for the API server of that configuration, which keeps that many connections
+// open at the most when they are idle. It may use more, so that is how many creates there usually
+// are at a time. Whatever the configuration says, creates are not throttled on this side: API
+// Priority and Fairness is the limiter, and a queue in here would only age requests that their
+// senders wait for.
 func New(config *rest.Config, connections int) (*Sink, error) {
 	transport, runs, err := newTransport(config, connections)
 	if err != nil {
@@ -66,11 +67,11 @@ func New(config *rest.Config, connections int) (*Sink, error) {
 // Accept implements delivery.Sink: it creates the FlowRun of the delivery.
 //
 // An attempt whose outcome is unclear (a connection that broke, a timeout inside the API server) is
-// repeated under the same name until ctx ends, and AlreadyExists then means that an earlier attempt had
-// arrived. If ctx ends first, the FlowRun may be stored or not.
+// repeated under the same name until ctx ends, and AlreadyExists then means that an earlier attempt
+// had arrived. If ctx ends first, the FlowRun may be stored or not.
 //
-// A FlowRun that is there counts only if it will stay, and has its payload or had it for long enough,
-// see record. Otherwise the delivery is Occupied until somebody has deleted it.
+// A FlowRun that is there counts only if it will stay, and has its payload or had it for long
+// enough, see record. Otherwise the delivery is Occupied until somebody has deleted it.
 func (s *Sink) Accept(ctx context.Context, d *delivery.Delivery) (delivery.Receipt, error) {
 	object, err := encode(d)
 	if err != nil { // a struct of strings, numbers and times
@@ -85,8 +86,8 @@ func (s *Sink) Accept(ctx context.Context, d *delivery.Delivery) (delivery.Recei
 		exists := apierror.Classify(err) == apierror.Exists
 		if exists && (d.Repeatable || unclear) {
 			if err = s.check(ctx, d); err == nil {
-				// After an unclear attempt it may as well be a copy's that came at the same time; there is
-				// one FlowRun.
+				// After an unclear attempt it may as well be a copy's that came at the same time;
+				// there is one FlowRun.
 				return delivery.Receipt{Duplicate: !unclear}, nil
 			}
 			if apierror.Classify(err) == apierror.NotFound {
@@ -108,8 +109,8 @@ func (s *Sink) Accept(ctx context.Context, d *delivery.Delivery) (delivery.Recei
 
 var errDeletedMeanwhile = errors.New("the FlowRun of the same delivery was deleted meanwhile")
 
-// create makes one attempt. It returns nil only if the API server has confirmed that it has created the
-// FlowRun.
+// create makes one attempt. It returns nil only if the API server has confirmed that it has created
+// the FlowRun.
 func (s *Sink) create(ctx context.Context, d *delivery.Delivery, object []byte) error {
 	response, err := s.send(ctx, http.MethodPost, d.Trigger.Namespace, "", createQuery, object)
 	if err != nil {
@@ -132,9 +133,9 @@ var createQuery = url.Values{
 	"fieldValidation": {metav1.FieldValidationStrict},
 }.Encode()
 
-// check returns nil if there is a FlowRun of the delivery that can be counted on. One whose metadata
-// cannot be read is none, and no trouble of the API server's: whoever may write FlowRuns can make them
-// as long as they like.
+// check returns nil if there is a FlowRun of the delivery that can be counted on. One whose
+// metadata cannot be read is none, and no trouble of the API server's: whoever may write FlowRuns
+// can make them as long as they like.
 func (s *Sink) check(ctx context.Context, d *delivery.Delivery) error {
 	response, err := s.send(ctx, http.MethodGet, d.Trigger.Namespace, d.Run, "", nil)
 	if err != nil {
@@ -154,16 +155,16 @@ func (s *Sink) check(ctx context.Context, d *delivery.Delivery) error {
 	return nil
 }
 
-// acceptMetadata asks the API server to leave all but the metadata out of its answer. Plain JSON is for
-// its errors.
+// acceptMetadata asks the API server to leave all but the metadata out of its answer. Plain JSON is
+// for its errors.
 var acceptMetadata = []string{"application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"}
 
 // contentJSON is the type of FlowRuns. As the values of a header, it must not be changed.
 var contentJSON = []string{"application/json"}
 
-// send sends one request about the FlowRun of that name, or a new one, and returns the beginning of the
-// answer, which has to be finished. Nothing is sent twice and no redirection followed: Accept knows
-// better than a client whether that helps.
+// send sends one request about the FlowRun of that name, or a new one, and returns the beginning of
+// the answer, which has to be finished. Nothing is sent twice and no redirection followed: Accept
+// knows better than a client whether that helps.
 func (s *Sink) send(ctx context.Context, method, namespace, name, query string, body []byte) (*http.Response, error) {
 	target := *s.runs
 	target.Path += "/" + namespace + "/flowruns"
@@ -190,8 +191,8 @@ func (s *Sink) send(ctx context.Context, method, namespace, name, query string, 
 	return response, nil
 }
 
-// maxAnswer is how much is read of an answer: the metadata of a FlowRun are a small part of it, and so
-// is what is said of an error.
+// maxAnswer is how much is read of an answer: the metadata of a FlowRun are a small part of it, and
+// so is what is said of an error.
 const maxAnswer = 256 << 10
 
 // finish reads what is left of an answer, so that its connection can be used again.
@@ -214,10 +215,10 @@ func readError(response *http.Response, method, name string) error {
 	return apierrors.NewGenericServerResponse(response.StatusCode, method, sluicev1alpha1.GroupVersion.WithResource("flowruns").GroupResource(), name, "", retryAfter, true)
 }
 
-// mayRetryNow says whether an attempt failed in a way that another one, a moment later, may mend: no
-// answer, or one that tells of trouble inside the API server. Being throttled is none of these; the
-// sender is told to come back. A webhook that is down would go on to be, and hold a place that others
-// need.
+// mayRetryNow says whether an attempt failed in a way that another one, a moment later, may mend:
+// no answer, or one that tells of trouble inside the API server. Being throttled is none of these;
+// the sender is told to come back. A webhook that is down would go on to be, and hold a place that
+// others need.
 func mayRetryNow(err error) bool {
 	if _, ok := errors.AsType[*uselessError](err); ok {
 		return false
@@ -253,8 +254,8 @@ func classify(err error) *delivery.Error {
 // eventAttempt is the event of a span that says that an attempt has failed and another one follows.
 const eventAttempt = "attempt failed"
 
-// traceAttempt notes on the span in ctx, if there is one, that an attempt to store a FlowRun has failed
-// and another one follows.
+// traceAttempt notes on the span in ctx, if there is one, that an attempt to store a FlowRun has
+// failed and another one follows.
 func traceAttempt(ctx context.Context, err error) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {

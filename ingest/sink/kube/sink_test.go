@@ -23,7 +23,8 @@ import (
 	"github.com/sluice-dev/sluice/ingest/delivery"
 )
 
-// newTestSink returns a Sink for a server that answers in place of the API server what that would hardly ever.
+// newTestSink returns a Sink for a server that answers in place of the API server what that would
+// hardly ever.
 func newTestSink(t *testing.T, connections int, answer http.HandlerFunc) *Sink {
 	t.Helper()
 	server := httptest.NewUnstartedServer(answer)
@@ -137,7 +138,8 @@ func TestAcceptAnswers(t *testing.T) {
 	}
 }
 
-// TestRecords shows which FlowRuns are the record of a delivery, by what the API server tells of them.
+// TestRecords shows which FlowRuns are the record of a delivery, by what the API server tells of
+// them.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	const state, other = `{"f:spec":{"f:payload":{"f:state":{}}}}`, `{"f:metadata":{"f:labels":{}},"f:spec":{".":{},"f:payload":{".":{},"f:text":{}}},"f:status":{}}`
@@ -195,7 +197,8 @@ func BenchmarkReadConfirmation(b *testing.B) {
 	}
 }
 
-// TestSinkKeepsConnections makes two bursts of creates. The second one finds the connections of the first.
+// TestSinkKeepsConnections makes two bursts of creates. The second one finds the connections of the
+// first.
 func TestSinkKeepsConnections(t *testing.T) {
 	t.Parallel()
 	const burst = 64 // more than client-go keeps by itself

@@ -23,8 +23,8 @@ const (
 	// dialTimeout is how long a connection may take to be made. What waits for one does not wait as
 	// long, see Accept.
 	dialTimeout = 30 * time.Second
-	// idleTimeout is shorter than kube-apiserver's (90 s), so that it is seldom the server that closes
-	// an idle connection, just when a request is sent on it.
+	// idleTimeout is shorter than kube-apiserver's (90 s), so that it is seldom the server that
+	// closes an idle connection, just when a request is sent on it.
 	idleTimeout = time.Minute
 )
 
@@ -36,8 +36,8 @@ func newTransport(config *rest.Config, connections int) (http.RoundTripper, *url
 	config.GroupVersion = &sluicev1alpha1.GroupVersion
 	config.NextProtos = []string{"http/1.1"}
 	if config.Dial == nil {
-		// With a dialer of its own, client-go makes a transport of its own, which nobody else has and
-		// which may be changed.
+		// With a dialer of its own, client-go makes a transport of its own, which nobody else has
+		// and which may be changed.
 		config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}).DialContext
 	}
 	wrap := config.WrapTransport

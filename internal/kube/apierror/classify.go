@@ -28,9 +28,9 @@ const (
 	ServerTrouble
 	// Throttled means that the API server turns requests away for now (429).
 	Throttled
-	// Webhook means that an admission webhook could not be asked, or has refused with a code that says
-	// that this will pass. It is the trouble of those who are subject to the webhook, and not of the
-	// API server's own.
+	// Webhook means that an admission webhook could not be asked, or has refused with a code that
+	// says that this will pass. It is the trouble of those who are subject to the webhook, and not
+	// of the API server's own.
 	Webhook
 	// Denied means that an admission policy or webhook has refused.
 	Denied
@@ -42,14 +42,15 @@ const (
 	Conflict
 	// NotFound means that there is no such object, or that its namespace or kind is gone (404).
 	NotFound
-	// Forbidden means that a permission is missing or a quota exceeded (401, 403). Both are transient.
+	// Forbidden means that a permission is missing or a quota exceeded (401, 403). Both are
+	// transient.
 	Forbidden
 	// Other is any other answer, also one of a proxy in front of the API server.
 	Other
 )
 
-// webhookFailure is how the API server begins to say that it could not ask an admission webhook. It says
-// so with a code of 500: words of a 422 can be a payload's.
+// webhookFailure is how the API server begins to say that it could not ask an admission webhook. It
+// says so with a code of 500: words of a 422 can be a payload's.
 const webhookFailure = "Internal error occurred: failed calling webhook "
 
 // Classify says what an error that is not nil means. If the API server's words change, a Denied is
@@ -119,13 +120,13 @@ func Explain(err error) string {
 	return answer
 }
 
-// callError is what a request to a webhook ends with if nothing came back that could be quoted: a refused
-// connection, a bad certificate, a time that was over. "an error on the server" begins a message with the
-// webhook's own body in it.
+// callError is what a request to a webhook ends with if nothing came back that could be quoted: a
+// refused connection, a bad certificate, a time that was over. "an error on the server" begins a
+// message with the webhook's own body in it.
 var callError = regexp.MustCompile(`^: (?:could not get REST client|failed to call webhook: Post ")`)
 
-// webhookTrouble returns what may be logged of a message that begins with webhookFailure: the name of the
-// webhook, and why it could not be asked.
+// webhookTrouble returns what may be logged of a message that begins with webhookFailure: the name
+// of the webhook, and why it could not be asked.
 func webhookTrouble(message string) string {
 	name, err := strconv.QuotedPrefix(message[len(webhookFailure):])
 	if err != nil {

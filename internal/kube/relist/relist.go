@@ -14,13 +14,14 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// maxPause bounds the pause between two attempts, which has jitter and is half as long at least. An attempt costs a
-// connection that is refused, and all replicas and caches together make few of them.
+// maxPause bounds the pause between two attempts, which has jitter and is half as long at least. An
+// attempt costs a connection that is refused, and all replicas and caches together make few of
+// them.
 const maxPause = time.Second
 
-// Wrap returns a wrapper for the transport of a client whose caches are to list and watch again within about a second
-// of the API server's return. Only requests of reflectors are retried, and only without an answer: answers are
-// returned, whatever they say.
+// Wrap returns a wrapper for the transport of a client whose caches are to list and watch again
+// within about a second of the API server's return. Only requests of reflectors are retried, and
+// only without an answer: answers are returned, whatever they say.
 func Wrap(log logr.Logger) transport.WrapperFunc {
 	return func(next http.RoundTripper) http.RoundTripper { return &retryTransport{next: next, log: log} }
 }
@@ -50,8 +51,8 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// isReflectorRequest returns whether a request fills a cache or keeps it up to date: a watch, or a list with a resource
-// version. Both are safe to retry: they have no body and no side effect.
+// isReflectorRequest returns whether a request fills a cache or keeps it up to date: a watch, or a
+// list with a resource version. Both are safe to retry: they have no body and no side effect.
 func isReflectorRequest(r *http.Request) bool {
 	query := r.URL.Query()
 	return r.Method == http.MethodGet && (query.Has("watch") || query.Has("resourceVersion"))

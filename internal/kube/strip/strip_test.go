@@ -68,8 +68,8 @@ func TestTransform(t *testing.T) {
 	}
 }
 
-// TestTransformTwice has an object that is in the cache already go through again, while somebody reads it. The race detector would notice
-// that it is written to.
+// TestTransformTwice has an object that is in the cache already go through again, while somebody
+// reads it. The race detector would notice that it is written to.
 func TestTransformTwice(t *testing.T) {
 	t.Parallel()
 	trigger := &sluicev1alpha1.WebhookTrigger{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"a": "b"}}}

@@ -22,9 +22,10 @@ import (
 	"github.com/sluice-dev/sluice/internal/kube/tolerant"
 )
 
-// FuzzWrap has the API server answer anything. What a client can decode comes through byte by byte, but for the annotation of
-// this package, and what it cannot comes through as it is, or as something that it can: the same object, of which is said
-// whether its spec is missing. Watches lose no event.
+// FuzzWrap has the API server answer anything. What a client can decode comes through byte by byte,
+// but for the annotation of this package, and what it cannot comes through as it is, or as
+// something that it can: the same object, of which is said whether its spec is missing. Watches
+// lose no event.
 func FuzzWrap(f *testing.F) {
 	for _, object := range []string{goodFlow, badFlow, badStatus, badBoth, badMetadata, noMetadata, markedFlow, otherKind, noKind, status, "null", "[]", "{", ""} {
 		f.Add([]byte(object), false)

@@ -25,14 +25,15 @@ import (
 	sluicev1alpha1 "github.com/sluice-dev/sluice/api/v1alpha1"
 )
 
-// annotation marks an object whose spec was left out. It is set in memory only, by this package alone: it is
-// removed from what the API server sends, where anybody who may change the object could have set it.
+// annotation marks an object whose spec was left out. It is set in memory only, by this package
+// alone: it is removed from what the API server sends, where anybody who may change the object
+// could have set it.
 const annotation = "sluice.dev/unreadable"
 
 const spec, status = "spec", "status"
 
-// HasUndecodableSpec says whether the spec of an object could not be decoded, and is missing from it for that
-// reason. The object must have been read through Wrap.
+// HasUndecodableSpec says whether the spec of an object could not be decoded, and is missing from
+// it for that reason. The object must have been read through Wrap.
 func HasUndecodableSpec(object metav1.Object) bool {
 	return object.GetAnnotations()[annotation] == spec
 }
@@ -67,8 +68,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// readsObjects says whether the answer holds full objects of Sluice's kinds, rather than their metadata or a
-// table of them. Creates are left alone, for their speed.
+// readsObjects says whether the answer holds full objects of Sluice's kinds, rather than their
+// metadata or a table of them. Creates are left alone, for their speed.
 func readsObjects(r *http.Request) bool {
 	return r.Method != http.MethodPost &&
 		strings.HasPrefix(r.URL.Path, "/apis/"+sluicev1alpha1.GroupVersion.Group+"/") &&
@@ -108,14 +109,15 @@ func (e *eventReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// sanitizer leaves out of objects what cannot be decoded, and the annotation that somebody else has set.
+// sanitizer leaves out of objects what cannot be decoded, and the annotation that somebody else has
+// set.
 type sanitizer struct {
 	decoder runtime.Decoder
 	log     logr.Logger
 }
 
-// sanitize returns an object, or a list of them, in a form that can be decoded. What needs no change is
-// returned as it is, and so is what is no object of a known kind.
+// sanitize returns an object, or a list of them, in a form that can be decoded. What needs no
+// change is returned as it is, and so is what is no object of a known kind.
 func (s *sanitizer) sanitize(raw []byte) []byte {
 	object, err := s.decode(raw)
 	if err == nil && !isMarked(object) {
@@ -148,8 +150,8 @@ func (s *sanitizer) sanitize(raw []byte) []byte {
 	return raw
 }
 
-// decode does what a client would do: it returns the object, or what the client would fail with. Of a kind
-// that clients do not decode it returns neither.
+// decode does what a client would do: it returns the object, or what the client would fail with. Of
+// a kind that clients do not decode it returns neither.
 func (s *sanitizer) decode(raw []byte) (runtime.Object, error) {
 	object, _, err := s.decoder.Decode(raw, nil, nil)
 	if runtime.IsNotRegisteredError(err) || runtime.IsMissingKind(err) || runtime.IsMissingVersion(err) {

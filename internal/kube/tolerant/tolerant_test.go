@@ -27,7 +27,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// exchange returns what a client reads when the API server sends the body in answer to the request, and the log.
+// exchange returns what a client reads when the API server sends the body in answer to the request,
+// and the log.
 func exchange(t *testing.T, method, target, accept string, status int, body string) (got, log string) {
 	t.Helper()
 	var lines bytes.Buffer
@@ -173,8 +174,8 @@ func values(t *testing.T, text string) []any {
 	}
 }
 
-// TestHasUndecodableSpec shows that readers can tell an object whose spec is missing from one that has none, and that nobody
-// else can tell them so.
+// TestHasUndecodableSpec shows that readers can tell an object whose spec is missing from one that
+// has none, and that nobody else can tell them so.
 func TestHasUndecodableSpec(t *testing.T) {
 	for body, want := range map[string]bool{goodFlow: false, badFlow: true, markedFlow: false} {
 		got, _ := exchange(t, http.MethodGet, "/apis/sluice.dev/v1alpha1/namespaces/shop/flows/x", "application/json", 200, body)

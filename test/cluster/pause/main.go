@@ -3,8 +3,9 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command pause waits for a signal, and buries the processes whose parents have died. It is the first process of a process
-// namespace: of the node's, and of each pod's, where it holds the network that the containers share.
+// Command pause waits for a signal, and buries the processes whose parents have died. It is the
+// first process of a process namespace: of the node's, and of each pod's, where it holds the
+// network that the containers share.
 package main
 
 import (

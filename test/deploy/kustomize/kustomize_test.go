@@ -21,7 +21,8 @@ var env *testenv.Environment
 
 func TestMain(m *testing.M) { testenv.Main(m, &env) }
 
-// TestKustomizations applies each kustomization again and again: all is accepted, and nothing drifts.
+// TestKustomizations applies each kustomization again and again: all is accepted, and nothing
+// drifts.
 func TestKustomizations(t *testing.T) {
 	env.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "sluice-system"}})
 	cases := map[string]struct {
@@ -58,8 +59,8 @@ func TestKustomizations(t *testing.T) {
 				}
 				return strings.Join(found, " ")
 			}
-			// The API server stores a new object without the default of its status, which the first write after that adds; a
-			// controller's does, where one runs.
+			// The API server stores a new object without the default of its status, which the first
+			// write after that adds; a controller's does, where one runs.
 			versions()
 			if second, third := versions(), versions(); second != third {
 				t.Errorf("%s: applying it again changes something:\n%s\n%s", tc.reason, second, third)

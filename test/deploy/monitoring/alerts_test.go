@@ -22,15 +22,16 @@ import (
 	"github.com/sluice-dev/sluice/test/framework/testenv"
 )
 
-// pace is how often it is looked at what fires, where that is to be so without a break. It has no divisor in common with how
-// often anything is sent, so that it is looked at in every minute between two requests in the end.
+// pace is how often it is looked at what fires, where that is to be so without a break. It has no
+// divisor in common with how often anything is sent, so that it is looked at in every minute
+// between two requests in the end.
 const pace = 7 * time.Minute
 
 var alertsFile = filepath.Join(testenv.Root(), "charts", "sluice", "files", "alerts.yaml")
 
-// healthy is what Prometheus reads of an installation that has nothing to complain of: two replicas of role ingest and two of
-// role controller, in promtool's notation, a sample a minute for eight hours. A key is a pod and a series; which target a
-// series comes from is added.
+// healthy is what Prometheus reads of an installation that has nothing to complain of: two replicas
+// of role ingest and two of role controller, in promtool's notation, a sample a minute for eight
+// hours. A key is a pod and a series; which target a series comes from is added.
 var healthy = func() map[string]string {
 	const (
 		always = "1x480"
@@ -71,7 +72,8 @@ var healthy = func() map[string]string {
 		series[of("sluice_history_sweep_duration_seconds_count")] = strings.Replace(leads, "1x", "0+6x", 1)
 		series[of("certwatcher_read_certificate_errors_total")] = never
 	}
-	// Somebody else's operator in the same namespace has troubles and a leader of its own, which are none of Sluice's.
+	// Somebody else's operator in the same namespace has troubles and a leader of its own, which
+	// are none of Sluice's.
 	series["other-0 up"] = never
 	series[`other-0 leader_election_master_status{name="other"}`] = always
 	series["other-0 certwatcher_read_certificate_errors_total"] = "0+1x480"
@@ -90,7 +92,8 @@ func rarely(change map[string]string) map[string]string {
 	return series
 }
 
-// every is a counter that goes up by a number every so many minutes, for eight hours, and first after some more.
+// every is a counter that goes up by a number every so many minutes, for eight hours, and first
+// after some more.
 func every(minutes, after, by int) string {
 	values := fmt.Sprintf("0x%d", after+minutes-1)
 	for i := 1; after+i*minutes <= 480; i++ {
@@ -569,7 +572,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// checkAnnotations checks what an alert says: what is wrong, what to do, and where the documentation goes on.
+// checkAnnotations checks what an alert says: what is wrong, what to do, and where the
+// documentation goes on.
 func checkAnnotations(t *testing.T, a alert) {
 	t.Helper()
 	if severity := a.labels["severity"]; !slices.Contains([]string{"critical", "warning", "info"}, severity) {

@@ -40,15 +40,17 @@ var env *testenv.Environment
 
 func TestMain(m *testing.M) { testenv.Main(m, &env) }
 
-// targetLabels are those that Prometheus adds to what it reads, as the Prometheus operator sets it up.
+// targetLabels are those that Prometheus adds to what it reads, as the Prometheus operator sets it
+// up.
 var targetLabels = []string{"namespace", "pod", "job"}
 
-// A family is a metric that can be asked for: its labels, and the values that each can have, or none if that is open.
+// A family is a metric that can be asked for: its labels, and the values that each can have, or
+// none if that is open.
 type family map[string][]string
 
-// exposed returns what an operator of role all serves at /metrics, by the names that expressions have. Of Sluice's own
-// metrics it has the values of labels from the documentation, since an operator that has just been started does not show
-// all of them.
+// exposed returns what an operator of role all serves at /metrics, by the names that expressions
+// have. Of Sluice's own metrics it has the values of labels from the documentation, since an
+// operator that has just been started does not show all of them.
 func exposed(t *testing.T) map[string]family {
 	t.Helper()
 	families := map[string]family{"up": {}} // which Prometheus adds
@@ -86,7 +88,8 @@ func exposed(t *testing.T) map[string]family {
 	return families
 }
 
-// scrapeOperator starts an operator of role all with a certificate, has it answer one request, and reads its metrics.
+// scrapeOperator starts an operator of role all with a certificate, has it answer one request, and
+// reads its metrics.
 func scrapeOperator(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	namespace := env.Namespace(t)
@@ -163,8 +166,8 @@ func scrapeOperator(t *testing.T) map[string]*dto.MetricFamily {
 	return families
 }
 
-// documented returns the values that labels of Sluice's own metrics can have, by metric and label, from the table in
-// docs/operations.md, which is generated from the code.
+// documented returns the values that labels of Sluice's own metrics can have, by metric and label,
+// from the table in docs/operations.md, which is generated from the code.
 func documented(t *testing.T) map[string]family {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(testenv.Root(), "docs", "operations.md"))
@@ -196,7 +199,8 @@ type expression struct {
 	legend      string // what the dashboard writes next to a series
 }
 
-// TestExpressions looks for the metrics of all expressions, their labels and the values of those, in what there is.
+// TestExpressions looks for the metrics of all expressions, their labels and the values of those,
+// in what there is.
 func TestExpressions(t *testing.T) {
 	t.Parallel()
 	families := exposed(t)
@@ -268,7 +272,8 @@ func check(t *testing.T, families map[string]family, e expression, used map[stri
 	}
 }
 
-// checkMatcher checks what an expression wants of a label of a metric: each value that it names must be possible.
+// checkMatcher checks what an expression wants of a label of a metric: each value that it names
+// must be possible.
 func checkMatcher(t *testing.T, name string, metric family, matcher *labels.Matcher) {
 	t.Helper()
 	values, ok := metric[matcher.Name]
@@ -376,7 +381,8 @@ func dashboardExpressions(t *testing.T) []expression {
 	return found
 }
 
-// TestDashboard checks what Grafana takes without a word: panels of one id or in one place, or of a fixed data source.
+// TestDashboard checks what Grafana takes without a word: panels of one id or in one place, or of a
+// fixed data source.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	d := readDashboard(t)

@@ -99,8 +99,9 @@ type alert struct {
 	annotations map[string]string
 }
 
-// firing evaluates the rules each minute, and returns what fires at a time: that for which the expression has had a result with
-// the same labels each minute for as long as the rule says. It does so for each time from one to another, at a pace.
+// firing evaluates the rules each minute, and returns what fires at a time: that for which the
+// expression has had a result with the same labels each minute for as long as the rule says. It
+// does so for each time from one to another, at a pace.
 func firing(t *testing.T, rules []rulefmt.Rule, db database, from, to, pace time.Duration) map[time.Duration][]alert {
 	t.Helper()
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 20, Timeout: time.Minute, Parser: promQL})

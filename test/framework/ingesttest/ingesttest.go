@@ -25,8 +25,8 @@ import (
 // patience is how long the server may take to listen.
 const patience = 20 * time.Second
 
-// Start serves the routes on a free port of the loopback interface until the test ends, and returns once
-// it listens. Deliveries go to the sink. change may change the options; it may be nil.
+// Start serves the routes on a free port of the loopback interface until the test ends, and returns
+// once it listens. Deliveries go to the sink. change may change the options; it may be nil.
 func Start(t testing.TB, sink delivery.Sink, routes []*route.Route, change func(*ingest.Options)) *ingest.Server {
 	t.Helper()
 	table := route.NewTable()

@@ -9,8 +9,8 @@ package localcluster
 
 import "syscall"
 
-// Attributes puts a child into a process group of its own, which Ctrl-C in a terminal does not reach. Only Linux can
-// also end it if this process is killed.
+// Attributes puts a child into a process group of its own, which Ctrl-C in a terminal does not
+// reach. Only Linux can also end it if this process is killed.
 func Attributes(syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

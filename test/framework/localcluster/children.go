@@ -22,10 +22,11 @@ import (
 )
 
 const (
-	// StopLimit is how long a child may take to stop before it is killed; the operator takes up to 10 s.
+	// StopLimit is how long a child may take to stop before it is killed; the operator takes up to
+	// 10 s.
 	StopLimit = 15 * time.Second
-	// repetition is how long after a signal the next one is still the same wish: make passes on a SIGTERM that
-	// went to its whole process group.
+	// repetition is how long after a signal the next one is still the same wish: make passes on a
+	// SIGTERM that went to its whole process group.
 	repetition = time.Second
 	// logLines is how much of the log is shown of a child that failed.
 	logLines = 20
@@ -37,12 +38,14 @@ var (
 	ErrChildEnded = errors.New("stopped by itself")
 )
 
-// Notify returns a context that ends, with ErrSignalled, when a signal asks the program to stop, the function that ends it
-// for other reasons, and a channel that is closed when a second signal comes.
+// Notify returns a context that ends, with ErrSignalled, when a signal asks the program to stop,
+// the function that ends it for other reasons, and a channel that is closed when a second signal
+// comes.
 func Notify(ctx context.Context) (context.Context, context.CancelCauseFunc, <-chan struct{}) {
 	ctx, end := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	// Nobody reads what is printed any more: without SIGPIPE, that would end the program on the spot.
+	// Nobody reads what is printed any more: without SIGPIPE, that would end the program on the
+	// spot.
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signal.Notify(signals, syscall.SIGHUP)
@@ -85,8 +88,8 @@ type Child struct {
 	ending  atomic.Bool   // it was told to
 }
 
-// Start starts a process that is to run until Stop. Its output goes to a log. If it ends before, so does everything. To be
-// called on the thread that lasts as long as the program, see Attributes.
+// Start starts a process that is to run until Stop. Its output goes to a log. If it ends before, so
+// does everything. To be called on the thread that lasts as long as the program, see Attributes.
 func (c *Children) Start(ctx context.Context, name, path string, args ...string) (*Child, error) {
 	return c.StartWith(ctx, Attributes(syscall.SIGKILL), name, path, args...)
 }
@@ -122,8 +125,8 @@ func (c *Children) StartWith(ctx context.Context, attributes *syscall.SysProcAtt
 	return started, nil
 }
 
-// Stop stops the children in the reverse order of their start, and returns when all have ended. Gently, each may finish
-// what it is doing, unless the user is in a hurry.
+// Stop stops the children in the reverse order of their start, and returns when all have ended.
+// Gently, each may finish what it is doing, unless the user is in a hurry.
 func (c *Children) Stop(gently bool) {
 	for _, child := range slices.Backward(c.running) {
 		if gently {
@@ -162,7 +165,8 @@ func Describe(err error, logFile string) error {
 	return fmt.Errorf("%w; %s ends with:\n  %s", err, logFile, strings.Join(lines, "\n  "))
 }
 
-// Output runs a command to its end, or to that of ctx, and returns what it prints. Its standard error is ours.
+// Output runs a command to its end, or to that of ctx, and returns what it prints. Its standard
+// error is ours.
 func Output(ctx context.Context, path string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the caller says what to run
 	cmd.Stderr = os.Stderr

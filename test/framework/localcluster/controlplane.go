@@ -53,8 +53,8 @@ type ControlPlane struct {
 	Folder string
 	// The ports, all of them different.
 	EtcdPort, APIPort int
-	// Host is the address of the API server. Unless it is empty, which means loopback, nodes may join and there have to be
-	// controllers: they make service accounts.
+	// Host is the address of the API server. Unless it is empty, which means loopback, nodes may
+	// join and there have to be controllers: they make service accounts.
 	Host string
 	// Users are whom the API server knows. Their tokens are made anew by Prepare.
 	Users []User
@@ -88,7 +88,8 @@ func (c *ControlPlane) Prepare() error {
 	return nil
 }
 
-// Remove removes the data and the keys. What cannot be removed is overwritten by the next Prepare, or by etcd.
+// Remove removes the data and the keys. What cannot be removed is overwritten by the next Prepare,
+// or by etcd.
 func (c *ControlPlane) Remove() {
 	for _, name := range []string{etcdFolder, certFile, keyFile, tokenFile} {
 		_ = os.RemoveAll(filepath.Join(c.Folder, name))
@@ -146,8 +147,8 @@ func (c *ControlPlane) APIServerArguments() []string {
 	)
 }
 
-// Kubeconfig is the way of one of the users to the API server. port is that of the API server itself or of something in
-// front of it; namespace is where kubectl looks.
+// Kubeconfig is the way of one of the users to the API server. port is that of the API server
+// itself or of something in front of it; namespace is where kubectl looks.
 func (c *ControlPlane) Kubeconfig(name, user string, port int, namespace string) clientcmdapi.Config {
 	config := *clientcmdapi.NewConfig()
 	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + net.JoinHostPort(c.host(), strconv.Itoa(port)), CertificateAuthorityData: c.certificate}

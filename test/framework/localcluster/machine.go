@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// Resident returns the resident memory of a process and the most that it has been, in bytes; 0 if it does not run, or if this
-// is not Linux.
+// Resident returns the resident memory of a process and the most that it has been, in bytes; 0 if
+// it does not run, or if this is not Linux.
 func Resident(pid int) (now, peak int64) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if pid == 0 || err != nil {
@@ -36,8 +36,9 @@ func Resident(pid int) (now, peak int64) {
 	return now, peak
 }
 
-// FreePorts returns different ports of the loopback address that are free. They are not of those that the kernel gives to
-// outgoing connections: one of these could take the port of a process that is down for a moment.
+// FreePorts returns different ports of the loopback address that are free. They are not of those
+// that the kernel gives to outgoing connections: one of these could take the port of a process that
+// is down for a moment.
 func FreePorts(ctx context.Context, n int) ([]int, error) {
 	const first, last, attempts = 20000, 30000, 1000
 	var ports []int

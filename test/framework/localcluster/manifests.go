@@ -60,8 +60,8 @@ func ReadKustomization(dir string) ([]*unstructured.Unstructured, error) {
 	return objects, nil
 }
 
-// encodeStringData turns stringData of a Secret into data, as the API server would: server-side apply notices a conflict
-// with somebody else's data only in data.
+// encodeStringData turns stringData of a Secret into data, as the API server would: server-side
+// apply notices a conflict with somebody else's data only in data.
 func encodeStringData(object *unstructured.Unstructured) error {
 	text, found, err := unstructured.NestedStringMap(object.Object, "stringData")
 	if err != nil || !found {

@@ -22,8 +22,8 @@ var (
 	ControllerUser = User{Name: "system:serviceaccount:" + OperatorNamespace + ":sluice-controller", Groups: IngestUser.Groups}
 )
 
-// ReadOperator reads the definitions and permissions of Sluice, in the order in which they are to be applied. The working
-// directory is the project's root.
+// ReadOperator reads the definitions and permissions of Sluice, in the order in which they are to
+// be applied. The working directory is the project's root.
 func ReadOperator() ([]*unstructured.Unstructured, error) {
 	var all []*unstructured.Unstructured
 	for _, folder := range []string{CRDFolder, RBACFolder} {

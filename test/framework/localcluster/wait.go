@@ -19,7 +19,8 @@ import (
 // poll is how often something is looked at that is waited for.
 const poll = 50 * time.Millisecond
 
-// Eventually calls check until it returns nil, an error that time does not mend, or the limit has passed.
+// Eventually calls check until it returns nil, an error that time does not mend, or the limit has
+// passed.
 func Eventually(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

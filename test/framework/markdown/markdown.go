@@ -3,8 +3,9 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package markdown finds what tests run and check of the documentation: the fenced blocks of Markdown files. What a block
-// is for stands after its fence, and is for the tests to know. It must not run anything.
+// Package markdown finds what tests run and check of the documentation: the fenced blocks of
+// Markdown files. What a block is for stands after its fence, and is for the tests to know. It must
+// not run anything.
 package markdown
 
 import (

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// Run runs something until the test ends, or until stop is called, and fails the test if it ends with an error. stop returns when it
-// has ended, and may be called again.
+// Run runs something until the test ends, or until stop is called, and fails the test if it ends
+// with an error. stop returns when it has ended, and may be called again.
 func Run(tb testing.TB, what string, start func(context.Context) error) (stop func()) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(tb.Context())

@@ -3,10 +3,11 @@ Copyright 2026 The Sluice Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package testenv gives tests a real kube-apiserver and etcd with Sluice's CustomResourceDefinitions installed.
+// Package testenv gives tests a real kube-apiserver and etcd with Sluice's
+// CustomResourceDefinitions installed.
 //
-// A test package starts one in TestMain and gives each test a namespace of its own. Nothing removes namespaces: no
-// controller of Kubernetes' own runs.
+// A test package starts one in TestMain and gives each test a namespace of its own. Nothing removes
+// namespaces: no controller of Kubernetes' own runs.
 package testenv
 
 import (
@@ -60,7 +61,8 @@ func Root() string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
-// Start starts a control plane. It builds the binaries if there are none, which takes minutes; make test has done so before.
+// Start starts a control plane. It builds the binaries if there are none, which takes minutes; make
+// test has done so before.
 func Start() (*Environment, error) {
 	return start(filepath.Join(Root(), "config", "crd", "bases"))
 }
@@ -95,9 +97,10 @@ func start(definitions ...string) (*Environment, error) {
 	return &Environment{Config: config, Client: c, Control: control}, nil
 }
 
-// Main runs a package's tests with a control plane, which it stores in *env. After the last test it calls what is to be
-// looked at after all of them, whose error fails the package. Call it last in TestMain. Where fuzz targets are run alone, there is no control
-// plane: each of their processes would start one.
+// Main runs a package's tests with a control plane, which it stores in *env. After the last test it
+// calls what is to be looked at after all of them, whose error fails the package. Call it last in
+// TestMain. Where fuzz targets are run alone, there is no control plane: each of their processes
+// would start one.
 func Main(m *testing.M, env **Environment, after ...func(context.Context) error) {
 	flag.Parse() //nolint:revive // TestMain is the main of a test, and m.Run would do so too late
 	if set("test.fuzz") != "" && set("test.run") == "^$" {
@@ -148,8 +151,9 @@ func (e *Environment) Create(tb testing.TB, objects ...client.Object) {
 	}
 }
 
-// Store writes an object of that resource of Sluice's into etcd as it is, past all that the API server checks. So does an
-// object look that was stored under another version of its CustomResourceDefinition.
+// Store writes an object of that resource of Sluice's into etcd as it is, past all that the API
+// server checks. So does an object look that was stored under another version of its
+// CustomResourceDefinition.
 func (e *Environment) Store(tb testing.TB, resource string, object *unstructured.Unstructured) {
 	tb.Helper()
 	value, err := object.MarshalJSON()
@@ -188,7 +192,8 @@ func (e *Environment) AddUser(tb testing.TB, name string, groups ...string) *env
 	return user
 }
 
-// Token returns a token of a service account, as a pod has one. Without audiences it is for the API server.
+// Token returns a token of a service account, as a pod has one. Without audiences it is for the API
+// server.
 func (e *Environment) Token(tb testing.TB, namespace, account string, audiences ...string) string {
 	tb.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
@@ -222,7 +227,8 @@ func (e *Environment) Kubectl(tb testing.TB, stdin string, args ...string) (stdo
 	return out.String(), errs.String(), err
 }
 
-// Eventually calls check until it returns nil, and fails the test with its last error if that takes longer than the limit.
+// Eventually calls check until it returns nil, and fails the test with its last error if that takes
+// longer than the limit.
 func Eventually(tb testing.TB, limit time.Duration, check func() error) {
 	tb.Helper()
 	deadline := time.NewTimer(limit)

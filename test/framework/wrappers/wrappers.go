@@ -27,7 +27,8 @@ type TriggerWrapper struct {
 	trigger *sluicev1alpha1.WebhookTrigger
 }
 
-// Trigger is a trigger of FlowName with the default scheme, SHA-256, and the key SecretKey of SecretName.
+// Trigger is a trigger of FlowName with the default scheme, SHA-256, and the key SecretKey of
+// SecretName.
 func Trigger(namespace, name string) *TriggerWrapper {
 	return &TriggerWrapper{&sluicev1alpha1.WebhookTrigger{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
