@@ -253,22 +253,11 @@ func TestOutage(t *testing.T) {
 	// Nobody's body is read now, but that of one who tries; which may be this one.
 	testenv.Eventually(t, patience, func() error {
 		before := asked.Load()
-		reader := &countingReader{text: strings.NewReader(strings.Repeat(" ", 1<<20))}
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.url+"/hooks/"+namespace+"/"+triggerName, reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.ContentLength = 1 << 20
-		request.Header.Set("Expect", "100-continue")
-		request.Header.Set("X-HMAC-HASH", sign(keyText, "{}"))
-		transport := &http.Transport{ExpectContinueTimeout: patience}
-		defer transport.CloseIdleConnections()
-		response, err := wholeRun.sender(transport).RoundTrip(request)
+		response, n, err := o.announceBody(t.Context(), namespace)
 		if err != nil {
 			return err
 		}
-		response.Body.Close()
-		if n := reader.n.Load(); response.StatusCode != http.StatusServiceUnavailable || n != 0 || asked.Load() != before {
+		if response.StatusCode != http.StatusServiceUnavailable || n != 0 || asked.Load() != before {
 			return fmt.Errorf("answer is %d after %d bytes and %d creates, want 503 and none", response.StatusCode, n, asked.Load()-before)
 		}
 		return nil

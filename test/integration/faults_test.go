@@ -438,25 +438,14 @@ func TestCapacity(t *testing.T) {
 	}()
 	<-entered
 
-	reader := &countingReader{text: strings.NewReader(strings.Repeat(" ", 1<<20))}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.url+"/hooks/"+namespace+"/"+triggerName, reader)
+	response, n, err := o.announceBody(t.Context(), namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.ContentLength = 1 << 20
-	request.Header.Set("Expect", "100-continue")
-	request.Header.Set("X-HMAC-HASH", sign(keyText, "{}"))
-	transport := &http.Transport{ExpectContinueTimeout: patience}
-	defer transport.CloseIdleConnections()
-	response, err := wholeRun.sender(transport).RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
 	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("one request too many is answered %d with Retry-After %q, want 503", response.StatusCode, response.Header.Get("Retry-After"))
 	}
-	if n := reader.n.Load(); n != 0 {
+	if n != 0 {
 		t.Errorf("%d bytes of its body were read, want 0", n)
 	}
 
@@ -466,6 +455,27 @@ func TestCapacity(t *testing.T) {
 	}
 	go func() { <-entered }()
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
+}
+
+// announceBody announces a body of 1 MiB, and sends it only if the server asks for it. It returns the
+// answer, whose body is closed, and how many bytes were sent.
+func (o *operator) announceBody(ctx context.Context, namespace string) (*http.Response, int64, error) {
+	reader := &countingReader{text: strings.NewReader(strings.Repeat(" ", 1<<20))}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url+"/hooks/"+namespace+"/"+triggerName, reader)
+	if err != nil {
+		return nil, 0, err
+	}
+	request.ContentLength = 1 << 20
+	request.Header.Set("Expect", "100-continue")
+	request.Header.Set("X-HMAC-HASH", sign(keyText, "{}"))
+	transport := &http.Transport{ExpectContinueTimeout: patience}
+	defer transport.CloseIdleConnections()
+	response, err := wholeRun.sender(transport).RoundTrip(request)
+	if err != nil {
+		return nil, 0, err
+	}
+	response.Body.Close()
+	return response, reader.n.Load(), nil
 }
 
 type countingReader struct {
