@@ -21,6 +21,8 @@ SPDX-License-Identifier: Apache-2.0
 //
 // How a delivery becomes durable is the business of a delivery.Sink. What the end of an attempt
 // means for overload control, and for the sender, is said in one place each: signalOf and answerOf.
+// Why a request is answered 503 before that is in unavailable (the trigger cannot serve) and shed
+// (there is no room).
 //
 // No payload, signature, key or header value goes to logs, metrics or answers.
 package ingest

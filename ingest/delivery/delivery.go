@@ -33,7 +33,7 @@ type Delivery struct {
 	Trigger Trigger
 	// Flow is the name of the Flow to start, in the namespace of the trigger.
 	Flow string
-	// Run is the name of the FlowRun, in the namespace of the trigger; see Name.
+	// Run is the name of the FlowRun, in the namespace of the trigger; see New.
 	Run string
 	// Repeatable says that Run was made from the idempotency key, so that a FlowRun of that name is
 	// one of the same delivery. Otherwise nobody else can have chosen the name.

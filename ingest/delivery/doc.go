@@ -7,7 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 // as a value; and the port through which it becomes durable, a Sink.
 //
 // A Delivery has the name of its FlowRun before anything is stored, so that it can be tried again,
-// by anybody and anywhere, and is still stored once. Name says how names are made.
+// by anybody and anywhere, and is still stored once. New says how it is named.
 //
 // A Sink either makes a Delivery durable and returns a Receipt, or returns an *Error whose Kind
 // says what that means for the sender, for other tenants, and for the circuit breaker. Package
