@@ -7,6 +7,7 @@ package webhooktrigger
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -36,7 +37,10 @@ func (c *indexed) IndexField(_ context.Context, _ client.Object, field string, e
 func (c *indexed) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
 	var o client.ListOptions
 	o.ApplyOptions(options)
-	found := list.(*sluicev1alpha1.WebhookTriggerList)
+	found, ok := list.(*sluicev1alpha1.WebhookTriggerList)
+	if !ok {
+		return fmt.Errorf("there is no index of %T", list)
+	}
 	asked := o.FieldSelector.Requirements()[0]
 	for _, trigger := range c.triggers {
 		if trigger.Namespace == o.Namespace && slices.Contains(c.values[asked.Field](trigger), asked.Value) {

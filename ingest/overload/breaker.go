@@ -136,6 +136,9 @@ func (b *Breaker) Record(t Trial, s Signal, retryAfter time.Duration) Transition
 		return Unchanged
 	case Rejected:
 		if b.open && t.scheduled {
+			// The store answers, if only to refuse this tenant: others may try again, or who sends
+			// the most, and is refused, would take every probe from them.
+			b.tried = map[string]bool{t.tenant.Trigger: true}
 			b.until = b.now().Add(b.pause)
 		}
 		return Unchanged

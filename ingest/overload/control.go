@@ -7,6 +7,7 @@ package overload
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,7 @@ import (
 // attempt tells of the store goes to both, and when the breaker opens or closes, the limiter is
 // told. See docs/design/0004-overload-control.md.
 type Control struct {
+	mu      sync.Mutex // of the breaker and the limiter together, in record
 	breaker *Breaker
 	limiter *Limiter
 }
@@ -60,14 +62,22 @@ func (c *Control) Enter(ctx context.Context, tenant Tenant, concurrency int) (pa
 // The breaker comes first: nobody who waits must be let through to a store that is known not to
 // work.
 func (c *Control) Leave(pass *Pass, signal Signal, retryAfter time.Duration) {
-	switch c.breaker.Record(pass.trial, signal, retryAfter) {
+	c.record(pass.trial, signal, retryAfter)
+	c.limiter.Release(pass.permit, signal)
+}
+
+// record tells the breaker, and the limiter what that makes of it. Both happen at once: a limiter
+// that is paused behind the back of a closed breaker would never be resumed.
+func (c *Control) record(t Trial, signal Signal, retryAfter time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.breaker.Record(t, signal, retryAfter) {
 	case Opened:
 		c.limiter.Pause()
 	case Closed:
 		c.limiter.Resume()
 	case Unchanged:
 	}
-	c.limiter.Release(pass.permit, signal)
 }
 
 // State is for metrics.

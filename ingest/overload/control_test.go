@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -630,6 +631,76 @@ func TestBreakerAndRefusals(t *testing.T) {
 		}
 		g.empty(t)
 	})
+}
+
+// TestRefusedProbes has a tenant that sends the most, and is refused, take every probe after an
+// outage in which another one has tried in vain. That one is not kept out for it.
+func TestRefusedProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testControl(64)
+		g.Leave(mustEnter(t, g, "a"), Success, 0)
+		time.Sleep(breakerPatience) //nolint:forbidigo // the clock of the bubble
+		for range breakerFailures {
+			g.Leave(mustEnter(t, g, "a"), Failed, 0)
+		}
+		g.Leave(mustEnter(t, g, "rare"), Failed, 0)
+		if short, _ := g.Check(tenant("rare")); short != BreakerOpen {
+			t.Fatalf("another try of one that has failed ends with %q, want %q", short, BreakerOpen)
+		}
+		time.Sleep(2 * lastBreakerPause) //nolint:forbidigo // the clock of the bubble
+		g.Leave(mustEnter(t, g, "refused"), Rejected, 0)
+		g.Leave(mustEnter(t, g, "rare"), Success, 0)
+		if g.State().Open {
+			t.Error("the circuit is open after a success")
+		}
+		g.empty(t)
+	})
+}
+
+// TestBreakerAndLimiterAgree has an attempt open the breaker: until the limiter knows, no other
+// attempt can close it. It would resume the limiter first, which then was paused for good.
+func TestBreakerAndLimiterAgree(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	g := NewControl(LimiterOptions{Most: 64, Target: testTarget, MaxWait: testMaxWait}, func() time.Time { return now })
+	good := mustEnter(t, g, "a")
+	bad := []*Pass{}
+	for range breakerFailures {
+		bad = append(bad, mustEnter(t, g, "a"))
+	}
+	now = now.Add(2 * breakerPatience)
+	for _, p := range bad[1:] {
+		g.Leave(p, Failed, 0)
+	}
+	var attempts sync.WaitGroup
+	g.limiter.mu.Lock()
+	attempts.Go(func() { g.Leave(bad[0], Failed, 0) })
+	for !g.breaker.Open() {
+		runtime.Gosched()
+	}
+	if g.mu.TryLock() {
+		t.Error("another attempt can close the breaker before the limiter is paused")
+		g.mu.Unlock()
+	}
+	attempts.Go(func() { g.Leave(good, Success, 0) })
+	g.limiter.mu.Unlock()
+	attempts.Wait()
+	if g.breaker.open || g.limiter.paused {
+		t.Errorf("the breaker is open: %t, the limiter is paused: %t, want neither", g.breaker.open, g.limiter.paused)
+	}
+	g.empty(t)
+}
+
+// TestEnterTooLate has a request that has no time left: it does not ask the store.
+func TestEnterTooLate(t *testing.T) {
+	t.Parallel()
+	g := testControl(64)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, short, _ := g.Enter(ctx, tenant("a"), 0); short != QueueSlow {
+		t.Errorf("it ends with %q, want %q", short, QueueSlow)
+	}
+	g.empty(t)
 }
 
 // TestBreakerDoesNotFlap has an API server that answers now and then: there is always hope, so the

@@ -105,6 +105,9 @@ func (l *Limiter) Check(tenant Tenant) Reason {
 // requests of the trigger that are here at a time; 0 is no bound. A probe is let through at once,
 // whatever the limit.
 func (l *Limiter) Acquire(ctx context.Context, tenant Tenant, concurrency int, probe bool) (*Permit, Reason) {
+	if ctx.Err() != nil { // an attempt would fail, and seem to tell of the store
+		return nil, QueueSlow
+	}
 	l.mu.Lock()
 	l.mix.note(tenant.Namespace, l.now())
 	t := l.queue.of(tenant)

@@ -45,8 +45,8 @@ type end func() (delivery.Receipt, error)
 var (
 	stored    end = func() (delivery.Receipt, error) { return delivery.Receipt{}, nil }
 	duplicate end = func() (delivery.Receipt, error) { return delivery.Receipt{Duplicate: true}, nil }
-	rejected  end = failing(delivery.Rejected)
-	notStored end = failing(delivery.Blocked)
+	rejected      = failing(delivery.Rejected)
+	notStored     = failing(delivery.Blocked)
 	aPanic    end = func() (delivery.Receipt, error) { panic("a panic") }
 )
 

@@ -253,12 +253,12 @@ func TestOutage(t *testing.T) {
 	// Nobody's body is read now, but that of one who tries; which may be this one.
 	testenv.Eventually(t, patience, func() error {
 		before := asked.Load()
-		response, n, err := o.announceBody(t.Context(), namespace)
+		r, n, err := o.announceBody(t.Context(), namespace)
 		if err != nil {
 			return err
 		}
-		if response.StatusCode != http.StatusServiceUnavailable || n != 0 || asked.Load() != before {
-			return fmt.Errorf("answer is %d after %d bytes and %d creates, want 503 and none", response.StatusCode, n, asked.Load()-before)
+		if r.status != http.StatusServiceUnavailable || n != 0 || asked.Load() != before {
+			return fmt.Errorf("answer is %d after %d bytes and %d creates, want 503 and none", r.status, n, asked.Load()-before)
 		}
 		return nil
 	})

@@ -438,12 +438,12 @@ func TestCapacity(t *testing.T) {
 	}()
 	<-entered
 
-	response, n, err := o.announceBody(t.Context(), namespace)
+	r, n, err := o.announceBody(t.Context(), namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("one request too many is answered %d with Retry-After %q, want 503", response.StatusCode, response.Header.Get("Retry-After"))
+	if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" {
+		t.Errorf("one request too many is answered %d with Retry-After %q, want 503", r.status, r.header.Get("Retry-After"))
 	}
 	if n != 0 {
 		t.Errorf("%d bytes of its body were read, want 0", n)
@@ -457,13 +457,13 @@ func TestCapacity(t *testing.T) {
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
 }
 
-// announceBody announces a body of 1 MiB, and sends it only if the server asks for it. It returns the
-// answer, whose body is closed, and how many bytes were sent.
-func (o *operator) announceBody(ctx context.Context, namespace string) (*http.Response, int64, error) {
+// announceBody announces a body of 1 MiB, and sends it only if the server asks for it. It returns
+// the answer, without its body, and how many bytes were sent.
+func (o *operator) announceBody(ctx context.Context, namespace string) (reply, int64, error) {
 	reader := &countingReader{text: strings.NewReader(strings.Repeat(" ", 1<<20))}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url+"/hooks/"+namespace+"/"+triggerName, reader)
 	if err != nil {
-		return nil, 0, err
+		return reply{}, 0, err
 	}
 	request.ContentLength = 1 << 20
 	request.Header.Set("Expect", "100-continue")
@@ -472,10 +472,10 @@ func (o *operator) announceBody(ctx context.Context, namespace string) (*http.Re
 	defer transport.CloseIdleConnections()
 	response, err := wholeRun.sender(transport).RoundTrip(request)
 	if err != nil {
-		return nil, 0, err
+		return reply{}, 0, err
 	}
 	response.Body.Close()
-	return response, reader.n.Load(), nil
+	return reply{status: response.StatusCode, header: response.Header}, reader.n.Load(), nil
 }
 
 type countingReader struct {

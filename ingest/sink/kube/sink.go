@@ -146,8 +146,12 @@ func (s *Sink) check(ctx context.Context, d *delivery.Delivery) error {
 		return readError(response, http.MethodGet, d.Run)
 	}
 	var found record
-	if err := readConfirmation(response.Body, d, &found); err != nil {
+	err = readConfirmation(response.Body, d, &found)
+	if _, long := errors.AsType[*http.MaxBytesError](err); long || errors.Is(err, errNotConfirmed) {
 		return &uselessError{"cannot be read: " + err.Error()}
+	}
+	if err != nil { // the answer broke off, which tells nothing of the FlowRun
+		return err
 	}
 	if why := found.useless(); why != "" {
 		return &uselessError{why}

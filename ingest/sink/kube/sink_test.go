@@ -7,11 +7,13 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +89,7 @@ func TestAcceptAnswers(t *testing.T) {
 		"ExistsNoLonger":   {reason: "it had arrived, and somebody deletes it", statuses: []int{500, 409}, body: exists, found: deleted, want: made{Kind: delivery.Occupied}},
 		"ExistsByHearsay":  {reason: "what says that it exists knows nothing of it", statuses: []int{500, 409}, body: exists, found: "{}", want: made{Kind: delivery.Occupied}},
 		"ExistsAtLength":   {reason: "a tenant has made its metadata longer than can be read: no trouble of the API server's", statuses: []int{500, 409}, body: exists, found: strings.Replace(created, `{"name`, `{"annotations":{"a":"`+strings.Repeat("x", maxMetadata)+`"},"name`, 1), want: made{Kind: delivery.Occupied}},
+		"ExistsHalf":       {reason: "half an answer tells nothing of the FlowRun", statuses: []int{500, 409}, body: exists, found: created[:len(created)/2], want: made{Kind: delivery.Unavailable}},
 		"ExistsSaysOther":  {reason: "a webhook's words are no news of an earlier attempt", statuses: []int{500, 409}, body: saidByWebhook, want: made{Kind: delivery.Rejected}},
 		"ConflictOfOthers": {reason: "the API server would have said what is in conflict", statuses: []int{500, 409}, body: "conflict", want: made{Kind: delivery.Unavailable}},
 		"StatusOfOthers":   {reason: "what it says is not what it is", statuses: []int{404}, body: exists, want: made{Kind: delivery.Blocked}},
@@ -106,6 +109,9 @@ func TestAcceptAnswers(t *testing.T) {
 			attempt := 0
 			c := newTestSink(t, 1, func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodGet && tc.found != "" {
+					if !json.Valid([]byte(tc.found)) { // the rest does not come
+						w.Header().Set("Content-Length", strconv.Itoa(2*len(tc.found)))
+					}
 					_, _ = w.Write([]byte(tc.found))
 					return
 				}

@@ -116,8 +116,9 @@ func Explain(err error) string {
 		return answer + ": " + webhookTrouble(s.Message)
 	case Forbidden, NotFound:
 		return answer + ": " + s.Message
+	default: // the message can quote the object
+		return answer
 	}
-	return answer
 }
 
 // callError is what a request to a webhook ends with if nothing came back that could be quoted: a
