@@ -790,7 +790,7 @@ func TestLongVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw = regexp.MustCompile(`(?m)^version: .*$`).ReplaceAll(raw, []byte("version: "+begin+".b+c"))
-	if err := os.WriteFile(about, raw, 0o600); err != nil {
+	if err := os.WriteFile(about, raw, 0o600); err != nil { //nolint:gosec // the test has made the folder
 		t.Fatal(err)
 	}
 	stdout, stderr, err := run(t, "", nil, helm, "template", "sluice", long, "--namespace", system)

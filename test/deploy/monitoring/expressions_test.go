@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -67,9 +68,7 @@ func exposed(t *testing.T) map[string]family {
 			families[name+"_sum"], families[name+"_count"] = has, has
 			if metric.GetType() == dto.MetricType_HISTOGRAM {
 				bucket := family{"le": nil}
-				for label, values := range has {
-					bucket[label] = values
-				}
+				maps.Copy(bucket, has)
 				families[name+"_bucket"] = bucket
 			}
 		default:
