@@ -181,6 +181,14 @@ var providers = map[string]provider{
 	"Twilio, JSON": twilio("application/json", event, address+"?bodySHA256="+digest(event)),
 }
 
+// stated is the URL of a trigger: what a form is signed behind has to be stated, query included.
+func (p provider) stated() string {
+	if strings.HasPrefix(p.contentType, "application/x-www-form-urlencoded") {
+		return p.url
+	}
+	return address
+}
+
 func digest(body string) string {
 	sum := sha256.Sum256([]byte(body))
 	return hex.EncodeToString(sum[:])
@@ -400,7 +408,7 @@ func serve(t *testing.T, p provider) (*ingest.Server, *ingesttest.Memory) {
 		t.Fatal(err)
 	}
 	stored := new(ingesttest.Memory)
-	server := ingesttest.Start(t, stored, []*route.Route{{Namespace: "default", Name: "orders", Flow: "import-orders", Verifier: verifier, PublicURL: address}}, nil)
+	server := ingesttest.Start(t, stored, []*route.Route{{Namespace: "default", Name: "orders", Flow: "import-orders", Verifier: verifier, PublicURL: p.stated()}}, nil)
 	return server, stored
 }
 
