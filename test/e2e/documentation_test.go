@@ -56,7 +56,7 @@ func followReadme(t *testing.T, w *world) string {
 func followInstallPage(t *testing.T, w *world) string {
 	withHelm, withKubectl := blocks(t, installPage, "sh node"), blocks(t, installPage, "sh node kubectl")
 	install, _, _ := strings.Cut(blocks(t, readme, "sh node")[0], "\n")
-	if withHelm[0] != install {
+	if strings.TrimSpace(withHelm[0]) != install {
 		t.Fatalf("%s begins with %q, and the README with %q", installPage, withHelm[0], install)
 	}
 	end := withHelm[len(withHelm)-1]
