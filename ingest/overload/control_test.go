@@ -639,10 +639,7 @@ func TestRefusedProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := testControl(64)
 		g.Leave(mustEnter(t, g, "a"), Success, 0)
-		time.Sleep(breakerPatience) //nolint:forbidigo // the clock of the bubble
-		for range breakerFailures {
-			g.Leave(mustEnter(t, g, "a"), Failed, 0)
-		}
+		fail(t, g, Failed, 0)
 		g.Leave(mustEnter(t, g, "rare"), Failed, 0)
 		if short, _ := g.Check(tenant("rare")); short != BreakerOpen {
 			t.Fatalf("another try of one that has failed ends with %q, want %q", short, BreakerOpen)

@@ -388,10 +388,7 @@ func TestCreatesAreNotThrottled(t *testing.T) {
 			return next.RoundTrip(r)
 		}),
 		func(c *operatorConfig) {
-			c.options = func(options *app.Options) {
-				options.Limits.AcceptDeadline = 20 * time.Second // for the API server, on a busy machine
-				options.Limits.WriteTimeout = 40 * time.Second
-			}
+			c.options = patientAccept
 		})
 	answers := make(chan string, requests)
 	for range requests {
@@ -424,18 +421,10 @@ func TestCapacity(t *testing.T) {
 		func(c *operatorConfig) {
 			c.options = func(options *app.Options) {
 				options.Limits.MaxInFlightBytes = options.Limits.MaxBodyBytes + 16<<10
-				options.Limits.AcceptDeadline = 20 * time.Second
-				options.Limits.WriteTimeout = 40 * time.Second
+				patientAccept(options)
 			}
 		})
-	first := make(chan reply, 1)
-	go func() {
-		r, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}")
-		if err != nil {
-			t.Errorf("the first request: %v", err)
-		}
-		first <- r
-	}()
+	first := o.postMeanwhile(t, namespace)
 	<-entered
 
 	r, n, err := o.announceBody(t.Context(), namespace)
@@ -455,6 +444,24 @@ func TestCapacity(t *testing.T) {
 	}
 	go func() { <-entered }()
 	o.eventuallyAnswers(t, namespace, keyText, http.StatusAccepted)
+}
+
+// postMeanwhile posts a genuine request while the test goes on. It returns where the answer comes.
+func (o *operator) postMeanwhile(t *testing.T, namespace string) <-chan reply {
+	answered := make(chan reply, 1)
+	go func() {
+		r, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}")
+		if err != nil {
+			t.Errorf("the request in flight: %v", err)
+		}
+		answered <- r
+	}()
+	return answered
+}
+
+// patientAccept gives creates time that a test holds up, or an API server on a busy machine.
+func patientAccept(options *app.Options) {
+	options.Limits.AcceptDeadline, options.Limits.WriteTimeout = 20*time.Second, 40*time.Second
 }
 
 // announceBody announces a body of 1 MiB, and sends it only if the server asks for it. It returns
@@ -505,19 +512,9 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 			return next.RoundTrip(r)
 		}),
 		func(c *operatorConfig) {
-			c.options = func(options *app.Options) {
-				options.Limits.AcceptDeadline = 20 * time.Second
-				options.Limits.WriteTimeout = 40 * time.Second
-			}
+			c.options = patientAccept
 		})
-	answered := make(chan reply, 1)
-	go func() {
-		r, err := o.post(t.Context(), namespace, sign(keyText, "{}"), "{}")
-		if err != nil {
-			t.Errorf("the request in flight: %v", err)
-		}
-		answered <- r
-	}()
+	answered := o.postMeanwhile(t, namespace)
 	<-entered
 	o.stop()
 
