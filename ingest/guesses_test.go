@@ -120,7 +120,7 @@ func TestGuessesOfMany(t *testing.T) {
 // reports gathers what the owners of triggers are told.
 type reports struct{ all []string }
 
-// ReportRefusal implements RefusalReporter.
+// ReportRefusal implements diagnosis.Reporter.
 func (r *reports) ReportRefusal(_ context.Context, target *route.Route, e signature.Explanation) {
 	r.all = append(r.all, fmt.Sprintf("%s: %s, %s, %s", target.Name, e.Cause, e.Hint, e))
 }

@@ -66,7 +66,7 @@ type handler struct {
 	unreportedFailures atomic.Int64
 }
 
-// parts are what a handler shares with its server.
+// parts are what NewServer makes for a handler.
 type parts struct {
 	connections *connlimit.Limiter
 	budget      *overload.Budget

@@ -42,7 +42,7 @@ const (
 const (
 	// spanRoute is the path of every trigger, and with the method the name of the span of a
 	// request.
-	spanRoute = "/hooks/{namespace}/{trigger}"
+	spanRoute = route.Prefix + "{namespace}/{trigger}"
 	// spanCreate is the name of the span in which a FlowRun is stored.
 	spanCreate = "create FlowRun"
 )

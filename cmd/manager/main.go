@@ -79,8 +79,9 @@ func run(ctx context.Context, args []string) error {
 
 // noticeLostConnections makes client-go ping the API server on a connection that is silent for 5 s,
 // and give it up after 5 s more. It would take 45 s otherwise when a connection is lost without a
-// word, as by a firewall or a node that is gone, and all creates share that connection. The
-// environment is the only way to say so; what it says already holds.
+// FIN or RST, as by a firewall or a node that is gone, and all watches share that connection;
+// creates have some of their own, by HTTP/1.1. The environment is the only way to say so; what it
+// says already holds.
 func noticeLostConnections() error {
 	for _, name := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
 		if _, ok := os.LookupEnv(name); ok {

@@ -124,7 +124,7 @@ func TestWarmUp(t *testing.T) {
 	if err := env.Client.Delete(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	r := &RouteReconciler{triggers: env.Client, loader: w.loader, table: table, warmer: w}
+	r := &RouteReconciler{loader: w.loader, table: table, warmer: w}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(second)}); err != nil {
 		t.Fatal(err)
 	}

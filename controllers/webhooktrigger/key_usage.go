@@ -151,17 +151,18 @@ func (u *KeyUsage) keyStatuses(trigger *sluicev1alpha1.WebhookTrigger) []sluicev
 		known[k.Name] = k.LastMatchedTime
 	}
 	name := types.NamespacedName{Namespace: trigger.Namespace, Name: trigger.Name}
+	refs := translation.KeyRefs(trigger)
 	var names []string
-	for _, ref := range translation.KeyRefs(trigger) {
+	for _, ref := range refs {
 		names = append(names, translation.KeyName(ref))
 	}
 	u.follow(name, names)
 	var statuses []sluicev1alpha1.KeyStatus
-	for _, ref := range translation.KeyRefs(trigger) {
-		if ref.Name == "" || ref.Key == "" || len(translation.KeyName(ref)) > maxKeyName {
+	for i, ref := range refs {
+		if ref.Name == "" || ref.Key == "" || len(names[i]) > maxKeyName {
 			continue // which only another version of the CustomResourceDefinition has let through
 		}
-		status := sluicev1alpha1.KeyStatus{Name: translation.KeyName(ref), LastMatchedTime: known[translation.KeyName(ref)]}
+		status := sluicev1alpha1.KeyStatus{Name: names[i], LastMatchedTime: known[names[i]]}
 		at := u.lastMatched(name, status.Name)
 		if !at.IsZero() && (status.LastMatchedTime == nil || at.After(status.LastMatchedTime.Time)) {
 			status.LastMatchedTime = &metav1.Time{Time: at}

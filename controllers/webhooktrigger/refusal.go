@@ -29,7 +29,7 @@ type RefusalRecorder struct {
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch,roleName=sluice-ingest
 
-// ReportRefusal implements ingest.RefusalReporter. The hint is the Event's action, because
+// ReportRefusal implements diagnosis.Reporter. The hint is the Event's action, because
 // client-go counts Events of one action and reason as repetitions of the first, whatever they say.
 func (r RefusalRecorder) ReportRefusal(_ context.Context, target *route.Route, explanation signature.Explanation) {
 	trigger := &sluicev1alpha1.WebhookTrigger{

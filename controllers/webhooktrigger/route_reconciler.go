@@ -34,11 +34,10 @@ const routeWorkers = 8
 
 // RouteReconciler keeps the route table of one replica in step with the triggers. It only reads.
 type RouteReconciler struct {
-	triggers client.Reader
-	secrets  *SecretCache
-	loader   ReferenceLoader
-	table    *route.Table
-	warmer   *warmer
+	secrets *SecretCache
+	loader  ReferenceLoader
+	table   *route.Table
+	warmer  *warmer
 }
 
 // SetupRoutes adds a RouteReconciler and the warm-up of its table to the manager, on every replica.
@@ -51,10 +50,9 @@ func SetupRoutes(ctx context.Context, mgr ctrl.Manager, secrets *SecretCache, ta
 	}
 	loader := ReferenceLoader{Cached: mgr.GetClient(), Live: live, SecretSelector: secrets.selector, ExternalURL: externalURL}
 	r := &RouteReconciler{
-		triggers: mgr.GetClient(),
-		secrets:  secrets,
-		loader:   loader,
-		table:    table,
+		secrets: secrets,
+		loader:  loader,
+		table:   table,
 		warmer: &warmer{
 			triggers: mgr.GetClient(),
 			secrets:  secrets,
@@ -112,7 +110,7 @@ func (r *RouteReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	log := ctrl.LoggerFrom(ctx)
 
 	trigger := &sluicev1alpha1.WebhookTrigger{}
-	found, err := get(ctx, r.triggers, request.Namespace, request.Name, trigger)
+	found, err := get(ctx, r.loader.Cached, request.Namespace, request.Name, trigger)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("read the trigger: %w", err)
 	}

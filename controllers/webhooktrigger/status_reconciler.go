@@ -37,11 +37,10 @@ const (
 // StatusReconciler writes the status of triggers, and an Event when one becomes ready or stops
 // being so.
 type StatusReconciler struct {
-	client      client.Client
-	loader      ReferenceLoader
-	recorder    events.EventRecorder
-	externalURL string
-	usage       *KeyUsage
+	client   client.Client
+	loader   ReferenceLoader
+	recorder events.EventRecorder
+	usage    *KeyUsage
 }
 
 // +kubebuilder:rbac:groups=sluice.dev,resources=webhooktriggers/status,verbs=patch,roleName=sluice-controller
@@ -57,11 +56,10 @@ func SetupStatus(mgr ctrl.Manager, secrets *SecretCache, externalURL string, usa
 		return nil, fmt.Errorf("add the use of keys: %w", err)
 	}
 	r := &StatusReconciler{
-		client:      mgr.GetClient(),
-		loader:      ReferenceLoader{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
-		recorder:    mgr.GetEventRecorder("sluice-controller"),
-		externalURL: externalURL,
-		usage:       usage,
+		client:   mgr.GetClient(),
+		loader:   ReferenceLoader{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), SecretSelector: secrets.selector, ExternalURL: externalURL},
+		recorder: mgr.GetEventRecorder("sluice-controller"),
+		usage:    usage,
 	}
 	return usage, newController(mgr, "webhooktrigger-status", secrets).
 		WatchesRawSource(source.Channel(usage.wake, &handler.EnqueueRequestForObject{})).
@@ -92,8 +90,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	trigger.Status.Path = resolution.Route.Path()
 	trigger.Status.Keys = r.usage.keyStatuses(trigger)
 	trigger.Status.URL = ""
-	if r.externalURL != "" {
-		trigger.Status.URL = r.externalURL + trigger.Status.Path
+	if r.loader.ExternalURL != "" {
+		trigger.Status.URL = r.loader.ExternalURL + trigger.Status.Path
 	}
 	trigger.Status.Conditions = conditions(before.Status.Conditions, resolution.Conditions)
 	if equality.Semantic.DeepEqual(before.Status, trigger.Status) {

@@ -186,7 +186,7 @@ func (l *Limiter) forget(c *connection) {
 func (c *connection) close() {
 	conn := c.conn
 	if encrypted, ok := conn.(*tls.Conn); ok {
-		conn = encrypted.NetConn() // without a word of farewell, which can take seconds, and no other connection is accepted meanwhile
+		conn = encrypted.NetConn() // without a TLS close_notify, which can take seconds, and no other connection is accepted meanwhile
 	}
 	_ = conn.Close()
 }

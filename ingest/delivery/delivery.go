@@ -12,13 +12,9 @@ import (
 	"time"
 )
 
-const (
-	// MaxBody is the length in bytes of the longest body that any Sink has to take: it fits into
-	// etcd after encoding.
-	MaxBody = 1130496
-	// MaxID is the length in bytes of the longest id.
-	MaxID = 256
-)
+// MaxBody is the length in bytes of the longest body that any Sink has to take: it fits into etcd
+// after encoding.
+const MaxBody = 1130496
 
 // A Trigger is what accepted a delivery.
 type Trigger struct {

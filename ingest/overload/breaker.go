@@ -52,13 +52,9 @@ type Breaker struct {
 // A Trial is the leave of the Breaker to make one attempt.
 type Trial struct {
 	tenant    Tenant
-	probe     bool // it was let through while the breaker was open,
+	probe     bool // it was let through while the breaker was open, and should not wait for others,
 	scheduled bool // because a probe was due
 }
-
-// Probe says whether the attempt is to find out if the store works again. It should not wait for
-// others.
-func (t Trial) Probe() bool { return t.probe }
 
 // Transition is how an attempt has changed the breaker.
 type Transition int

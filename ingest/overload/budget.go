@@ -345,7 +345,10 @@ func (r *Reservation) Release() {
 	if r == nil {
 		return
 	}
-	r.Done()
+	r.mu.Lock()
+	r.stop = nil
+	r.mu.Unlock()
+
 	r.budget.mu.Lock()
 	defer r.budget.mu.Unlock()
 	r.budget.giveBack(r)

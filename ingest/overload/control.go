@@ -50,7 +50,7 @@ func (c *Control) Enter(ctx context.Context, tenant Tenant, concurrency int) (pa
 	if !ok {
 		return nil, BreakerOpen, retryAfter
 	}
-	permit, reason := c.limiter.Acquire(ctx, tenant, concurrency, trial.Probe())
+	permit, reason := c.limiter.Acquire(ctx, tenant, concurrency, trial.probe)
 	if reason != "" {
 		c.breaker.Record(trial, Ignored, 0)
 		return nil, reason, 0

@@ -11,10 +11,9 @@ SPDX-License-Identifier: Apache-2.0
 //     the throttling of the store, and has those who are too many wait in fair queues for a short
 //     time.
 //   - Breaker is a circuit breaker: it tells whether the direct way to the store is open at all.
+//   - Control is where Breaker and Limiter, which know nothing of each other, meet.
 //
-// They know nothing of each other. How they meet is said in docs/design/0004-overload-control.md:
-// the breaker is asked first, then the limiter; what an attempt has told of the store, a Signal,
-// goes to both; and when the breaker opens or closes, the limiter is told.
+// Why it is so is in docs/design/0004-overload-control.md.
 //
 // A Reason says why a request is shed. All types may be used concurrently. The package needs
 // nothing but the standard library.

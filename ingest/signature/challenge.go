@@ -58,7 +58,7 @@ type handshake struct {
 	// post returns the answer to a verified request, or nil if that is a delivery. What is not to
 	// the last member what the provider documents is a delivery: a handshake that is stored harms
 	// nobody, and a delivery that is answered is lost.
-	post func(k *key, body []byte) *Answer
+	post func(k *key, body document) *Answer
 	// get returns what a GET asks, if it is a handshake.
 	get func(query url.Values) (Question, bool)
 	// token says that only who shows the verify token is answered.
@@ -186,17 +186,16 @@ func askedByMeta(query url.Values) (Question, bool) {
 type members map[string]document
 
 // membersIf returns the members of a JSON object, one of which is written just like this. It is nil
-// for anything else.
-func membersIf(body []byte, name, value string) members {
-	doc, ok := newDocument(body)
-	if !ok {
+// for anything else, and for no document.
+func (d document) membersIf(name, value string) members {
+	if len(d) == 0 {
 		return nil
 	}
 	// Most bodies are deliveries, and end here.
-	if found, ok := doc.find(pointer{name}); !ok || string(found) != value {
+	if found, ok := d.find(pointer{name}); !ok || string(found) != value {
 		return nil
 	}
-	return doc.members()
+	return d.members()
 }
 
 // among says whether there are no members but these.
@@ -240,8 +239,8 @@ func (m members) integer(name string) bool {
 
 // answerSlack: api.slack.com/events/url_verification. The token is one that Slack advises against,
 // and may go some day.
-func answerSlack(_ *key, body []byte) *Answer {
-	m := membersIf(body, "type", `"url_verification"`)
+func answerSlack(_ *key, body document) *Answer {
+	m := body.membersIf("type", `"url_verification"`)
 	if !m.texts("challenge") || !m.among("type", "challenge", "token") {
 		return nil
 	}
@@ -251,11 +250,11 @@ func answerSlack(_ *key, body []byte) *Answer {
 
 // answerDiscord: a PING is answered. Two products of Discord's, of which one app has the same key,
 // have one each, and what is a PING in one is an event in the other.
-func answerDiscord(_ *key, body []byte) *Answer {
+func answerDiscord(_ *key, body document) *Answer {
 	switch {
-	case isInteractionsPing(membersIf(body, "type", "1")):
+	case isInteractionsPing(body.membersIf("type", "1")):
 		return &Answer{Status: 200, ContentType: "application/json", Body: []byte(`{"type":1}`)}
-	case isEventsPing(membersIf(body, "type", "0")):
+	case isEventsPing(body.membersIf("type", "0")):
 		return &Answer{Status: 204, ContentType: "application/json"}
 	}
 	return nil
@@ -279,8 +278,8 @@ func isEventsPing(m members) bool {
 // HMAC, so it should be nothing that means something when it is signed: what Zoom signs of a
 // delivery begins with "v0:", a URL has colons, an object braces, a form an equals sign, and a time
 // of these years ten digits in a row. What is left is in docs/security.md.
-func answerZoom(k *key, body []byte) *Answer {
-	m := membersIf(body, "event", `"endpoint.url_validation"`)
+func answerZoom(k *key, body document) *Answer {
+	m := body.membersIf("event", `"endpoint.url_validation"`)
 	if len(m["payload"]) == 0 || !m.among("event", "event_ts", "payload") {
 		return nil
 	}
@@ -320,7 +319,7 @@ func isRandom(text string) bool {
 		if digits == Seconds.digits() {
 			return false
 		}
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && strings.IndexByte("-_+/", c) < 0 {
+		if !isAlphanumeric(c) && strings.IndexByte("-_+/", c) < 0 {
 			return false
 		}
 	}

@@ -176,9 +176,7 @@ func jsonID(values []document) string {
 			continue
 		}
 		text, _ := value.text()
-		if again, err := json.Marshal(text); err == nil {
-			written[i] = again
-		}
+		written[i] = quoted(text)
 	}
 	if len(written) == 1 {
 		return jsonMark + string(written[0])

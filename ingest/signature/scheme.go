@@ -416,7 +416,7 @@ func validHeaderName(name string) bool {
 	}
 	for i := range len(name) {
 		c := name[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 { // RFC 9110, section 5.6.2
+		if !isAlphanumeric(c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 { // RFC 9110, section 5.6.2
 			return false
 		}
 	}

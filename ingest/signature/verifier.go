@@ -235,9 +235,6 @@ func (v *Verifier) Guessable() bool {
 // by trying.
 func (v *Verifier) VerifyTokenGuessable() bool { return v.verifyTokenGuessable }
 
-// Handshake returns the scheme's handshake; empty for none.
-func (v *Verifier) Handshake() Handshake { return v.scheme.Handshake }
-
 // carried is what the headers of a request hold besides signatures. What the scheme doesn't ask for
 // is empty.
 type carried struct{ timestamp, id string }
@@ -342,7 +339,8 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 	result.Key, result.DeliveryID = matched.Name, id
 	// The body is the sender's from here on.
 	var doc document
-	if v.timestampPointer != nil || v.idPointers != nil {
+	mayAsk := v.handshake.post != nil && len(body) <= maxHandshakeBody
+	if v.timestampPointer != nil || v.idPointers != nil || mayAsk {
 		doc, _ = newDocument(body)
 	}
 	if v.timestampPointer != nil {
@@ -361,8 +359,8 @@ func (v *Verifier) VerifyParsed(r Request, p *Parsed, body []byte, now time.Time
 		result.DeliveryID = boundedID(v.bodyID(doc))
 	}
 	result.Signed = v.signsID && result.DeliveryID != ""
-	if v.handshake.post != nil && len(body) <= maxHandshakeBody {
-		if result.Challenge = v.handshake.post(matched, body); result.Challenge != nil {
+	if mayAsk {
+		if result.Challenge = v.handshake.post(matched, doc); result.Challenge != nil {
 			result.Challenge.Handshake = v.scheme.Handshake
 		}
 	}

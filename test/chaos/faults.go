@@ -95,7 +95,7 @@ func faults() []fault {
 		{faultNetLost, "nothing gets through between Sluice and the API server, and then all of it does", 10 * time.Second, 4 * time.Second, false, changeWeather(weather{lost: true})},
 		{faultNetCut, "connections to the API server are reset in the midst of its answers, after 12 KiB of them at most", 15 * time.Second, 6 * time.Second, false, changeWeather(weather{cutAfter: 12 << 10})},
 		{faultNetReset, "connections to the API server are reset, and refused for a while", 5 * time.Second, 2 * time.Second, false, resetNetwork},
-		{faultNetHalfOpen, "the API server's end of all connections is gone without a word; new ones are served", 0, 0, false, halfOpen},
+		{faultNetHalfOpen, "the API server's end of all connections is gone without a FIN or RST; new ones are served", 0, 0, false, halfOpen},
 		{faultSecrets, "the Secrets of all triggers are deleted, and made again with the same keys", 6 * time.Second, 2 * time.Second, false, deleteSecrets},
 		{faultRotation, "a trigger's key is replaced, as docs/rotation.md has it", 10 * time.Second, 4 * time.Second, false, rotateKeys},
 		{faultQuota, "a ResourceQuota of the tenant's namespace is used up", 10 * time.Second, 4 * time.Second, false, fillQuota},

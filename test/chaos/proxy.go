@@ -98,7 +98,7 @@ func (p *proxy) reset() {
 }
 
 // orphan loses whatever goes through the connections there are, for good. New ones are not
-// affected. So it is when what is at the other end is gone without a word.
+// affected. So it is when what is at the other end is gone without a FIN or RST.
 func (p *proxy) orphan() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
