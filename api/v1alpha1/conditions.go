@@ -57,10 +57,11 @@ const (
 	// ReasonPublicURLMissing means that the scheme signs the URL, and that neither spec.publicURL
 	// nor --external-url says what the URL is.
 	ReasonPublicURLMissing = "PublicURLMissing"
-	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace.
+	// ReasonFlowNotFound means that spec.flowRef names no Flow of this namespace, or one that is
+	// being deleted.
 	ReasonFlowNotFound = "FlowNotFound"
-	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace, or one
-	// without the labels that the operator asks for.
+	// ReasonSecretNotFound means that spec.secretRef.name names no Secret of this namespace, one
+	// that is being deleted, or one without the labels that the operator asks for.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyNotFound means that the Secret has no entry spec.secretRef.key.
 	ReasonSecretKeyNotFound = "SecretKeyNotFound"
