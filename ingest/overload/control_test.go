@@ -109,7 +109,8 @@ func load(t *testing.T, g *Control, s server, rates map[string]int, length time.
 	return stored, longest
 }
 
-// TestControlAdapts overloads API servers of different speed, none of which the Control is told about.
+// TestControlAdapts overloads API servers of different speed, none of which the Control is told
+// about.
 func TestControlAdapts(t *testing.T) {
 	tests := map[string]struct {
 		reason         string
